@@ -1,0 +1,284 @@
+"""What is decidable from a scenario as a whole, and refused before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from vms.engine.errors import EngineError
+from vms.engine.scenario.fields import is_name, listed
+from vms.engine.scenario.limits import Limits
+from vms.engine.scenario.vm import VM
+from vms.engine.scenario.workload import Io, Step, Touch, Trace
+from vms.engine.workloads.recorded import RECORDED
+
+if TYPE_CHECKING:
+    from vms.engine.scenario.schema import Scenario
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def check(scenario: Scenario, limits: Limits) -> None:
+    """Refuse what no single field can see.  Raises EngineError with the path."""
+    totals(scenario.vms, limits)
+    _names(scenario)
+    backends(scenario)
+    for index, vm in enumerate(scenario.vms):
+        check_vm(vm, f"vms[{index}]")
+    _images(scenario.vms)
+    _policies(scenario)
+
+
+def totals(vms: Iterable[VM], limits: Limits) -> None:
+    """Limits on what all VMs have together; steps and traces of a `count` are shared."""
+    vms = tuple(vms)
+    for what, unit, high, given in (
+        ("VMs", "vms", limits.vms, sum(vm.count for vm in vms)),
+        ("vCPUs", "vcpus", limits.total_vcpus, sum(vm.count * vm.vcpus for vm in vms)),
+        ("pages", "pages", limits.total_pages, sum(vm.count * vm.pages for vm in vms)),
+        ("steps", "steps", limits.steps, sum(map(_steps, vms))),
+        ("trace references", "references", limits.references, sum(map(trace_references, vms))),
+    ):
+        if given > high:
+            raise EngineError(
+                "{field} together must have 1..{high} {unit}, got {given}",
+                "vms",
+                high=high,
+                unit=what,
+                given=given,
+            )
+
+
+def _steps(vm: VM) -> int:
+    loads = (step.trace.utilisation for step in vm.workload.steps if step.trace)
+    return len(vm.workload.steps) + sum(len(load) - 1 for load in loads if load)
+
+
+def trace_references(vm: VM) -> int:
+    """References of a VM's traces as far as the scenario alone says (files are not open yet)."""
+    traces = (step.trace for step in vm.workload.steps if step.trace)
+    return sum(
+        len(trace.pages or ()) + (RECORDED[trace.recorded].references if trace.recorded else 0)
+        for trace in traces
+    )
+
+
+def _names(scenario: Scenario) -> None:
+    unique(scenario.host.devices, "host.devices")
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(scenario.vms):
+        unique(entry.devices, f"vms[{index}].devices")
+        for vm in entry.copies():
+            field = f"vms[{index}].name"
+            if vm.name in seen:
+                raise _taken(field, vm.name, f"vms[{seen[vm.name]}]")
+            if not is_name(vm.name):
+                raise EngineError(
+                    "{field} must be at most 64 characters after count, got {given}",
+                    field,
+                    given=vm.name,
+                )
+            seen[vm.name] = index
+
+
+def unique(things: Iterable[_Named], path: str) -> None:
+    """Refuse two things of one name in a list."""
+    seen: dict[str, int] = {}
+    for index, thing in enumerate(things):
+        if thing.name in seen:
+            raise _taken(f"{path}[{index}].name", thing.name, f"{path}[{seen[thing.name]}]")
+        seen[thing.name] = index
+
+
+def _taken(field: str, name: str, holder: str) -> EngineError:
+    return EngineError(
+        "{field} must be unique, got {given}, the name of {holder}",
+        field,
+        given=name,
+        holder=holder,
+    )
+
+
+def backends(scenario: Scenario) -> None:
+    """Refuse unknown backends, and more than a passthrough or vf device can serve."""
+    host = scenario.host
+    known = {device.name: device for device in host.devices}
+    used: Counter[str] = Counter()
+    swap = host.swap.device if host.swap else None
+    if swap is not None and swap not in known:
+        raise _unknown("host.swap.device", swap, known)
+    for index, vm in enumerate(scenario.vms):
+        for number, device in enumerate(vm.devices):
+            field = f"vms[{index}].devices[{number}]"
+            if device.backend not in known:
+                raise _unknown(f"{field}.backend", device.backend, known)
+            used[device.backend] += vm.count
+            used[f"{device.backend}/{device.mode}"] += vm.count
+    for index, vm in enumerate(scenario.vms):
+        for number, device in enumerate(vm.devices):
+            field = f"vms[{index}].devices[{number}]"
+            if device.mode == "passthrough":
+                _exclusive(f"{field}.backend", device.backend, used, swap)
+            if device.mode == "vf":
+                vfs, given = known[device.backend].vfs, used[f"{device.backend}/vf"]
+                _enough_vfs(f"{field}.mode", device.backend, vfs, given)
+
+
+def _exclusive(field: str, backend: str, used: Counter[str], swap: str | None) -> None:
+    if used[backend] > 1:
+        raise EngineError(
+            "{field} must be mapped once, as {backend} is passed through, got {given} mappings",
+            field,
+            backend=backend,
+            given=used[backend],
+        )
+    if swap == backend:
+        raise EngineError(
+            "{field} must not be the swap device when it is passed through, got {given}",
+            field,
+            given=backend,
+        )
+
+
+def _enough_vfs(field: str, backend: str, vfs: int, given: int) -> None:
+    if given > vfs:
+        raise EngineError(
+            "{field} vf must be used by 0..{high} devices, the virtual functions of {backend},"
+            " got {given}",
+            field,
+            high=vfs,
+            backend=backend,
+            given=given,
+        )
+
+
+def _unknown(field: str, name: str, known: Iterable[str]) -> EngineError:
+    if not known:
+        return EngineError(
+            "{field} must name a device of the host, which has none, got {given}",
+            field,
+            given=name,
+        )
+    return EngineError(
+        "{field} must be one of {allowed}, got {given}", field, allowed=listed(known), given=name
+    )
+
+
+def check_vm(vm: VM, path: str) -> None:
+    """Refuse steps beyond the VM's pages, devices it does not have, an image too large."""
+    if vm.image and vm.image.pages > vm.pages:
+        raise EngineError(
+            "{field} must be 1..{high} pages, the VM's own, got {given}",
+            f"{path}.image.pages",
+            high=vm.pages,
+            given=vm.image.pages,
+        )
+    for index, step in enumerate(vm.workload.steps):
+        _check_step(vm, step, f"{path}.workload.steps[{index}]")
+
+
+def _check_step(vm: VM, step: Step, path: str) -> None:
+    if step.io:
+        _check_io(vm, step.io, path)
+    if step.touch:
+        _check_touch(vm, step.touch, f"{path}.touch")
+    if step.trace:
+        _check_trace(vm, step.trace, f"{path}.trace")
+
+
+def _check_io(vm: VM, io: Io, path: str) -> None:
+    if vm.device_row(io.device) >= 0:
+        return
+    field = f"{path}.io.device"
+    if not vm.devices:
+        raise EngineError(
+            "{field} must name a device of the VM, which has none, got {given}",
+            field,
+            given=io.device,
+        )
+    raise _unknown(field, io.device, [device.name for device in vm.devices])
+
+
+def _check_touch(vm: VM, touch: Touch, path: str) -> None:
+    last = touch.first + (touch.pages or 1) - 1
+    if last >= vm.pages:
+        raise beyond(path, last, vm.pages)
+    pages = touch.pages or vm.pages - touch.first
+    if touch.window is not None and touch.window > pages:
+        raise EngineError(
+            "{field} must be 1..{high} pages, those the step touches, got {given}",
+            f"{path}.window",
+            high=pages,
+            given=touch.window,
+        )
+
+
+def _check_trace(vm: VM, trace: Trace, path: str) -> None:
+    if trace.recorded and RECORDED[trace.recorded].pages > vm.pages:
+        raise beyond(f"{path}.recorded", RECORDED[trace.recorded].pages - 1, vm.pages)
+    for index, page in enumerate(trace.pages or ()):
+        if page >= vm.pages:
+            raise beyond(f"{path}.pages[{index}]", page, vm.pages)
+
+
+def beyond(field: str, page: int, pages: int) -> EngineError:
+    """The refusal of a page the VM does not have."""
+    return EngineError(
+        "{field} must stay within the VM's pages 0..{high}, got page {given}",
+        field,
+        high=pages - 1,
+        given=page,
+    )
+
+
+def _images(vms: Iterable[VM]) -> None:
+    sizes: dict[str, int] = {}
+    for index, vm in enumerate(vms):
+        if vm.image and sizes.setdefault(vm.image.name, vm.image.pages) != vm.image.pages:
+            raise EngineError(
+                "{field} must be {high}, as elsewhere for image {image}, got {given}",
+                f"vms[{index}].image.pages",
+                high=sizes[vm.image.name],
+                image=vm.image.name,
+                given=vm.image.pages,
+            )
+
+
+def _policies(scenario: Scenario) -> None:
+    policy = scenario.host.scheduler.policy
+    for index, vm in enumerate(scenario.vms):
+        if vm.cap:
+            raise EngineError(
+                "{field} must be 0 under {policy}, which has no caps, got {given}",
+                f"vms[{index}].cap",
+                policy=policy,
+                given=vm.cap,
+            )
+    if scenario.host.replacement.policy == "opt":
+        check_opt(scenario.vms)
+
+
+def check_opt(vms: Iterable[VM]) -> None:
+    """Refuse opt unless one vCPU alone references memory, and only by traces."""
+    referencing = 0
+    for vm in vms:
+        steps = vm.workload.steps
+        if any(step.touch for step in steps):
+            raise EngineError(
+                "{field} opt must know every reference in advance: only trace steps may"
+                " reference memory, got a touch step in {given}",
+                "host.replacement.policy",
+                given=vm.name,
+            )
+        if any(step.trace and step.trace.references_memory for step in steps):
+            referencing += vm.count * vm.vcpus
+    if referencing != 1:
+        raise EngineError(
+            "{field} opt must have exactly one vCPU that references memory, got {given}",
+            "host.replacement.policy",
+            given=referencing,
+        )

@@ -1,0 +1,104 @@
+"""The host of a scenario: pCPUs, frames, policies, devices."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from vms.engine.devices import DEVICES
+from vms.engine.errors import EngineError, shown
+from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario.costs import Costs, CostsOrNone
+from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
+from vms.engine.scenario.limits import LIMITS
+from vms.engine.schedulers import SCHEDULERS
+
+TimeSlice = Annotated[int, Quantity(1, 100_000, "ticks")]
+Weight = Annotated[int, Quantity(1, 262_144)]
+SchedulerName = Annotated[str, Choice(*SCHEDULERS)]
+ReplacementName = Annotated[str, Choice(*REPLACEMENTS)]
+Scope = Annotated[str, Choice("global", "local")]
+
+
+# kind: channels, service_us, mib_per_s
+class Scheduler(Model):
+    """Who runs next, and for how long."""
+
+    policy: SchedulerName = "round_robin"
+    time_slice: TimeSlice = 30
+    """Ticks a vCPU may run before it is preempted; policies without slices ignore it."""
+
+
+class Replacement(Model):
+    """Which page leaves its frame when none is free."""
+
+    policy: ReplacementName = "clock"
+    scope: Scope = "global"
+    """global: a victim of any VM; local: one of the faulting VM's own pages."""
+
+
+class Swap(Model):
+    """Where evicted pages go and major faults wait."""
+
+    device: Name
+    """Name of one of the host's devices."""
+
+
+def _no_word(value: Any) -> Any:
+    """`none` is a word for costs only."""
+    if isinstance(value, str):
+        raise EngineError(
+            "{field} must be a mapping with a device, or null for none, got {given}",
+            given=shown(value),
+        )
+    return value
+
+
+class Device(Model):
+    """A physical device: parallel servers behind one queue."""
+
+    name: Name
+    kind: Annotated[str, Choice(*DEVICES)] = "disk"
+    channels: Annotated[int, Quantity(1, 1_024, "channels")] = 1
+    """Requests served at the same time.  Default: disk 1, nic 4, console 1."""
+    service_us: Annotated[int, Quantity(0, 10**7, "µs")] = 250
+    """Time a request takes apart from its data.  Default: disk 250, nic 20, console 100."""
+    mib_per_s: Annotated[int, Quantity(1, 10**6, "MiB/s")] = 500
+    """Speed of data.  Default: disk 500, nic 1000, console 1."""
+    vfs: Annotated[int, Quantity(0, 256, "virtual functions")] = 0
+    """SR-IOV virtual functions; each serves one virtual device of mode vf."""
+
+    @model_validator(mode="after")
+    def _defaults_of_kind(self) -> Any:
+        model = import_module(f"vms.engine.devices.{self.kind}")
+        for name in ("channels", "service_us", "mib_per_s", "vfs"):
+            if name not in self.model_fields_set:
+                self.__dict__[name] = getattr(model, name.upper())  # still left out for dump()
+        return self
+
+
+class Host(Model):
+    """The one physical machine."""
+
+    pcpus: Annotated[int, Quantity(1, LIMITS.pcpus, "pCPUs", "pcpus")] = 1
+    frames: Annotated[int, Quantity(1, LIMITS.frames, "frames", "frames")] = 4_096
+    """Frames for guest pages."""
+    page_kib: Annotated[int, Quantity(1, 1_024, "KiB")] = 4
+    """Size of a page, and so of a request that swaps one."""
+    scheduler: Scheduler = Scheduler()
+    replacement: Replacement = Replacement()
+    costs: CostsOrNone = Costs()
+    swap: Annotated[Swap | None, BeforeValidator(_no_word)] = None
+    """Left out: an ideal store that takes no time.  null: no swap; out of memory is an event."""
+    devices: tuple[Device, ...] = Field((), max_length=LIMITS.host_devices)
+    posted_interrupts: Bool = True
+    """Interrupts of vf and passthrough devices reach the guest without an exit."""
+    account_page_tables: Bool = False
+    """Whether page tables take frames too."""
+
+    @property
+    def ideal_store(self) -> bool:
+        """Whether `swap` was left out: evicted pages come back in no time."""
+        return "swap" not in self.model_fields_set

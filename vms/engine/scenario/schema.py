@@ -1,0 +1,95 @@
+"""The typed schema of a scenario: what a run starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationInfo, model_validator
+
+from vms.engine.errors import EngineError, shown
+from vms.engine.scenario.checks import check
+from vms.engine.scenario.costs import NO_COSTS
+from vms.engine.scenario.fields import Model, Name, Quantity, limits_of
+from vms.engine.scenario.host import Host
+from vms.engine.scenario.limits import LIMITS, Limits
+from vms.engine.scenario.rules import Dialect, Rules, resolved
+from vms.engine.scenario.sentences import validated
+from vms.engine.scenario.vm import VM
+
+
+class Scenario(Model):
+    """Everything a run starts from.  Same scenario and same version: same event hash."""
+
+    name: Name
+    seed: Annotated[int, Quantity(0, 2**63 - 1)] = 1
+    """The only source of randomness."""
+    tick_us: Annotated[int, Quantity(1, 100_000, "µs")] = 100
+    """Simulated time of a tick."""
+    dialect: Dialect = "textbook"
+    """Tie rules: textbook, ostep or libcachesim, or a mapping of single rules."""
+    host: Host = Host()
+    vms: Annotated[tuple[VM, ...], Field(min_length=1)]
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any] | Any, limits: Limits = LIMITS) -> Scenario:
+        """The scenario that `data` describes.
+
+        Raises EngineError: one sentence naming path, what is allowed and what was given; its
+        `field` is the path.  `limits` may lower the engine's own.
+        """
+        if not isinstance(data, Mapping):
+            raise EngineError("a scenario must be a mapping, got {given}", given=shown(data))
+        return validated(cls, data, limits)
+
+    @model_validator(mode="after")
+    def _decidable(self, info: ValidationInfo) -> Scenario:
+        check(self, limits_of(info))
+        return self
+
+    @cached_property
+    def expanded(self) -> tuple[VM, ...]:
+        """The VMs after `count`, in order, each with its final name."""
+        return tuple(vm for entry in self.vms for vm in entry.copies())
+
+    @property
+    def ends(self) -> bool:
+        """Whether every workload ends by itself."""
+        return all(vm.workload.ends for vm in self.vms)
+
+    def rules(self, scheduler: str | None = None) -> Rules:
+        """The tie rules under `scheduler`, or under the scenario's own."""
+        return resolved(self.dialect, scheduler or self.host.scheduler.policy)
+
+    @property
+    def tick_ns(self) -> int:
+        """Simulated nanoseconds of a tick."""
+        return self.tick_us * 1_000
+
+    def start_ticks(self, kind: str) -> int:
+        """Ticks a boot of a VM of this kind takes: its start time, rounded up."""
+        start_ms: int = getattr(self.host.costs, f"{kind}_start_ms")
+        return -(-start_ms * 1_000_000 // self.tick_ns)
+
+    def dump(self) -> dict[str, Any]:
+        """The scenario as JSON-able data: what was given, in the schema's order.
+
+        `Scenario.parse(scenario.dump()) == scenario`; defaults that were left out stay out.
+        """
+        data: dict[str, Any] = plain(self)
+        return data
+
+
+def plain(value: Any) -> Any:
+    """A model's given fields as dicts, lists and scalars."""
+    if value == NO_COSTS:
+        return "none"
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return {
+            name: plain(getattr(value, name)) for name in fields if name in value.model_fields_set
+        }
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value

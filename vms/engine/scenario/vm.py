@@ -1,0 +1,72 @@
+"""A VM, microVM or container of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
+from vms.engine.scenario.host import TimeSlice, Weight
+from vms.engine.scenario.limits import FAR, LIMITS
+from vms.engine.scenario.workload import PageCount, Workload
+
+KINDS = ("vm", "container", "microvm")
+MODES = ("emulated", "paravirtual", "passthrough", "vf")
+DeviceMode = Annotated[str, Choice(*MODES)]
+
+
+class VirtualDevice(Model):
+    """A device as the VM sees it, bound to one of the host's."""
+
+    name: Name
+    backend: Name
+    """Name of one of the host's devices."""
+    mode: DeviceMode = "paravirtual"
+
+
+class Image(Model):
+    """Pages that all VMs of the same image share until they write them."""
+
+    name: Name
+    pages: PageCount
+    """The VM's first pages, 0..pages-1, come from the image."""
+
+
+class VM(Model):
+    """One VM, or `count` equal ones."""
+
+    name: Name
+    count: Annotated[int, Quantity(1, LIMITS.vms, "VMs", "vms")] = 1
+    """So many VMs, named NAME-1, NAME-2 …"""
+    kind: Annotated[str, Choice(*KINDS)] = "vm"
+    vcpus: Annotated[int, Quantity(1, LIMITS.vcpus, "vCPUs", "vcpus")] = 1
+    pages: PageCount = 256
+    """Guest-physical pages."""
+    time_slice: Annotated[int | None, Quantity(1, 100_000, "ticks")] = None
+    """Ticks of this VM's slices; left out: the host's."""
+    weight: Weight = 256
+    """Share of the processor under policies that weigh: tickets, stride."""
+    cap: Annotated[int, Quantity(0, 25_600, "percent")] = 0
+    """Most it may use, in percent of one pCPU; 0: no cap."""
+    start_at: Annotated[int, Quantity(0, FAR, "ticks")] = 0
+    """Tick at which it is up."""
+    boot: Bool = False
+    """Whether it is kept offline for its kind's start time first."""
+    image: Image | None = None
+    devices: tuple[VirtualDevice, ...] = Field((), max_length=LIMITS.vm_devices)
+    workload: Workload
+
+    def copies(self) -> Iterator[VM]:
+        """The VMs this entry stands for; `count` left out or 1 keeps the name."""
+        if self.count == 1:
+            yield self
+            return
+        for number in range(1, self.count + 1):
+            yield self.model_copy(update={"name": f"{self.name}-{number}", "count": 1})
+
+    def device_row(self, name: str) -> int:
+        """Position of the virtual device called `name` among this VM's; -1: there is none."""
+        names = [device.name for device in self.devices]
+        return names.index(name) if name in names else -1

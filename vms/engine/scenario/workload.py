@@ -1,0 +1,141 @@
+"""The workload of a scenario's VM: the steps each of its vCPUs executes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from vms.engine.errors import EngineError
+from vms.engine.scenario.fields import (
+    Choice,
+    FileName,
+    Model,
+    Name,
+    Number,
+    Numbers,
+    Quantity,
+    Repeat,
+    listed,
+)
+from vms.engine.scenario.limits import FAR, LIMITS
+from vms.engine.workloads.recorded import RECORDED
+
+Ticks = Annotated[int, Quantity(1, FAR, "ticks")]
+PageNumber = Annotated[int, Quantity(0, LIMITS.pages - 1)]
+PageCount = Annotated[int, Quantity(1, LIMITS.pages, "pages", "pages")]
+RefsPerTick = Annotated[int, Quantity(1, 100_000, "references")]
+
+PageList = Numbers(0, LIMITS.pages - 1, "references", "references")
+PercentList = Numbers(0, 100, "percentages", "steps")
+
+PATTERNS = ("sequential", "uniform", "zipf", "working_set")
+
+
+class Touch(Model):
+    """References to pages, made to a pattern."""
+
+    pattern: Annotated[str, Choice(*PATTERNS)] = "sequential"
+    first: PageNumber = 0
+    """Lowest page touched."""
+    pages: Annotated[int | None, Quantity(1, LIMITS.pages, "pages", "pages")] = None
+    """Number of pages from `first` on; left out: all the rest of the VM's pages."""
+    refs: Annotated[int, Quantity(1, FAR, "references")]
+    """References the step makes."""
+    refs_per_tick: RefsPerTick = 100
+    write: Annotated[float, Number(0, 1)] = 0.0
+    """Share of the references that write."""
+    alpha: Annotated[float, Number(0, 10)] = 1.0
+    """zipf: page of rank r is touched in proportion to 1 / r^alpha."""
+    window: Annotated[int | None, Quantity(1, LIMITS.pages, "pages")] = None
+    """working_set: pages in use at a time; left out: a tenth of `pages`."""
+    move_every: Annotated[int, Quantity(1, FAR, "references")] = 1_000
+    """working_set: references after which the window moves to another place."""
+
+
+class Io(Model):
+    """Requests to a virtual device, submitted at once; the vCPU waits for the last of them."""
+
+    device: Name
+    """Name of one of the VM's devices."""
+    op: Annotated[str, Choice("read", "write")] = "read"
+    requests: Annotated[int, Quantity(1, 1_000_000, "requests")] = 1
+    kib: Annotated[int, Quantity(1, 1_048_576, "KiB")] = 4
+    """Size of each request."""
+
+
+class Trace(Model):
+    """References listed one by one, or the load of a processor over time."""
+
+    pages: Annotated[tuple[int, ...] | None, PageList] = None
+    """The page of each reference, in order."""
+    file: Annotated[str | None, FileName()] = None
+    """An uploaded list of pages: one number per line."""
+    recorded: Annotated[str | None, Choice(*RECORDED)] = None
+    """A recording of a real program."""
+    utilisation: Annotated[tuple[int, ...] | None, PercentList] = None
+    """Load in percent of a pCPU, one number for every `every` ticks."""
+    every: Annotated[int | None, Quantity(1, 10**9, "ticks")] = None
+    """utilisation: ticks each number stands for."""
+    refs_per_tick: RefsPerTick = 100
+
+    @property
+    def references_memory(self) -> bool:
+        """Whether the step makes page references (utilisation makes none)."""
+        return self.utilisation is None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Any:
+        one_key(self, ("pages", "file", "recorded", "utilisation"))
+        if (self.utilisation is None) != (self.every is None):
+            needs = "every" if self.every is None else "utilisation"
+            raise EngineError("{field} is required", needs)
+        return self
+
+
+class Step(Model):
+    """One step: a mapping with exactly one key."""
+
+    model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1}}
+
+    compute: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
+    """Ticks of pure processor time."""
+    touch: Touch | None = None
+    io: Io | None = None
+    sleep: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
+    """Ticks the vCPU is blocked."""
+    trace: Trace | None = None
+
+    @property
+    def kind(self) -> str:
+        """compute, touch, io, sleep or trace."""
+        return next(iter(self.model_fields_set))
+
+    @model_validator(mode="after")
+    def _one_step(self) -> Any:
+        one_key(self, tuple(Step.model_fields))
+        return self
+
+
+class Workload(Model):
+    """What each vCPU of a VM executes, independently, over the VM's shared pages."""
+
+    repeat: Annotated[int | str, Repeat()] = 1
+    """How many times the steps are executed: a number, or forever."""
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+
+    @property
+    def ends(self) -> bool:
+        """Whether the workload ends by itself."""
+        return self.repeat != "forever"
+
+
+def one_key(model: Model, names: tuple[str, ...]) -> None:
+    """Refuse `model` unless exactly one of `names` was given, and not as null."""
+    given = [name for name in names if name in model.model_fields_set]
+    if len(given) != 1 or getattr(model, given[0]) is None:
+        raise EngineError(
+            "{field} must have exactly one of {allowed}, got {given}",
+            allowed=listed(names),
+            given=listed(given) or "none",
+        )
