@@ -36,7 +36,7 @@ class EngineError(ValueError):
 
 
 def one_line(text: str, name: str = "") -> str:
-    """`text` without line ends and control characters; cut to 60 unless it lists what is allowed."""
+    """`text` without control characters; cut to 60 unless it lists what is allowed."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else "�" for c in text[:SENTENCE_LENGTH])
     return text if name in _WHOLE else cut(text, VALUE_LENGTH)

@@ -36,19 +36,19 @@ def check(scenario: Scenario, limits: Limits) -> None:
 def totals(vms: Iterable[VM], limits: Limits) -> None:
     """Limits on what all VMs have together; steps and traces of a `count` are shared."""
     vms = tuple(vms)
-    for what, unit, high, given in (
-        ("VMs", "vms", limits.vms, sum(vm.count for vm in vms)),
-        ("vCPUs", "vcpus", limits.total_vcpus, sum(vm.count * vm.vcpus for vm in vms)),
-        ("pages", "pages", limits.total_pages, sum(vm.count * vm.pages for vm in vms)),
-        ("steps", "steps", limits.steps, sum(map(_steps, vms))),
-        ("trace references", "references", limits.references, sum(map(trace_references, vms))),
+    for unit, high, given in (
+        ("VMs", limits.vms, sum(vm.count for vm in vms)),
+        ("vCPUs", limits.total_vcpus, sum(vm.count * vm.vcpus for vm in vms)),
+        ("pages", limits.total_pages, sum(vm.count * vm.pages for vm in vms)),
+        ("steps", limits.steps, sum(map(_steps, vms))),
+        ("trace references", limits.references, sum(map(trace_references, vms))),
     ):
         if given > high:
             raise EngineError(
                 "{field} together must have 1..{high} {unit}, got {given}",
                 "vms",
                 high=high,
-                unit=what,
+                unit=unit,
                 given=given,
             )
 

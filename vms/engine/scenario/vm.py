@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
-from vms.engine.scenario.host import TimeSlice, Weight
+from vms.engine.scenario.host import Weight
 from vms.engine.scenario.limits import FAR, LIMITS
 from vms.engine.scenario.workload import PageCount, Workload
 
