@@ -1,0 +1,77 @@
+"""Physical devices: parallel servers behind one FIFO queue, exact to the nanosecond."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Request:
+    """One request; the time it will be done is known as soon as it is queued."""
+
+    number: int
+    vdevice: Any  # None: the host's own (swap, write-back)
+    vcpu: Any  # who waits for it, or None
+    kib: int
+    submitted_ns: int
+    started_ns: int
+    done_ns: int
+    seen_at: int  # the time point at which the machine notices
+
+    @property
+    def latency_ns(self) -> int:
+        return self.done_ns - self.submitted_ns
+
+
+@dataclass
+class Device:
+    """A disk, a network card or a console."""
+
+    row: int
+    name: str
+    channels: int
+    service_ns: int
+    mib_per_s: int
+    free_ns: list[int] = field(default_factory=list)  # when each server is free again
+    pending: list[Request] = field(default_factory=list)
+    finished: list[Request] = field(default_factory=list)
+    submitted: int = 0
+
+    def submit(self, time_point: int, tick_ns: int, kib: int, vdevice: Any, vcpu: Any) -> None:
+        """Queue a request at a time point."""
+        now_ns = time_point * tick_ns
+        if len(self.free_ns) < self.channels:
+            self.free_ns += [0] * (self.channels - len(self.free_ns))
+        server = min(range(self.channels), key=lambda n: self.free_ns[n])
+        started = max(now_ns, self.free_ns[server])
+        service = self.service_ns + kib * 1_000_000_000 // (self.mib_per_s * 1024)
+        done = started + max(1, service)
+        self.free_ns[server] = done
+        seen_at = max(-(-done // tick_ns), time_point + 1)
+        self.pending.append(
+            Request(self.submitted, vdevice, vcpu, kib, now_ns, started, done, seen_at)
+        )
+        self.submitted += 1
+
+    def take_seen(self, time_point: int) -> list[Request]:
+        """Return what is seen to be complete at this time point, in order of completion."""
+        seen = [request for request in self.pending if request.seen_at <= time_point]
+        self.pending = [request for request in self.pending if request.seen_at > time_point]
+        seen.sort(key=lambda request: (request.done_ns, request.number))
+        self.finished += seen
+        return seen
+
+
+@dataclass
+class VirtualDevice:
+    """A VM's device: where its requests go, and in which mode."""
+
+    row: int
+    vm: Any
+    name: str
+    device: Device
+    mode: str
+    requests: int = 0
+    kib: int = 0
+    latencies_ns: list[int] = field(default_factory=list)

@@ -1,0 +1,528 @@
+"""One host, tick by tick: the order of a tick, the run queue and what the vCPUs do."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from tests.engine.plain.devices import Device, VirtualDevice
+from tests.engine.plain.memory import REFUSED, WAITS, Memory
+from tests.engine.plain.random_numbers import below, bits, halves
+from tests.engine.plain.scenario import BOOT_NS, Mapping, fill
+
+REASONS = ("io", "fault", "timer")
+RUNNING, RUNNABLE, BLOCKED, OFFLINE = "running", "runnable", "blocked", "offline"
+
+
+class Event(NamedTuple):
+    """One line of the event log; rows and ticks as in the product's."""
+
+    tick: int
+    kind: str
+    pcpu: int
+    vcpu: int
+    a: int
+    b: int
+
+
+class VirtualMachine:
+    """A VM, its page table and what was counted about it."""
+
+    def __init__(self, row: int, given: Mapping, first_page: int) -> None:
+        self.row, self.first_page = row, first_page
+        self.name, self.kind, self.pages = given["name"], given["kind"], given["pages"]
+        self.weight, self.start_at = given["weight"], given["start_at"]
+        self.image = given["image"] and given["image"]["name"]
+        self.image_pages = given["image"]["pages"] if given["image"] else 0
+        self.vcpus: list[VirtualProcessor] = []
+        self.vdevices: dict[str, VirtualDevice] = {}
+        self.table: dict[int, Any] = {}  # page -> Resident or "swapped"; absent = never used
+        self.copied: set[int] = set()  # image pages of which it has a copy of its own
+        self.crashed = False
+        self.references = self.hits = self.minor_faults = self.major_faults = 0
+        self.cow_breaks = 0
+        self.exits = {"io": 0, "fault": 0, "timer": 0}
+        self.stolen_by: dict[str, int] = {}
+        self.time_slice: int = given["time_slice"]
+        self.up_at = self.start_at
+
+
+class VirtualProcessor:
+    """A vCPU: where it is in its workload, and its accounts."""
+
+    def __init__(self, row: int, vm: VirtualMachine, number: int, work: Mapping) -> None:
+        self.row, self.vm, self.number = row, vm, number
+        self.steps: list[Mapping] = work["steps"]
+        self.repeat_left = math.inf if work["repeat"] == "forever" else work["repeat"]
+        self.step: int | None = 0
+        self.left: int = self.steps[0]["n"]
+        self.position = 0  # references made since the step started
+        self.state = OFFLINE
+        self.ended = False
+        self.remaining = self.debt_ns = self.pass_ = self.references = 0
+        self.last_pcpu: int | None = None
+        self.wake_at: int | None = None
+        self.waits_for_swap = False
+        self.io_vdevice: VirtualDevice | None = None
+        self.io_total = self.io_done = 0
+        self.times = {"run": 0, "overhead": 0, RUNNABLE: 0, BLOCKED: 0, OFFLINE: 0}
+        self.slices = self.preemptions = self.migrations = 0
+        self.first_run: int | None = None
+        self.finish: int | None = None
+        self.blocked_by_fault = False
+
+    def current(self) -> Mapping | None:
+        return None if self.step is None else self.steps[self.step]
+
+    def next_step(self) -> None:
+        """Go on to the next step, the next repetition, or past the last one."""
+        assert self.step is not None
+        self.step += 1
+        if self.step == len(self.steps):
+            self.repeat_left -= 1
+            self.step = 0 if self.repeat_left else None
+        self.position = 0
+        if self.step is not None:
+            self.left = self.steps[self.step]["n"]
+
+    def references_until(self, page: int) -> float:
+        """Return how many references of a recorded workload away the next use of `page` is."""
+        if self.step is None:
+            return math.inf
+        ahead: list[int] = []
+        rounds = 2 if self.repeat_left > 1 else 1
+        for index, step in enumerate(self.steps * rounds):
+            if step["kind"] == "trace" and index >= self.step:
+                done = self.position if index == self.step else 0
+                ahead += step["pages"][done:]
+        return ahead.index(page) + 1 if page in ahead else math.inf
+
+
+class PhysicalProcessor:
+    """A pCPU and its accounts."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+        self.vcpu: VirtualProcessor | None = None
+        self.last: VirtualProcessor | None = None
+        self.slice_at = self.slice_overhead = 0
+        self.held_until = 0  # unused_slice lost: idle until then
+        self.busy = self.idle = self.overhead = self.switches = 0
+
+
+class Host:
+    """The whole machine."""
+
+    def __init__(self, raw: Mapping, alias: Any = None) -> None:
+        given = fill(raw)
+        self.given = given
+        self.seed, self.tick_ns = given["seed"], given["tick_ns"]
+        self.rules, self.costs = given["rules"], given["costs"]
+        self.policy = given["policy"]
+        self.alias = alias
+        self.now = 0
+        self.ended = self.stalled = False
+        self.events: list[Event] = []
+        self.pcpus = [PhysicalProcessor(row) for row in range(given["pcpus"])]
+        self.devices = [
+            Device(row, d["name"], d["channels"], d["service_ns"], d["mib_per_s"])
+            for row, d in enumerate(given["devices"])
+        ]
+        self.swap = given["swap"]  # "ideal", None or a device's name
+        self.swap_device = next((d for d in self.devices if d.name == self.swap), None)
+        self.memory = Memory(self, given["frames"], given["replacement"], given["local"])
+        self.vms: list[VirtualMachine] = []
+        self.vcpus: list[VirtualProcessor] = []
+        self.vdevices: list[VirtualDevice] = []
+        for each in given["vms"]:
+            self.add(each)
+        self.stride_unit = math.gcd(*(vm.weight for vm in self.vms))
+        self.global_pass = 0
+        self.draws = 0
+        self.queue: list[VirtualProcessor] = []  # waiting vCPUs, head first
+
+    def add(self, given: Mapping) -> None:
+        first_page = self.vms[-1].first_page + self.vms[-1].pages if self.vms else 0
+        vm = VirtualMachine(len(self.vms), given, first_page)
+        vm.time_slice = given["time_slice"] or self.given["time_slice"]
+        if given["boot"]:
+            vm.up_at += max(1, -(-BOOT_NS[vm.kind] // self.tick_ns))
+        for number in range(given["vcpus"]):
+            vm.vcpus.append(VirtualProcessor(len(self.vcpus), vm, number, given))
+            self.vcpus.append(vm.vcpus[-1])
+        for each in given["devices"]:
+            backend = next(d for d in self.devices if d.name == each["backend"])
+            mode = each.get("mode", "paravirtual")
+            vdevice = VirtualDevice(len(self.vdevices), vm, each["name"], backend, mode)
+            vm.vdevices[each["name"]] = vdevice
+            self.vdevices.append(vdevice)
+        self.vms.append(vm)
+
+    def log(
+        self,
+        kind: str,
+        pcpu: int = -1,
+        vcpu: VirtualProcessor | None = None,
+        a: int = 0,
+        b: int = 0,
+        tick: int | None = None,
+    ) -> None:
+        row = -1 if vcpu is None else vcpu.row
+        if vcpu is not None and pcpu < 0:
+            pcpu = next((p.row for p in self.pcpus if p.vcpu is vcpu), -1)
+        self.events.append(Event(self.now if tick is None else tick, kind, pcpu, row, a, b))
+
+    # The order of a tick
+
+    def run(self, ticks: int | None = None, past_end: bool = False) -> int:
+        """Run `ticks` ticks, or until every workload has ended; return how many were run."""
+        start = self.now
+        while ticks is None or self.now < start + ticks:
+            if (self.ended and not past_end) or self.stalled or not self.tick(past_end):
+                break
+        return self.now - start
+
+    def tick(self, past_end: bool = False) -> bool:
+        """Run one tick; False if what happens at its start ends the run."""
+        if self.rules["arrival_at_expiry"] == "arrival":
+            self.wake_up()
+            self.give_up()
+        else:
+            self.give_up()
+            self.wake_up()
+        self.ended = all(vcpu.ended for vcpu in self.vcpus)
+        if self.ended and not past_end:
+            return False
+        self.pick_all()
+        if not self.ended and self.nothing_to_come():
+            self.stalled = True
+            self.log("stalled")
+            return False
+        self.account()
+        for pcpu in self.pcpus:
+            self.run_one(pcpu)
+        self.now += 1
+        for pcpu in self.pcpus:
+            self.end_of_tick(pcpu)
+        self.stop_crashed()
+        self.ended = all(vcpu.ended for vcpu in self.vcpus)
+        return True
+
+    def nothing_to_come(self) -> bool:
+        """Tell whether nothing runs, waits, sleeps, arrives later or is being served."""
+        return not (
+            self.queue
+            or any(pcpu.vcpu for pcpu in self.pcpus)
+            or any(vcpu.wake_at is not None for vcpu in self.vcpus)
+            or any(device.pending for device in self.devices)
+            or any(vm.up_at > self.now and not vm.crashed for vm in self.vms)
+        )
+
+    # Phase 2: wake-ups
+
+    def wake_up(self) -> None:
+        for vm in self.vms:
+            if vm.up_at == self.now and not vm.crashed:
+                self.log("start", a=vm.row)
+                for vcpu in vm.vcpus:
+                    self.enqueue(vcpu)
+        for vcpu in self.vcpus:
+            if vcpu.wake_at == self.now:
+                vcpu.wake_at = None
+                self.go_on(vcpu)
+        for device in self.devices:
+            for request in device.take_seen(self.now):
+                self.complete(request)
+
+    def enqueue(self, vcpu: VirtualProcessor) -> None:
+        """Put a vCPU that arrives or wakes at the tail of the queue."""
+        vcpu.state = RUNNABLE
+        vcpu.pass_ = max(vcpu.pass_, self.global_pass)
+        self.queue.append(vcpu)
+
+    def go_on(self, vcpu: VirtualProcessor) -> None:
+        """Wake a vCPU whose blocking step is over."""
+        vcpu.next_step()
+        if vcpu.step is None and vcpu.debt_ns < self.tick_ns:
+            self.end(vcpu)
+        else:
+            self.enqueue(vcpu)
+
+    def end(self, vcpu: VirtualProcessor) -> None:
+        vcpu.state, vcpu.ended, vcpu.finish = OFFLINE, True, self.now
+        self.log("end", vcpu=vcpu)
+
+    def complete(self, request: Any) -> None:
+        """Account for a request that is seen to be complete, and wake who waited for it."""
+        vcpu, vdevice = request.vcpu, request.vdevice
+        if vdevice is not None:
+            vdevice.requests += 1
+            vdevice.kib += request.kib
+            vdevice.latencies_ns.append(request.latency_ns)
+        if vcpu is not None:
+            row = -1 if vdevice is None else vdevice.row
+            self.log("io", vcpu=vcpu, a=row, b=request.latency_ns)
+        if vcpu is None or vcpu.vm.crashed:
+            return
+        if vdevice is None:
+            self.wake_from_swap(vcpu)
+            return
+        vcpu.io_done += 1
+        last = vcpu.io_done == vcpu.io_total
+        if last or vcpu.io_done % 8 == 0:
+            self.interrupt(vcpu, vdevice)
+        if last:
+            self.go_on(vcpu)
+
+    def wake_from_swap(self, vcpu: VirtualProcessor) -> None:
+        if vcpu.left == 0:
+            self.go_on(vcpu)
+        else:
+            self.enqueue(vcpu)
+
+    def interrupt(self, vcpu: VirtualProcessor, vdevice: VirtualDevice) -> None:
+        exits = {"emulated": 0, "paravirtual": 1}.get(vdevice.mode)
+        if exits is None:
+            exits = 0 if self.given["posted_interrupts"] else 2
+        self.exit(vcpu, "io", exits)
+
+    def exit(self, vcpu: VirtualProcessor, reason: str, n: int) -> None:
+        vcpu.debt_ns += self.costs["vm_exit_ns"] * self.count_exits(vcpu, reason, n)
+
+    def count_exits(self, vcpu: VirtualProcessor, reason: str, n: int) -> int:
+        """Count exits where there is a guest to leave; return how many that were."""
+        n = 0 if vcpu.vm.kind == "container" else n
+        vcpu.vm.exits[reason] += n
+        if n:
+            self.log("exit", vcpu=vcpu, a=REASONS.index(reason), b=n)
+        return n
+
+    # Phase 4: giving up
+
+    def give_up(self) -> None:
+        if self.policy == "fcfs":
+            return
+        for pcpu in self.pcpus:
+            vcpu = pcpu.vcpu
+            if vcpu and vcpu.remaining == 0:
+                vcpu.preemptions += 1
+                self.release(pcpu)
+                self.exit(vcpu, "timer", 1)
+                vcpu.state = RUNNABLE
+                self.queue.append(vcpu)
+
+    def release(self, pcpu: PhysicalProcessor) -> None:
+        """Take the vCPU off and log its slice."""
+        vcpu = pcpu.vcpu
+        assert vcpu
+        self.log(
+            "slice",
+            pcpu.row,
+            vcpu,
+            self.now - pcpu.slice_at,
+            pcpu.slice_overhead,
+            tick=pcpu.slice_at,
+        )
+        pcpu.vcpu = None
+
+    # Phase 5: picking
+
+    def pick_all(self) -> None:
+        for pcpu in self.pcpus:
+            while pcpu.vcpu is None and self.queue and self.now >= pcpu.held_until:
+                self.dispatch(pcpu, self.pick())
+
+    def pick(self) -> VirtualProcessor:
+        """Take the next vCPU out of the queue."""
+        index = 0
+        if self.policy == "lottery":
+            index = self.draw_ticket()
+        elif self.policy == "stride":
+            if self.rules["equal_keys"] == "scenario":
+                key = lambda n: (self.queue[n].pass_, self.queue[n].row)  # noqa: E731
+            else:
+                key = lambda n: (self.queue[n].pass_, n)  # noqa: E731
+            index = min(range(len(self.queue)), key=key)
+            self.global_pass = max(self.global_pass, self.queue[index].pass_)
+        return self.queue.pop(index)
+
+    def draw_ticket(self) -> int:
+        self.draws += 1
+        total = sum(vcpu.vm.weight for vcpu in self.queue)
+        drawn = below(self.seed, -1, self.draws, total)
+        cumulative = 0
+        for index, vcpu in enumerate(self.queue):
+            cumulative += vcpu.vm.weight
+            if cumulative > drawn:
+                return index
+        raise AssertionError("a draw below the total has a winner")
+
+    def dispatch(self, pcpu: PhysicalProcessor, vcpu: VirtualProcessor) -> None:
+        if vcpu.remaining == 0:
+            vcpu.remaining = vcpu.vm.time_slice
+        if vcpu.first_run is None:
+            vcpu.first_run = self.now
+        step = vcpu.current()
+        if step and step["kind"] in ("io", "sleep"):
+            vcpu.remaining = 0
+            self.block(vcpu)
+            return
+        different = pcpu.last is not vcpu
+        if different:
+            pcpu.switches += 1
+        rule = self.rules["switch_cost_on"]
+        if rule == "always" or (rule == "different" and different):
+            vcpu.debt_ns += self.costs["context_switch_ns"] + self.costs["cache_refill_ns"]
+        if vcpu.last_pcpu not in (None, pcpu.row):
+            vcpu.migrations += 1
+        vcpu.state, vcpu.last_pcpu = RUNNING, pcpu.row
+        vcpu.slices += 1
+        pcpu.vcpu = pcpu.last = vcpu
+        pcpu.slice_at, pcpu.slice_overhead = self.now, 0
+
+    def block(self, vcpu: VirtualProcessor) -> None:
+        """Execute the blocking step a vCPU has come to."""
+        step = vcpu.current()
+        assert step
+        vcpu.state = BLOCKED
+        if step["kind"] == "sleep":
+            vcpu.wake_at = self.now + step["n"]
+            return
+        vdevice = vcpu.vm.vdevices[step["device"]]
+        vcpu.io_total, vcpu.io_done = step["n"], 0
+        for _ in range(step["n"]):
+            vdevice.device.submit(self.now, self.tick_ns, step["kib"], vdevice, vcpu)
+        self.charge_submission(vcpu, vdevice, step["n"])
+
+    def charge_submission(self, vcpu: VirtualProcessor, vdevice: VirtualDevice, n: int) -> None:
+        if vcpu.vm.kind == "container":
+            vcpu.debt_ns += n * self.costs["syscall_ns"]
+        elif vdevice.mode == "emulated":
+            self.exit(vcpu, "io", 4 * n)
+            vcpu.debt_ns += n * self.costs["device_model_ns"]
+        elif vdevice.mode == "paravirtual":
+            self.exit(vcpu, "io", -(-n // 8))
+
+    def submit_host(self, device: Device, vcpu: VirtualProcessor | None) -> None:
+        """Queue a page on the swap device, at the end of this tick."""
+        device.submit(self.now + 1, self.tick_ns, self.given["page_kib"], None, vcpu)
+
+    # Accounts: who ran, who waited, and who had the processor instead
+
+    def account(self) -> None:
+        for vcpu in self.vcpus:
+            if vcpu.state == RUNNING:
+                paying = vcpu.debt_ns >= self.tick_ns
+                vcpu.times["overhead" if paying else "run"] += 1
+            else:
+                vcpu.times[vcpu.state] += 1
+        for place, vcpu in enumerate(self.queue):
+            culprit = self.pcpus[place % len(self.pcpus)].vcpu
+            name = culprit.vm.name if culprit else "(idle)"
+            vcpu.vm.stolen_by[name] = vcpu.vm.stolen_by.get(name, 0) + 1
+
+    # Phase 6: one tick
+
+    def run_one(self, pcpu: PhysicalProcessor) -> None:
+        vcpu = pcpu.vcpu
+        if vcpu is None:
+            pcpu.idle += 1
+            return
+        if vcpu.debt_ns >= self.tick_ns:
+            vcpu.debt_ns -= self.tick_ns
+            pcpu.overhead += 1
+            pcpu.slice_overhead += 1
+            return
+        pcpu.busy += 1
+        if self.policy != "fcfs":
+            vcpu.remaining -= 1
+        vcpu.pass_ += (1 << 30) * self.stride_unit // vcpu.vm.weight
+        step = vcpu.current()
+        assert step
+        if vcpu.vm.crashed:
+            return
+        if step["kind"] == "compute":
+            vcpu.left -= 1
+        else:
+            self.make_references(vcpu, step)
+
+    def make_references(self, vcpu: VirtualProcessor, step: Mapping) -> None:
+        for _ in range(min(step["refs_per_tick"], vcpu.left)):
+            page, write = self.next_reference(vcpu, step)
+            vcpu.left -= 1
+            vcpu.position += 1
+            outcome = self.memory.reference(vcpu, page, write)
+            if outcome == REFUSED:
+                vcpu.vm.crashed = True
+                self.memory.drop_all(vcpu.vm)
+                return
+            if outcome == WAITS:
+                vcpu.blocked_by_fault = True
+                return
+
+    def next_reference(self, vcpu: VirtualProcessor, step: Mapping) -> tuple[int, bool]:
+        """Return page and write of the reference the vCPU makes next."""
+        if step["kind"] == "trace":
+            writes = step.get("writes")
+            return step["pages"][vcpu.position], bool(writes and writes[vcpu.position])
+        counter = vcpu.references
+        high, low = halves(self.seed, vcpu.row, counter)
+        pages, pattern = step["pages"], step["pattern"]
+        if pattern == "sequential":
+            offset = vcpu.position % pages
+        elif pattern == "uniform":
+            offset = high * pages >> 32
+        elif pattern == "zipf":
+            offset = high * pages >> 32
+            keep, other = self.alias(pages, step["alpha"])
+            if low >= keep[offset]:
+                offset = other[offset]
+        else:
+            base = below(self.seed, 1_000_000 + vcpu.row, counter // step["move_every"], pages)
+            offset = (base + (high * step["window"] >> 32)) % pages
+        threshold = math.floor(step["write"] * 2**32)
+        write = bits(self.seed, 2_000_000 + vcpu.row, counter) >> 32 < threshold
+        return step["first"] + int(offset), write
+
+    # End of tick
+
+    def end_of_tick(self, pcpu: PhysicalProcessor) -> None:
+        vcpu = pcpu.vcpu
+        if vcpu is None:
+            return
+        if vcpu.vm.crashed:
+            self.leave(pcpu)
+            vcpu.state = OFFLINE
+            return
+        if vcpu.blocked_by_fault:
+            vcpu.blocked_by_fault = False
+            self.leave(pcpu)
+            vcpu.state = BLOCKED
+            return
+        if vcpu.step is not None and vcpu.left == 0:
+            vcpu.next_step()
+        step = vcpu.current()
+        if step is None:
+            if vcpu.debt_ns < self.tick_ns:
+                self.leave(pcpu)
+                self.end(vcpu)
+        elif step["kind"] in ("io", "sleep"):
+            self.leave(pcpu)
+            self.block(vcpu)
+
+    def leave(self, pcpu: PhysicalProcessor) -> None:
+        """Take off a vCPU that blocks or ends; the rest of its slice is given up, or lost."""
+        vcpu = pcpu.vcpu
+        assert vcpu
+        self.release(pcpu)
+        if self.rules["unused_slice"] == "lost" and self.policy != "fcfs":
+            pcpu.held_until = self.now + vcpu.remaining
+        vcpu.remaining = 0
+
+    def stop_crashed(self) -> None:
+        """Take the other vCPUs of a VM that ran out of memory off the queue and out of sleep."""
+        for vcpu in self.vcpus:
+            if vcpu.vm.crashed and not vcpu.ended:
+                vcpu.state, vcpu.wake_at = OFFLINE, None
+                if vcpu in self.queue:
+                    self.queue.remove(vcpu)

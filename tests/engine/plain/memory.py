@@ -1,0 +1,289 @@
+"""Demand paging: who is in which frame, what a reference costs, and who has to leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.engine.plain.random_numbers import below
+
+if TYPE_CHECKING:
+    from tests.engine.plain.host import Host, VirtualMachine, VirtualProcessor
+
+SWAPPED = "swapped"
+LISTS = ("fifo", "lru", "clock")  # policies that keep the frames in a list
+SERVED, WAITS, REFUSED = "served", "waits for the swap device", "out of memory"
+
+
+@dataclass
+class Resident:
+    """The content of one frame: a page of one VM, or an image page that several may map."""
+
+    frame: int
+    loaded: int  # number of the load, and of the last use, counted over the whole host
+    used: int
+    bit: int
+    mappers: list[tuple[VirtualMachine, int]] = field(default_factory=list)  # (VM, page)
+    image: tuple[str, int] | None = None
+    dirty: bool = False
+    owner: VirtualMachine | None = None  # who loaded it: its frame under scope local
+
+    def page_row(self) -> int:
+        return min(vm.first_page + page for vm, page in self.mappers)
+
+
+@dataclass
+class Circle:
+    """Frames in load order, and the place of the clock's hand among them."""
+
+    frames: list[int] = field(default_factory=list)
+    hand: int = 0
+
+    def insert(self, frame: int) -> None:
+        """Put a frame just before the hand: it is the last one the hand comes to."""
+        self.frames.insert(self.hand, frame)
+        self.hand = (self.hand + 1) % len(self.frames)
+
+    def remove(self, frame: int) -> None:
+        place = self.frames.index(frame)
+        del self.frames[place]
+        self.hand -= place < self.hand
+        self.hand = self.hand % len(self.frames) if self.frames else 0
+
+    def advance(self) -> int:
+        """Return the frame under the hand and go on to the next one."""
+        frame = self.frames[self.hand]
+        self.hand = (self.hand + 1) % len(self.frames)
+        return frame
+
+
+class Memory:
+    """The page frames of the host."""
+
+    def __init__(self, host: Host, frames: int, policy: str, local: bool) -> None:
+        self.host = host
+        self.frames: list[Resident | None] = [None] * frames
+        self.images: dict[tuple[str, int], Resident] = {}
+        self.policy, self.local = policy, local
+        self.circles: dict[int, Circle] = {}  # clock: of the host (-1), or of each VM (local)
+        self.clock_time = 0  # numbers loads and uses
+        self.draws = 0
+        self.evictions = self.writebacks = 0
+
+    # One reference
+
+    def reference(self, vcpu: VirtualProcessor, page: int, write: bool) -> str:
+        """Make one reference; return         SERVED, WAITS or REFUSED."""
+        vm = vcpu.vm
+        entry = vm.table.get(page)
+        if isinstance(entry, Resident):
+            if write and entry.image:
+                if not self.copy_on_write(vcpu, page):
+                    return REFUSED
+            else:
+                self.use(entry, write)
+            self.count(vcpu, "hits")
+            return SERVED
+        return self.fault(vcpu, page, write, major=entry == SWAPPED)
+
+    def fault(self, vcpu: VirtualProcessor, page: int, write: bool, major: bool) -> str:
+        """Serve a page fault: first use is minor, a page that was evicted is major."""
+        vm = vcpu.vm
+        image = (vm.image, page) if page < vm.image_pages and page not in vm.copied else None
+        there = self.images.get(image) if image else None
+        if there:
+            major = False
+        elif not self.room_for(vm):
+            self.host.log("oom", vcpu=vcpu, a=vm.row, b=page)
+            return REFUSED
+        self.host.log("fault", vcpu=vcpu, a=page, b=int(major))
+        self.charge_fault(vcpu, major)
+        self.count(vcpu, "major_faults" if major else "minor_faults")
+        if there:
+            self.map(there, vm, page)
+            self.use(there, write=False)
+        else:
+            self.load(vm, page, image, write and not image)
+        self.host.count_exits(vcpu, "fault", 1)
+        device = self.host.swap_device if major else None
+        if device:
+            self.host.submit_host(device, vcpu)
+        if write and image and not self.copy_on_write(vcpu, page):
+            return REFUSED
+        return WAITS if device else SERVED
+
+    def charge_fault(self, vcpu: VirtualProcessor, major: bool) -> None:
+        costs, container = self.host.costs, vcpu.vm.kind == "container"
+        if major:
+            vcpu.debt_ns += costs["syscall_ns"] if container else costs["vm_exit_ns"]
+        elif container:
+            vcpu.debt_ns += max(0, costs["minor_fault_ns"] - costs["vm_exit_ns"])
+        else:
+            vcpu.debt_ns += costs["minor_fault_ns"]
+
+    def copy_on_write(self, vcpu: VirtualProcessor, page: int) -> bool:
+        """Give the VM a private copy of an image page; False when there is no frame for it."""
+        vm = vcpu.vm
+        if not self.room_for(vm):
+            self.host.log("oom", vcpu=vcpu, a=vm.row, b=page)
+            return False
+        source = vm.table[page]
+        frame = self.take_frame(vm)
+        if vm.table[page] is source:  # it may have been the victim itself
+            self.unmap(source, vm, page)
+        vm.copied.add(page)
+        self.fill(frame, vm, page, None, write=True)
+        vm.cow_breaks += 1
+        vcpu.debt_ns += self.host.costs["cow_ns"]
+        self.host.log("cow", vcpu=vcpu, a=page, b=frame)
+        self.host.count_exits(vcpu, "fault", 1)
+        return True
+
+    def count(self, vcpu: VirtualProcessor, what: str) -> None:
+        vcpu.references += 1
+        vcpu.vm.references += 1
+        setattr(vcpu.vm, what, getattr(vcpu.vm, what) + 1)
+
+    # Frames
+
+    def room_for(self, vm: VirtualMachine) -> bool:
+        return self.host.swap is not None or None in self.frames
+
+    def take_frame(self, vm: VirtualMachine) -> int:
+        """Return the lowest free frame, or the one of the policy's victim."""
+        if None in self.frames:
+            return self.frames.index(None)
+        frame = self.victim(vm)
+        self.evict(frame, vm)
+        return frame
+
+    def load(self, vm: VirtualMachine, page: int, image: Any, write: bool) -> None:
+        self.fill(self.take_frame(vm), vm, page, image, write)
+
+    def fill(self, frame: int, vm: VirtualMachine, page: int, image: Any, write: bool) -> None:
+        """Put a page into a frame that is free, or has just lost its page."""
+        self.clock_time += 1
+        now = self.clock_time
+        bit = self.host.rules["reference_bit_on_load"]
+        content = Resident(frame, now, now, bit, image=image, dirty=write)
+        self.frames[frame] = content
+        if image:
+            self.images[image] = content
+        content.owner = vm
+        circle = self.circle_of(vm)
+        if frame not in circle.frames:  # else it takes the place of the page before it
+            circle.insert(frame)
+        self.map(content, vm, page)
+
+    def circle_of(self, owner: VirtualMachine | None) -> Circle:
+        assert owner
+        return self.circles.setdefault(owner.row if self.local else -1, Circle())
+
+    def map(self, content: Resident, vm: VirtualMachine, page: int) -> None:
+        content.mappers.append((vm, page))
+        vm.table[page] = content
+
+    def unmap(self, content: Resident, vm: VirtualMachine, page: int) -> None:
+        """Take one VM's page off a frame; a frame that nobody maps becomes free."""
+        content.mappers.remove((vm, page))
+        del vm.table[page]
+        if not content.mappers:
+            self.free(content)
+
+    def free(self, content: Resident) -> None:
+        self.frames[content.frame] = None
+        if content.image:
+            del self.images[content.image]
+        self.circle_of(content.owner).remove(content.frame)
+
+    def use(self, content: Resident, write: bool) -> None:
+        self.clock_time += 1
+        content.used = self.clock_time
+        content.bit = 1
+        content.dirty = content.dirty or write
+
+    def drop_all(self, vm: VirtualMachine) -> None:
+        """Free what a stopped VM had."""
+        for page, entry in list(vm.table.items()):
+            if isinstance(entry, Resident):
+                self.unmap(entry, vm, page)
+        vm.table.clear()
+
+    def evict(self, frame: int, for_vm: VirtualMachine) -> None:
+        """Unmap a page from everybody; a dirty one is written to the swap device."""
+        content = self.frames[frame]
+        assert content
+        row = content.page_row()
+        self.host.log("evict", a=row, b=frame)
+        self.evictions += 1
+        if content.dirty:
+            self.host.log("writeback", a=row, b=frame)
+            self.writebacks += 1
+            if self.host.swap_device:
+                self.host.submit_host(self.host.swap_device, None)
+        for vm, page in content.mappers:
+            vm.table[page] = SWAPPED
+        if content.image:
+            del self.images[content.image]
+        self.frames[frame] = None
+        if content.owner is not for_vm and self.local:
+            self.circle_of(content.owner).remove(frame)
+
+    # Who has to leave
+
+    def victim(self, vm: VirtualMachine) -> int:
+        """Return the frame that the policy takes for a page of `vm`."""
+        scope, owner = [content for content in self.frames if content], vm
+        if self.local:
+            owners = [each.owner for each in scope if each.owner]
+            if vm not in owners and self.policy in LISTS:  # then the first VM that has a frame
+                owner = min(owners, key=lambda each: each.row)
+            scope = [each for each in scope if each.owner is owner] or scope
+        if self.policy == "fifo":
+            return min(scope, key=lambda each: each.loaded).frame
+        if self.policy == "lru":
+            return min(scope, key=lambda each: each.used).frame
+        if self.policy == "opt":
+            return self.furthest(scope).frame
+        if self.policy == "clock" and self.host.rules["clock_hand"] == "hand":
+            return self.sweep(self.circle_of(owner))
+        return self.draw({each.frame for each in scope})
+
+    def sweep(self, circle: Circle) -> int:
+        """Advance the hand to the first frame whose bit is clear, clearing bits on the way."""
+        while True:
+            frame = circle.advance()
+            content = self.frames[frame]
+            assert content
+            if not content.bit:
+                return frame
+            content.bit = 0
+
+    def draw(self, scope: set[int]) -> int:
+        """Draw frames at random; for the clock without a hand a set bit buys another round."""
+        while True:
+            self.draws += 1
+            frame = below(self.host.seed, -2, self.draws, len(self.frames))
+            if frame not in scope:
+                continue
+            content = self.frames[frame]
+            assert content
+            if self.policy == "random" or not content.bit:
+                return frame
+            content.bit = 0
+
+    def furthest(self, scope: list[Resident]) -> Resident:
+        """Return the page that will not be used for the longest time."""
+        distance = {each.frame: self.next_use(each) for each in scope}
+        most = max(distance.values())
+        tied = [each for each in scope if distance[each.frame] == most]
+        if self.host.rules["opt_tie"] == "last_loaded":
+            return max(tied, key=lambda each: each.loaded)
+        return min(tied, key=lambda each: each.frame)
+
+    def next_use(self, content: Resident) -> float:
+        """Return in how many references of a vCPU the page is used again."""
+        distances = [
+            vcpu.references_until(page) for vm, page in content.mappers for vcpu in vm.vcpus
+        ]
+        return min(distances)

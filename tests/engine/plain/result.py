@@ -1,0 +1,138 @@
+"""The result object of a run, in the words and the order of the scenario format's document."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tests.engine.plain.host import BLOCKED, OFFLINE, RUNNABLE, Host, VirtualMachine
+
+
+def result(host: Host) -> dict[str, Any]:
+    """Return name, seed, ticks, host, vms and devices (neither version, hash nor laws)."""
+    return {
+        "name": host.given["name"],
+        "seed": host.seed,
+        "ticks": host.now,
+        "host": of_host(host),
+        "vms": [of_vm(host, vm) for vm in host.vms],
+        "devices": [of_device(host, device) for device in host.devices],
+    }
+
+
+def rounded(value: float) -> float:
+    return round(float(value), 6)
+
+
+def of_host(host: Host) -> dict[str, Any]:
+    shares = [sum(vcpu.times["run"] for vcpu in vm.vcpus) for vm in host.vms]
+    busy = sum(pcpu.busy for pcpu in host.pcpus)
+    squares = sum(share * share for share in shares)
+    jain = sum(shares) ** 2 / (len(shares) * squares) if squares else 1.0
+    elapsed = len(host.pcpus) * host.now
+    contents = [content for content in host.memory.frames if content]
+    return {
+        "pcpus": len(host.pcpus),
+        "busy": busy,
+        "idle": sum(pcpu.idle for pcpu in host.pcpus),
+        "overhead": sum(pcpu.overhead for pcpu in host.pcpus),
+        "switches": sum(pcpu.switches for pcpu in host.pcpus),
+        "utilisation": rounded(busy / elapsed) if elapsed else 0.0,
+        "jain_fairness": rounded(jain),
+        "frames": {
+            "total": len(host.memory.frames),
+            "used": len(contents),
+            "free": len(host.memory.frames) - len(contents),
+            "shared": sum(1 for content in contents if content.image),
+            "balloon": 0,
+        },
+        "replacement": {
+            "evictions": host.memory.evictions,
+            "writebacks": host.memory.writebacks,
+        },
+    }
+
+
+def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
+    def total(name: str) -> int:
+        return sum(vcpu.times[name] for vcpu in vm.vcpus)
+
+    runs = [vcpu.first_run for vcpu in vm.vcpus if vcpu.first_run is not None]
+    finishes = [vcpu.finish for vcpu in vm.vcpus]
+    first_run = min(runs) if runs else None
+    finish = None if None in finishes else max(each for each in finishes if each is not None)
+    return {
+        "name": vm.name,
+        "kind": vm.kind,
+        "arrival": vm.start_at,
+        "first_run": first_run,
+        "finish": finish,
+        "response": None if first_run is None else first_run - vm.start_at,
+        "turnaround": None if finish is None else finish - vm.start_at,
+        "wait": total(RUNNABLE),
+        "run": total("run"),
+        "overhead": total("overhead"),
+        "runnable": total(RUNNABLE),
+        "blocked": total(BLOCKED),
+        "offline": total(OFFLINE),
+        "slices": sum(vcpu.slices for vcpu in vm.vcpus),
+        "preemptions": sum(vcpu.preemptions for vcpu in vm.vcpus),
+        "migrations": sum(vcpu.migrations for vcpu in vm.vcpus),
+        "references": vm.references,
+        "hits": vm.hits,
+        "minor_faults": vm.minor_faults,
+        "major_faults": vm.major_faults,
+        "cow_breaks": vm.cow_breaks,
+        "resident": sum(1 for entry in vm.table.values() if entry != "swapped"),
+        "vm_exits": dict(vm.exits),
+        "io": {name: of_vdevice(vdevice) for name, vdevice in vm.vdevices.items()},
+        "stolen_by": {
+            name: vm.stolen_by[name]
+            for name in [*(each.name for each in host.vms), "(cap)", "(idle)"]
+            if vm.stolen_by.get(name)
+        },
+    }
+
+
+def of_vdevice(vdevice: Any) -> dict[str, Any]:
+    latencies = vdevice.latencies_ns
+    return {
+        "requests": vdevice.requests,
+        "kib": vdevice.kib,
+        "mean_us": rounded(sum(latencies) / len(latencies) / 1000) if latencies else None,
+        "p99_us": p99_us(latencies),
+    }
+
+
+def of_device(host: Host, device: Any) -> dict[str, Any]:
+    elapsed_ns = host.now * host.tick_ns
+    every = device.finished + device.pending
+    busy_ns = sum(max(0, min(each.done_ns, elapsed_ns) - each.started_ns) for each in every)
+    queue_ns = sum(min(each.done_ns, elapsed_ns) - each.submitted_ns for each in every)
+    latencies = [request.latency_ns for request in device.finished]
+    return {
+        "name": device.name,
+        "requests": len(device.finished),
+        "busy": rounded(busy_ns / 1000),
+        "utilisation": rounded(busy_ns / (device.channels * elapsed_ns)) if elapsed_ns else 0.0,
+        "mean_queue": rounded(queue_ns / elapsed_ns) if elapsed_ns else 0.0,
+        "p99_us": p99_us(latencies),
+    }
+
+
+def bucket(latency_ns: int) -> int:
+    """Return the bucket of the log-linear histogram: two bits behind the first one."""
+    if latency_ns < 4:
+        return latency_ns
+    length = latency_ns.bit_length()
+    return 4 * (length - 2) + (latency_ns >> (length - 3)) % 4
+
+
+def p99_us(latencies_ns: list[int]) -> float | None:
+    """Return the upper edge of the bucket in which the 99th percentile (nearest rank) lies."""
+    if not latencies_ns:
+        return None
+    rank = math.ceil(0.99 * len(latencies_ns))
+    place = bucket(sorted(latencies_ns)[rank - 1])
+    edge = place + 1 if place < 4 else (5 + place % 4) << (place // 4 - 1)
+    return rounded(edge / 1000)

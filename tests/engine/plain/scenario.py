@@ -1,0 +1,165 @@
+"""A scenario with every default filled in and every `count` expanded, as plain dictionaries.
+
+Written from the scenario format alone; the product's own schema is not used, so that the two can
+be compared.  Only well-formed scenarios come here: nothing is validated.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+Mapping = dict[str, Any]
+
+COSTS = {
+    "vm_exit_ns": 700,
+    "context_switch_ns": 2000,
+    "cache_refill_ns": 20000,
+    "minor_fault_ns": 2500,
+    "cow_ns": 3000,
+    "syscall_ns": 80,
+    "device_model_ns": 5000,
+}
+DEVICES = {  # kind: service in us, MiB/s, channels
+    "disk": (250, 500, 1),
+    "nic": (20, 1000, 4),
+    "console": (100, 1, 1),
+}
+BOOT_NS = {"vm": 20_000_000_000, "microvm": 125_000_000, "container": 200_000_000}
+TEXTBOOK: Mapping = {
+    "arrival_at_expiry": "arrival",
+    "unused_slice": "given_up",
+    "switch_cost_on": "different",
+    "reference_bit_on_load": 1,
+    "clock_hand": "hand",
+    "opt_tie": "lowest_frame",
+    "equal_keys": "scenario",
+}
+DIALECTS: dict[str, Mapping] = {
+    "textbook": {},
+    "ostep": {
+        "arrival_at_expiry": "expired",
+        "switch_cost_on": "never",
+        "clock_hand": "random",
+        "opt_tie": "last_loaded",
+    },
+    "libcachesim": {"reference_bit_on_load": 0, "equal_keys": "least_recent"},
+}
+
+
+def fill(raw: Mapping) -> Mapping:
+    """Return `raw` with every default in its place and VMs expanded."""
+    given = copy.deepcopy(raw)
+    host = given.get("host") or {}
+    scheduler = host.get("scheduler") or {}
+    replacement = host.get("replacement") or {}
+    policy = scheduler.get("policy", "round_robin")
+    return {
+        "name": given["name"],
+        "seed": given.get("seed", 1),
+        "tick_ns": given.get("tick_us", 100) * 1000,
+        "rules": rules(given.get("dialect", "textbook"), policy),
+        "pcpus": host.get("pcpus", 1),
+        "frames": host.get("frames", 4096),
+        "page_kib": host.get("page_kib", 4),
+        "policy": policy,
+        "time_slice": scheduler.get("time_slice", 30),
+        "replacement": replacement.get("policy", "clock"),
+        "local": replacement.get("scope", "global") == "local",
+        "costs": costs(host.get("costs", {})),
+        "swap": swap(host),
+        "posted_interrupts": host.get("posted_interrupts", True),
+        "devices": [device(each) for each in host.get("devices") or []],
+        "vms": [vm for each in given["vms"] for vm in copies(each)],
+    }
+
+
+def rules(dialect: str | Mapping, policy: str) -> Mapping:
+    """Return one value for every tie rule."""
+    if isinstance(dialect, dict):
+        return TEXTBOOK | dialect
+    chosen = TEXTBOOK | DIALECTS[dialect]
+    if dialect == "ostep" and policy == "lottery":
+        chosen["unused_slice"] = "lost"
+    return chosen
+
+
+def costs(given: str | Mapping) -> dict[str, int]:
+    """Return the costs in ns; the word none makes every one of them zero."""
+    if given == "none":
+        return dict.fromkeys(COSTS, 0)
+    assert isinstance(given, dict)
+    return COSTS | given
+
+
+def swap(host: Mapping) -> str | None:
+    """Return the name of the swap device, "ideal" or None (no swap at all)."""
+    if "swap" not in host:
+        return "ideal"
+    return host["swap"]["device"] if host["swap"] else None
+
+
+def device(given: Mapping) -> Mapping:
+    """Return a physical device with its preset filled in."""
+    service_us, mib_per_s, channels = DEVICES[given["kind"]]
+    return {
+        "name": given["name"],
+        "kind": given["kind"],
+        "channels": given.get("channels", channels),
+        "service_ns": given.get("service_us", service_us) * 1000,
+        "mib_per_s": given.get("mib_per_s", mib_per_s),
+    }
+
+
+def copies(given: Mapping) -> list[Mapping]:
+    """Return the VM once, or `count` times under the names name-1, name-2 …"""
+    count = given.get("count", 1)
+    names = [given["name"]] if count == 1 else [f"{given['name']}-{n + 1}" for n in range(count)]
+    return [machine(given, name) for name in names]
+
+
+def machine(given: Mapping, name: str) -> Mapping:
+    """Return one VM with its defaults."""
+    work = given["workload"]
+    return {
+        "name": name,
+        "kind": given.get("kind", "vm"),
+        "vcpus": given.get("vcpus", 1),
+        "pages": given.get("pages", 256),
+        "time_slice": given.get("time_slice"),
+        "weight": given.get("weight", 256),
+        "start_at": given.get("start_at", 0),
+        "boot": given.get("boot", False),
+        "image": given.get("image"),
+        "devices": given.get("devices") or [],
+        "repeat": work.get("repeat", 1),
+        "steps": [flat for step in work["steps"] for flat in steps(step)],
+    }
+
+
+def steps(given: Mapping) -> list[Mapping]:
+    """Return a step as dictionaries with `kind` and `n` (ticks, references or requests)."""
+    ((kind, value),) = given.items()
+    if kind in ("compute", "sleep"):
+        return [{"kind": kind, "n": value}]
+    if kind == "io":
+        requests = value.get("requests", 1)
+        return [
+            {"kind": "io", "n": requests, "device": value["device"], "kib": value.get("kib", 4)}
+        ]
+    if kind == "touch":
+        defaults = {"refs_per_tick": 100, "write": 0, "alpha": 1.0, "first": 0}
+        return [{"kind": "touch", **defaults, **value, "n": value["refs"]}]
+    if "utilisation" in value:
+        return utilisation(value["utilisation"], value["every"])
+    speed = value.get("refs_per_tick", 100)
+    return [{"kind": "trace", "n": len(value["pages"]), "refs_per_tick": speed, **value}]
+
+
+def utilisation(percents: list[int], every: int) -> list[Mapping]:
+    """Return a recorded load as alternating compute and sleep steps."""
+    result = []
+    for percent in percents:
+        busy = every * percent // 100
+        result += [{"kind": "compute", "n": busy}, {"kind": "sleep", "n": every - busy}]
+    return [step for step in result if step["n"]]
