@@ -1,0 +1,165 @@
+"""The table of steps: a VM's workload as plain records for the kernel's tables."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from vms.engine.errors import EngineError
+from vms.engine.scenario.checks import beyond
+from vms.engine.scenario.limits import LIMITS, Limits
+from vms.engine.workloads import traces
+from vms.engine.workloads.patterns import PATTERN_ROWS
+
+if TYPE_CHECKING:
+    from vms.engine.scenario.vm import VM
+    from vms.engine.scenario.workload import Io, Step, Touch, Trace
+
+COMPUTE, TOUCH, IO, SLEEP, TRACE = 0, 1, 2, 3, 4
+KINDS = ("compute", "touch", "io", "sleep", "trace")
+FOREVER = 0
+
+
+@dataclass(frozen=True, eq=False)
+class StepRecord:
+    """One step for the kernel.  All numbers are int; what does not apply is 0 or None.
+
+    `n` is the length: ticks (compute, sleep), references (touch, trace), requests (io).
+    """
+
+    kind: int
+    n: int
+    refs_per_tick: int = 0
+    # touch
+    pattern: int = 0
+    first: int = 0
+    pages: int = 0
+    write: int = 0  # a reference writes ⇔ its draw < write; floor(share · 2^32)
+    alpha: float = 0.0  # zipf: take patterns.zipf_table(pages, alpha)
+    window: int = 0
+    move_every: int = 0
+    # io
+    device: int = -1  # position among the VM's devices
+    kib: int = 0
+    op: int = 0  # 0 read, 1 write
+    # trace
+    trace: traces.References | None = None  # int32 [n], page << 1 | write; may be read-only
+
+
+def repetitions(vm: VM) -> int:
+    """Return how often the workload is executed; FOREVER (0) where it does not end."""
+    repeat = vm.workload.repeat
+    return repeat if isinstance(repeat, int) else FOREVER
+
+
+def compile_workload(
+    vm: VM, files: traces.Files | None = None, path: str = "workload", limits: Limits = LIMITS
+) -> list[StepRecord]:
+    """Return the steps of `vm` in order, as the kernel executes them; `repetitions(vm)` times.
+
+    Every vCPU of the VM executes all of them.  `trace: {utilisation}` becomes compute and sleep
+    steps; neighbouring compute (or sleep) steps of one such trace are one.  VMs of one `count`
+    share one workload (`vm.workload is other.workload`): compile it once for all of them.
+
+    `files(name)` gives the content of an uploaded trace.  Raises EngineError (path in `field`)
+    for a file that is missing or malformed, or names a page the VM does not have.
+    """
+    records = []
+    left = limits.references
+    for index, step in enumerate(vm.workload.steps):
+        for record in _records(vm, step, files, f"{path}.steps[{index}]", left):
+            records.append(record)
+            left -= len(record.trace) if record.trace is not None else 0
+    return records
+
+
+def _records(
+    vm: VM, step: Step, files: traces.Files | None, path: str, most: int
+) -> Iterator[StepRecord]:
+    if step.compute is not None:
+        yield StepRecord(COMPUTE, step.compute)
+    elif step.sleep is not None:
+        yield StepRecord(SLEEP, step.sleep)
+    elif step.touch:
+        yield _touch(vm, step.touch)
+    elif step.io:
+        yield _io(vm, step.io)
+    elif step.trace and step.trace.utilisation is not None:
+        yield from _load(step.trace.utilisation, step.trace.every or 1)
+    elif step.trace:
+        references = reference_string(step.trace, files, f"{path}.trace", most)
+        highest = int(references.max()) >> 1
+        if highest >= vm.pages:
+            raise beyond(f"{path}.trace", highest, vm.pages)
+        rate = step.trace.refs_per_tick
+        yield StepRecord(TRACE, len(references), rate, trace=references)
+
+
+def _touch(vm: VM, touch: Touch) -> StepRecord:
+    pages = touch.pages or vm.pages - touch.first
+    return StepRecord(
+        TOUCH,
+        touch.refs,
+        touch.refs_per_tick,
+        pattern=PATTERN_ROWS[touch.pattern],
+        first=touch.first,
+        pages=pages,
+        write=int(touch.write * 2**32),
+        alpha=touch.alpha,
+        window=touch.window or max(1, pages // 10),
+        move_every=touch.move_every,
+    )
+
+
+def _io(vm: VM, io: Io) -> StepRecord:
+    write = int(io.op == "write")
+    return StepRecord(IO, io.requests, device=vm.device_row(io.device), kib=io.kib, op=write)
+
+
+def _load(percentages: tuple[int, ...], every: int) -> Iterator[StepRecord]:
+    """Yield a processor's load as compute and sleep; fractions of a tick are carried over."""
+    runs = itertools.chain.from_iterable(_busy_and_idle(percentages, every))
+    for _, run in itertools.groupby(runs, key=lambda record: record.kind):
+        records = list(run)
+        yield replace(records[0], n=sum(record.n for record in records))
+
+
+def _busy_and_idle(percentages: tuple[int, ...], every: int) -> Iterator[list[StepRecord]]:
+    hundredths = 0
+    for percent in percentages:
+        before = hundredths // 100
+        hundredths += percent * every
+        busy = hundredths // 100 - before
+        both = StepRecord(COMPUTE, busy), StepRecord(SLEEP, every - busy)
+        yield [record for record in both if record.n]
+
+
+def reference_string(
+    trace: Trace,
+    files: traces.Files | None = None,
+    path: str = "trace",
+    most: int = LIMITS.references,
+) -> traces.References:
+    """Return the references of a trace step: int32 [n], page << 1 | write, in order.
+
+    Raises EngineError where the file is missing or malformed.
+    """
+    if trace.pages is not None:
+        return traces.listed(trace.pages)
+    if trace.recorded is not None:
+        return traces.recorded(trace.recorded)
+    name = trace.file or ""
+    try:
+        content = files(name) if files else None
+    except (OSError, KeyError):
+        content = None
+    if content is None:
+        raise EngineError(
+            "{field} must name a page trace that is there, got {given}", f"{path}.file", given=name
+        )
+    try:
+        return traces.uploaded(name, content, most)
+    except EngineError as error:
+        raise EngineError(error.template, f"{path}.file", **error.values) from None

@@ -1,0 +1,105 @@
+"""Readers of page traces, and the next use of each reference that opt looks up.
+
+A reference is one int32: page << 1 | write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vms.engine.errors import EngineError, shown
+
+References = NDArray[np.int32]
+Files = Callable[[str], bytes]
+
+HIGHEST_PAGE = 16_777_215
+WRITTEN = 2
+"""Bit of a recording's flags: the page was written in that window."""
+
+_PLAIN = re.compile(rb"(?:[0-9]{1,8}\r?\n)*(?:[0-9]{1,8})?(?:\r?\n)*")
+
+
+@lru_cache(maxsize=16)
+def recorded(name: str) -> References:
+    """Return the references of a recording of `vms.engine.workloads.recorded.RECORDED`.
+
+    One reference for each page of each window of 10,000 instructions, in the recording's order;
+    a write where the program wrote the page in that window.  Read-only, opened at first use.
+    """
+    folder = resources.files("vms.engine.workloads.recorded")
+    with (folder / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+        pages = arrays["page"].astype(np.int32)
+        writes = (arrays["flag"] & WRITTEN) != 0
+    references: References = pages << 1 | writes
+    references.setflags(write=False)
+    return references
+
+
+def listed(pages: tuple[int, ...]) -> References:
+    """Return the references of a list in a scenario; a list reads."""
+    return np.array(pages, dtype=np.int32) << 1
+
+
+def uploaded(name: str, content: bytes, most: int) -> References:
+    """Return the references of an uploaded list: one page number per line, reads only.
+
+    Empty lines at the end are allowed, line ends of Windows too.  Raises EngineError with the line of the
+    first thing that is not a page number 0..16777215, or for more than `most` references.
+    """
+    if not _PLAIN.fullmatch(content):
+        raise _wrong_line(name, content)
+    pages = np.fromstring(content, dtype=np.int64, sep="\n") if content.strip() else np.empty(0)
+    if len(pages) and pages.max() > HIGHEST_PAGE:
+        raise _not_a_page(name, int(pages.argmax()) + 1, str(int(pages.max())))
+    if not 1 <= len(pages) <= most:
+        raise EngineError(
+            "trace {name} must have 1..{high} references, got {given}",
+            name=name,
+            high=most,
+            given=len(pages),
+        )
+    return pages.astype(np.int32) << 1
+
+
+def _wrong_line(name: str, content: bytes) -> EngineError:
+    lines = content.replace(b"\r\n", b"\n").split(b"\n")
+    wrong = (n for n, line in enumerate(lines, 1) if not re.fullmatch(rb"[0-9]{1,8}", line))
+    number = next(wrong)
+    return _not_a_page(name, number, lines[number - 1][:100].decode("utf-8", "replace"))
+
+
+def _not_a_page(name: str, line: int, given: str) -> EngineError:
+    return EngineError(
+        "trace {name}, line {line}: must be a page number 0..{high}, got {given}",
+        name=name,
+        line=line,
+        high=HIGHEST_PAGE,
+        given=given or shown(given),
+    )
+
+
+def next_use(references: References) -> NDArray[np.int32]:
+    """Return for each reference how many references later its page is used again (int32, ≥ 1).
+
+    Cyclic: after its last use a page is used again in the next repetition, so the distance
+    reaches past the end there (`i + next_use[i] ≥ len`); a page used once has distance len.
+    O(n log n).
+    """
+    n = len(references)
+    pages = references >> 1
+    order = np.argsort(pages, kind="stable").astype(np.int64)
+    if n == 0:
+        return np.empty(0, dtype=np.int32)
+    starts = np.flatnonzero(np.diff(pages[order], prepend=-1))
+    ends = np.append(starts[1:], n) - 1
+    following = np.roll(order, -1)
+    following[ends] = order[starts] + n
+    distance = np.empty(n, dtype=np.int32)
+    distance[order] = following - order
+    return distance
