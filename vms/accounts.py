@@ -1,0 +1,35 @@
+"""Accounts: what happens beside allauth's own when somebody signs in or out."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from vms import alive
+from vms.guests import adopt
+from vms.permissions import GUEST_KEY, Visitor
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """allauth's adapter; a place to change what it does."""
+
+
+@receiver(user_logged_in)
+def keep_the_guests_lab(request: HttpRequest, user: AbstractBaseUser, **_: Any) -> None:
+    """Give the labs that a visitor made as a guest to the account they now sign in with."""
+    guest = request.session.pop(GUEST_KEY, None)
+    if guest:
+        adopt(uuid.UUID(guest), user)
+
+
+@receiver(user_logged_out)
+def close_sockets(user: AbstractBaseUser | None, **_: Any) -> None:
+    """Close the sockets that the account has open in live labs."""
+    if user is not None:
+        alive.kick_everywhere(Visitor(user).identity)

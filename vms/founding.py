@@ -1,0 +1,95 @@
+"""Founding labs: from a template or a document, for an account or a guest."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from vms.engine.scenario import Scenario
+from vms.live import store
+from vms.models import Lab
+from vms.scenarios import templates
+
+LONGEST_NAME = 64
+
+
+class TooManyLabs(Exception):
+    """An account has all the labs it may have; the text is the sentence they read."""
+
+
+def found(
+    *,
+    owner: AbstractBaseUser | None = None,
+    template: str = "",
+    document: Mapping[str, Any] | None = None,
+    guest: uuid.UUID | None = None,
+    guest_address: str = "",
+    expires: datetime.datetime | None = None,
+    plays: bool = False,
+    public: bool = False,
+) -> Lab:
+    """Make a lab from `document`, or from the template of that name, and return it.
+
+    Raises TooManyLabs, or EngineError with the sentence of what the document breaks.
+    """
+    lab = Lab(
+        owner=owner,
+        guest=guest,
+        guest_address=guest_address,
+        expires=expires,
+        plays=plays,
+        public=public,
+        template=template,
+    )
+    given = document if document is not None else templates()[template].scenario
+    scenario = Scenario.parse(given, limits=store.limits_for(lab))
+    with transaction.atomic():
+        if owner is not None:
+            _refuse_beyond_limit(owner)
+        store.rows_from(lab, scenario)
+        if owner is not None:
+            _name_apart(lab, owner)
+    return lab
+
+
+def _refuse_beyond_limit(owner: AbstractBaseUser) -> None:
+    most = settings.VMLAB["max_labs_per_user"]
+    if Lab.objects.filter(owner_id=owner.pk).count() >= most:
+        raise TooManyLabs(
+            ngettext(
+                "You have %(count)d lab, which is all an account may have. Delete it first.",
+                "You have %(count)d labs, which is all an account may have. Delete one first.",
+                most,
+            )
+            % {"count": most}
+        )
+
+
+def _name_apart(lab: Lab, owner: AbstractBaseUser) -> None:
+    """Number the lab where its owner has one of the same name already."""
+    others = Lab.objects.filter(owner_id=owner.pk).exclude(pk=lab.pk)
+    taken = set(others.values_list("name", flat=True))
+    base, number = lab.name, 2
+    while lab.name in taken:
+        lab.name = f"{base[: LONGEST_NAME - 5]} {number}"
+        number += 1
+    lab.save(update_fields=["name"])
+
+
+def duplicate(lab: Lab, owner: AbstractBaseUser | None) -> Lab:
+    """Make another lab of the same scenario for `owner`; members and runs stay behind."""
+    document = store.scenario_of(lab)
+    name = _("%(name)s copy") % {"name": document["name"][: LONGEST_NAME - 6]}
+    copy = found(owner=owner, document=document | {"name": name}, template=lab.template)
+    for file in lab.files.all():
+        file.pk, file.lab = None, copy
+        file.save()
+    return copy

@@ -1,0 +1,93 @@
+"""Page tables ↔ runs of pages: what `Page` rows are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vms.engine.tables import FRAME, PRESENT
+from vms.models import Page
+
+FLAGS_SHIFT = 24
+MOST_RUNS = 200_000
+"""Rows one lab may have: beyond it (a million frames in disorder) the rest is left out."""
+
+
+@dataclass(frozen=True)
+class PageRuns:
+    """Runs of contiguous pages of one VM with equal flags: arrays of equal length.
+
+    `first` guest page, `frame` of it (-1 where not present), `span` in pages, `flags`.
+    """
+
+    first: npt.NDArray[np.int64]
+    frame: npt.NDArray[np.int64]
+    span: npt.NDArray[np.int64]
+    flags: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def runs_of(table: npt.NDArray[np.int32]) -> PageRuns:
+    """Return the runs of a VM's page table; pages never used are in none.
+
+    A run goes on while the flags stay equal and, where pages are present, the frames follow one
+    another.
+    """
+    used = np.flatnonzero(table)
+    entries = table[used].astype(np.int64)
+    flags = entries >> FLAGS_SHIFT
+    frames = np.where(entries & PRESENT, entries & FRAME, -1)
+    follows = (
+        (np.diff(used) == 1)
+        & (np.diff(flags) == 0)
+        & ((np.diff(frames) == 1) | ((frames[1:] == -1) & (frames[:-1] == -1)))
+    )
+    starts = np.flatnonzero(np.concatenate(([True], ~follows))) if len(used) else used
+    span = np.diff(np.concatenate((starts, [len(used)])))
+    return PageRuns(used[starts].astype(np.int64), frames[starts], span, flags[starts])
+
+
+def table_of(pages: int, runs: PageRuns) -> npt.NDArray[np.int32]:
+    """Return the page table that `runs` describe: the reverse of `runs_of`."""
+    table = np.zeros(pages, np.int32)
+    for first, frame, span, flags in zip(
+        runs.first, runs.frame, runs.span, runs.flags, strict=True
+    ):
+        frames = np.arange(frame, frame + span) if frame >= 0 else 0
+        table[first : first + span] = (int(flags) << FLAGS_SHIFT) | frames
+    return table
+
+
+def rows_of(vm: int, runs: PageRuns) -> list[Page]:
+    """Return the unsaved rows of the runs of the VM whose database id is `vm`."""
+    return [
+        Page(
+            vm_id=vm,
+            virtual_address=int(first),
+            physical_address=int(frame) if frame >= 0 else None,
+            span=int(span),
+            flags=int(flags),
+        )
+        for first, frame, span, flags in zip(
+            runs.first, runs.frame, runs.span, runs.flags, strict=True
+        )
+    ]
+
+
+def runs_in_rows(rows: list[Page]) -> PageRuns:
+    """Return the runs that saved rows hold."""
+    columns = [
+        (
+            row.virtual_address,
+            -1 if row.physical_address is None else row.physical_address,
+            row.span,
+            row.flags,
+        )
+        for row in sorted(rows, key=lambda row: row.virtual_address)
+    ]
+    first, frame, span, flags = np.array(columns, np.int64).reshape(-1, 4).T
+    return PageRuns(first, frame, span, flags)

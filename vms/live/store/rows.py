@@ -1,0 +1,220 @@
+"""Rows ↔ scenario. A key that a row leaves empty is left out of the scenario, and the reverse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+
+from vms.engine.scenario import Limits, Scenario
+from vms.engine.scenario.schema import plain
+from vms.models import Device, Host, Lab, Mapping, VirtualMachine
+
+JSON = dict[str, Any]
+
+# Columns that hold a key of the scenario as it is; at the model's default the key is left out.
+LAB_KEYS = ("seed", "tick_us")
+HOST_KEYS = ("pcpus", "frames", "page_kib", "scheduler", "replacement", "costs")
+DEVICE_KEYS = ("channels", "service_us", "mib_per_s", "vfs")
+VM_KEYS = (
+    "kind",
+    "vcpus",
+    "pages",
+    "time_slice",
+    "weight",
+    "cap",
+    "start_at",
+    "image",
+)
+
+
+@dataclass
+class Rows:
+    """All rows of a lab that make its scenario, in the scenario's order."""
+
+    lab: Lab
+    host: Host
+    devices: list[Device]
+    vms: list[tuple[VirtualMachine, list[Mapping]]]
+
+    def scenario(self) -> JSON:
+        """Return the scenario of these rows, unchecked; `vms[i]` is the i-th VM here."""
+        names = {device.pk: device.name for device in self.devices}
+        host = _keys(self.host, HOST_KEYS) | _swap(self.host, names) | self.host.more
+        if self.devices:
+            host["devices"] = [
+                {"name": row.name, "kind": row.kind, **_keys(row, DEVICE_KEYS), **row.more}
+                for row in self.devices
+            ]
+        return {
+            "name": self.lab.name,
+            **_keys(self.lab, LAB_KEYS),
+            **self.lab.more,
+            **({"host": host} if host else {}),
+            "vms": [_vm(row, mappings, names) for row, mappings in self.vms],
+        }
+
+
+def _keys(row: models.Model, keys: Iterable[str]) -> JSON:
+    """Return the columns of `row` that are not at their default."""
+    found = {}
+    for key in keys:
+        value = getattr(row, key)
+        if value is not None and value != row._meta.get_field(key).get_default():
+            found[key] = value
+    return found
+
+
+def _swap(host: Host, names: dict[int, str]) -> JSON:
+    if host.swap == Host.Swap.NONE:
+        return {"swap": None}
+    if host.swap == Host.Swap.DEVICE:
+        return {"swap": {"device": names.get(host.swap_device_id or 0, "")}}
+    return {}
+
+
+def _vm(row: VirtualMachine, mappings: list[Mapping], names: dict[int, str]) -> JSON:
+    devices = [
+        {
+            "name": mapping.name,
+            "backend": names.get(mapping.backend_id, ""),
+            "mode": mapping.mode,
+            **mapping.more,
+        }
+        for mapping in mappings
+    ]
+    return {
+        "name": row.name,
+        **_keys(row, VM_KEYS),
+        **row.more,
+        **({"devices": devices} if devices else {}),
+        "workload": row.workload,
+    }
+
+
+def read_rows(lab: Lab) -> Rows:
+    """Read all rows of `lab`'s scenario, in four queries."""
+    host = Host.objects.filter(lab=lab).first() or Host(lab=lab)
+    mappings: dict[int, list[Mapping]] = {}
+    for mapping in Mapping.objects.filter(vm__lab=lab):
+        mappings.setdefault(mapping.vm_id, []).append(mapping)
+    vms = [(vm, mappings.get(vm.pk, [])) for vm in VirtualMachine.objects.filter(lab=lab)]
+    return Rows(lab, host, list(Device.objects.filter(lab=lab)), vms)
+
+
+def scenario_of(lab: Lab) -> JSON:
+    """Return the scenario of `lab`, VMs that are alike but for their number as one with `count`."""
+    scenario = read_rows(lab).scenario()
+    scenario["vms"] = list(_folded(scenario["vms"]))
+    return scenario
+
+
+_NUMBERED = re.compile(r"(.+)-1")
+
+
+def _folded(vms: list[JSON]) -> Iterator[JSON]:
+    """Join neighbours `x-1`, `x-2`, … that differ in their name only."""
+    at = 0
+    while at < len(vms):
+        first = vms[at]
+        numbered = _NUMBERED.fullmatch(first["name"])
+        alike = 1
+        while numbered and at + alike < len(vms):
+            if vms[at + alike] != first | {"name": f"{numbered[1]}-{alike + 1}"}:
+                break
+            alike += 1
+        if numbered and alike > 1:
+            yield {"name": numbered[1], "count": alike} | {
+                key: value for key, value in first.items() if key != "name"
+            }
+        else:
+            yield first
+        at += alike
+
+
+def limits_for(lab: Lab) -> Limits:
+    """Return what a scenario in `lab` may hold: the server's limits, lower ones for guests."""
+    most = settings.VMLAB
+    frames, pages = most["max_frames"], most["max_pages"]
+    if lab.guest is not None:
+        frames = min(frames, most["max_guest_frames"])
+        pages = min(pages, 4 * most["max_guest_frames"])
+    return Limits(
+        frames=frames,
+        vms=most["max_vms"],
+        pages=pages,
+        total_pages=pages,
+        total_vcpus=most["max_vcpus"],
+    )
+
+
+@transaction.atomic
+def rows_from(lab: Lab, scenario: Scenario) -> None:
+    """Make the rows of `lab` those of `scenario`, in place of whatever it had; saves the lab."""
+    document = scenario.dump()
+    lab.name = document["name"]
+    _take(lab, document, (*LAB_KEYS, "name", "host", "vms"), LAB_KEYS)
+    lab.save()
+    Host.objects.filter(lab=lab).delete()
+    VirtualMachine.objects.filter(lab=lab).delete()
+    Device.objects.filter(lab=lab).delete()
+    devices = _device_rows(lab, document.get("host", {}))
+    _host_row(lab, document.get("host", {}), devices)
+    _vm_rows(lab, scenario, devices)
+
+
+def _take(row: models.Model, given: JSON, known: Iterable[str], columns: Iterable[str]) -> None:
+    """Put the keys of `given` into the columns of `row`, unknown ones into `more`."""
+    for key in columns:
+        default = row._meta.get_field(key).get_default()
+        setattr(row, key, given.get(key, default))
+    known = set(known)
+    row.more = {key: value for key, value in given.items() if key not in known}  # type: ignore[attr-defined]
+
+
+def _device_rows(lab: Lab, host: JSON) -> dict[str, Device]:
+    rows = []
+    for position, given in enumerate(host.get("devices", ())):
+        kind = given.get("kind", Device._meta.get_field("kind").get_default())
+        row = Device(lab=lab, position=position, name=given["name"], kind=kind)
+        _take(row, given, (*DEVICE_KEYS, "name", "kind"), DEVICE_KEYS)
+        rows.append(row)
+    Device.objects.bulk_create(rows)
+    return {row.name: row for row in rows}
+
+
+def _host_row(lab: Lab, given: JSON, devices: dict[str, Device]) -> None:
+    row = Host(lab=lab)
+    _take(row, given, (*HOST_KEYS, "devices", "swap"), HOST_KEYS)
+    if "swap" in given:
+        swap = given["swap"]
+        row.swap = Host.Swap.DEVICE if swap else Host.Swap.NONE
+        row.swap_device = devices[swap["device"]] if swap else None
+    row.save()
+
+
+def _vm_rows(lab: Lab, scenario: Scenario, devices: dict[str, Device]) -> None:
+    rows, mappings = [], []
+    for position, vm in enumerate(scenario.expanded):
+        given = plain(vm)
+        row = VirtualMachine(
+            lab=lab, position=position, name=given["name"], workload=given["workload"]
+        )
+        _take(row, given, (*VM_KEYS, "name", "count", "devices", "workload"), VM_KEYS)
+        rows.append(row)
+        for place, device in enumerate(given.get("devices", ())):
+            mapping = Mapping(
+                vm=row,
+                position=place,
+                name=device["name"],
+                backend=devices[device["backend"]],
+                mode=device.get("mode", Mapping.Mode.PARAVIRTUAL),
+            )
+            _take(mapping, device, ("name", "backend", "mode"), ())
+            mappings.append(mapping)
+    VirtualMachine.objects.bulk_create(rows)
+    Mapping.objects.bulk_create(mappings)

@@ -1,0 +1,205 @@
+"""Who may do what in a lab: one table, asked by every view, by the socket and by the admin site.
+
+A *ticket* is what a page hands to its socket: signed, short-lived, checked without the database,
+so that a class of two hundred can enter at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec
+
+import rules
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+
+from vms.models import Lab, Membership
+
+WATCH, STEER, EDIT, INVITE, OWN = "watch", "steer", "edit", "invite", "own"
+VERBS = (WATCH, STEER, EDIT, INVITE, OWN)
+
+# The table. An owner is an instructor who may also delete the lab; a guest has a lab alone.
+MAY: dict[str, frozenset[str]] = {
+    "owner": frozenset({WATCH, STEER, EDIT, INVITE, OWN}),
+    "instructor": frozenset({WATCH, STEER, EDIT, INVITE}),
+    "driver": frozenset({WATCH, STEER, EDIT}),
+    "observer": frozenset({WATCH}),
+    "guest": frozenset({WATCH, STEER, EDIT}),
+}
+# What a ticket and the screen call them: the three roles of the glossary.
+ROLE_SHOWN = {"owner": "instructor", "guest": "driver"}
+
+GUEST_KEY = "guest"  # in Django's session: the guest's identity
+_SALT = "vms.ticket"
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whoever asks: an account, a guest, or neither."""
+
+    user: AbstractBaseUser | AnonymousUser
+    guest: uuid.UUID | None = None
+
+    @property
+    def identity(self) -> str:
+        """A word that is the same for the same visitor: `u7`, `g…` or `a`."""
+        if self.user.is_authenticated:
+            return f"u{self.user.pk}"
+        return f"g{self.guest}" if self.guest else "a"
+
+    @property
+    def name(self) -> str:
+        """What the others in the lab read."""
+        if self.user.is_authenticated:
+            return self.user.get_username()
+        return _("Guest") if self.guest else _("Visitor")
+
+
+def visitor_of(request: HttpRequest) -> Visitor:
+    """Return who sent `request`."""
+    guest = request.session.get(GUEST_KEY) if hasattr(request, "session") else None
+    return Visitor(request.user, uuid.UUID(guest) if guest else None)
+
+
+def may(role: str | None, verb: str) -> bool:
+    """Tell whether `role` (none for a stranger) may do `verb`."""
+    return role is not None and verb in MAY[role]
+
+
+def rights(role: str | None) -> dict[str, bool]:
+    """Return every verb and whether `role` may do it: what the page is told."""
+    return {verb: may(role, verb) for verb in VERBS}
+
+
+def role_in(user: AbstractBaseUser | AnonymousUser | Visitor, lab: Lab) -> str | None:
+    """Return the visitor's role in `lab`, none for a stranger; at most one query."""
+    visitor = user if isinstance(user, Visitor) else Visitor(user)
+    role = _account_role(visitor.user, lab) if visitor.user.is_authenticated else None
+    if role is None and visitor.guest is not None and visitor.guest == lab.guest:
+        role = None if lab.expired else "guest"
+    return role or ("observer" if lab.public else None)
+
+
+def _account_role(user: AbstractBaseUser | AnonymousUser, lab: Lab) -> str | None:
+    if lab.owner_id == user.pk or getattr(user, "is_superuser", False):
+        return "owner"
+    return Membership.objects.filter(lab=lab, user_id=user.pk).values_list("role", flat=True).first()
+
+
+def _predicate(verb: str) -> Callable[..., bool]:
+    @rules.predicate(name=f"may_{verb}")  # type: ignore[untyped-decorator]
+    def predicate(user: AbstractBaseUser | AnonymousUser, lab: Lab | None) -> bool:
+        return lab is not None and may(role_in(user, lab), verb)
+
+    return predicate  # type: ignore[no-any-return]
+
+
+for _verb in VERBS:  # user.has_perm("vms.steer_lab", lab), in templates {% has_perm %}
+    rules.add_perm(f"vms.{_verb}_lab", _predicate(_verb))
+
+
+def ticket(visitor: Visitor, lab: Lab, role: str) -> str:
+    """Return the signed text with which the visitor's browser enters the lab's socket."""
+    shown = ROLE_SHOWN.get(role, role)
+    content = {"lab": str(lab.pk), "user": visitor.identity, "name": visitor.name, "role": shown}
+    return signing.dumps(content, salt=_SALT)
+
+
+def read_ticket(text: str) -> dict[str, str] | None:
+    """Return {lab, user, name, role} of a ticket, none where it is forged or too old."""
+    try:
+        content = signing.loads(text, salt=_SALT, max_age=settings.VMLAB["ticket_age_s"])
+    except signing.BadSignature:
+        return None
+    return {key: str(content[key]) for key in ("lab", "user", "name", "role")}
+
+
+@dataclass(frozen=True)
+class Access:
+    """A visitor in a lab, as a view gets it once the door has let them in."""
+
+    lab: Lab
+    role: str
+    visitor: Visitor
+
+    def may(self, verb: str) -> bool:
+        """Tell whether this visitor may do `verb` here."""
+        return may(self.role, verb)
+
+
+def refusal(role: str, verb: str) -> str:
+    """Return the sentence that tells a member without the right who has it."""
+    names = {
+        "instructor": _("instructor"),
+        "driver": _("driver"),
+        "observer": _("observer"),
+        "guest": _("guest"),
+    }
+    sentences = {
+        STEER: _("Only instructors and drivers steer this lab. Your role here: %(role)s."),
+        EDIT: _("Only instructors and drivers change this lab. Your role here: %(role)s."),
+        INVITE: _("Only instructors invite and remove members. Your role here: %(role)s."),
+        OWN: _("Only the owner of this lab may do this. Your role here: %(role)s."),
+    }
+    return sentences[verb] % {"role": names[role]}
+
+
+def enter(request: HttpRequest, lab_id: uuid.UUID, verb: str) -> Access:
+    """Return the visitor's access to a lab.
+
+    Raises Http404 for strangers, as for labs that do not exist: nothing is disclosed;
+    PermissionDenied with a sentence for members whose role may not do `verb`.
+    """
+    lab = Lab.objects.select_related("owner").filter(pk=lab_id).first()
+    visitor = visitor_of(request)
+    role = role_in(visitor, lab) if lab else None
+    if lab is None or role is None:
+        raise Http404(_("There is no such lab, or it is not open to you."))
+    if not may(role, verb):
+        raise PermissionDenied(refusal(role, verb))
+    return Access(lab, role, visitor)
+
+
+def lab_view(
+    verb: str,
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, Access, P], HttpResponseBase]],
+    Callable[..., HttpResponseBase],
+]:
+    """Guard a view `view(request, access, …)` at the address of a lab: `verb` is what it takes.
+
+    A visitor without an account is sent to the login, whether or not the lab exists.
+    """
+
+    def guard(
+        view: Callable[Concatenate[HttpRequest, Access, P], HttpResponseBase],
+    ) -> Callable[..., HttpResponseBase]:
+        @functools.wraps(view)
+        def guarded(
+            request: HttpRequest, lab_id: uuid.UUID, *args: Any, **kwargs: Any
+        ) -> HttpResponseBase:
+            try:
+                access = enter(request, lab_id, verb)
+            except Http404:
+                if request.user.is_authenticated or not _wants_page(request):
+                    raise
+                return redirect_to_login(request.get_full_path())
+            return view(request, access, *args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    return request.method in {"GET", "HEAD"} and request.accepts("text/html")
