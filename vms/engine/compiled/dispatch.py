@@ -1,0 +1,137 @@
+"""Which policy function is called.
+
+A policy is one module with plain functions ("hooks").  A hook is compiled by itself when its
+policy is first chosen; its address goes into the table `hooks`, and the kernel calls that address.
+So the kernel is compiled once whatever policies exist, and choosing another costs milliseconds.
+"""
+
+import inspect
+from importlib import import_module
+
+from vms.engine.compiled import INTERPRETED, inner
+
+#  name          kind           arguments after s   returns a number   without the hook
+HOOKS = {
+    "pick": ("schedulers", 1, True, -1),  # (p) -> place in the queue of who runs next, -1 nobody
+    "charge": ("schedulers", 2, False, None),  # (v, n): v has run n ticks more
+    "slice_ticks": ("schedulers", 1, True, 0),  # (v) -> its time slice, 0: that of its VM
+    "wake": ("schedulers", 1, False, None),  # (v) becomes runnable
+    "timer": ("schedulers", 0, False, None),  # host.timer_at is due
+    "hit": ("replacement", 2, False, None),  # (f, page): a resident page was referenced
+    "fill": ("replacement", 2, False, None),  # (f, page): page was brought into frame f
+    "victim": ("replacement", 1, True, -1),  # (page) -> frame to take for page, off its lists
+    "drop": ("replacement", 1, False, None),  # (f) becomes free
+}
+NAMES = list(HOOKS)
+KINDS = ("schedulers", "replacement")
+
+
+def load(kind, name):
+    """Return the module of policy `name` of a kind."""
+    return import_module(f"vms.engine.{kind}.{name}")
+
+
+def functions(scheduler, replacement):
+    """Return the plain hooks of two policies in the order of HOOKS, None where one has none."""
+    chosen = {"schedulers": load("schedulers", scheduler)}
+    chosen["replacement"] = load("replacement", replacement)
+    return [getattr(chosen[HOOKS[name][0]], name, None) for name in NAMES]
+
+
+if INTERPRETED:
+
+    def _caller(k, default):
+        def call(s, *args):
+            hook = s.hooks[k]
+            return default if hook is None else hook(s, *args)
+
+        return call
+
+    for _k, _name in enumerate(NAMES):
+        globals()[_name] = _caller(_k, HOOKS[_name][3])
+
+    def use(state, kind, name):
+        """Make policy `name` the current one of its kind: nothing to compile."""
+        load(kind, name)
+
+else:
+    import numba
+    from llvmlite import ir
+    from numba import types
+    from numba.extending import intrinsic
+
+    from vms.engine.compiled.handle import state_type
+
+    def _signature(n_args, number):
+        result = types.int64 if number else types.void
+        return result(state_type, *[types.int64] * n_args)
+
+    def _call_address(n_args, number):
+        """Return an intrinsic call(address, s, ...) for hooks of `n_args` arguments."""
+        result = types.int64 if number else types.void
+        sig = result(types.int64, state_type, *[types.int64] * n_args)
+
+        def codegen(context, builder, signature, args):
+            i64 = ir.IntType(64)
+            back = i64 if number else ir.VoidType()
+            kind = ir.FunctionType(back, [args[1].type, *[i64] * n_args])
+            value = builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+            return value if number else context.get_dummy_value()
+
+        if n_args == 0:
+
+            def call(context, address, s):
+                return sig, codegen
+        elif n_args == 1:
+
+            def call(context, address, s, a):
+                return sig, codegen
+        else:
+
+            def call(context, address, s, a, b):
+                return sig, codegen
+
+        return intrinsic(call)
+
+    def _hook(k, name):
+        _, n_args, number, default = HOOKS[name]
+        args = "".join(", " + a for a in "ab"[:n_args])
+        scope = {"call": _call_address(n_args, number)}
+        exec(  # noqa: S102  (the text is made of HOOKS above)
+            f"def {name}(s{args}):\n"
+            f"    address = s.hooks[{k}]\n"
+            f"    if address != 0:\n"
+            f"        return call(address, s{args})\n"
+            f"    return {default}\n",
+            scope,
+        )
+        return inner(scope[name])
+
+    for _k, _name in enumerate(NAMES):
+        globals()[_name] = _hook(_k, _name)
+
+    _compiled = {}
+    """(kind, policy, hook) -> compiled hook: kept alive, and compiled once a process."""
+
+    def _compile(kind, name):
+        module = load(kind, name)
+        for own, function in list(vars(module).items()):
+            plain = inspect.isfunction(function) and function.__module__ == module.__name__
+            if plain and own not in HOOKS:  # what its hooks call
+                setattr(module, own, inner(function))
+        for hook, (where, n_args, number, _) in HOOKS.items():
+            if where == kind and hasattr(module, hook):
+                compiler = numba.cfunc(
+                    _signature(n_args, number), cache=True, error_model="numpy", nopython=True
+                )
+                _compiled[kind, name, hook] = compiler(getattr(module, hook))
+        _compiled[kind, name, ""] = None
+
+    def use(state, kind, name):
+        """Make policy `name` the current one of its kind: compile it once, set its addresses."""
+        if (kind, name, "") not in _compiled:
+            _compile(kind, name)
+        for k, hook in enumerate(NAMES):
+            if HOOKS[hook][0] == kind:
+                function = _compiled.get((kind, name, hook))
+                state.hooks[k] = 0 if function is None else function.address

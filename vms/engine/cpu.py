@@ -1,0 +1,293 @@
+"""pCPUs and vCPUs: the run queue, time slices, steps of a workload, accounts.
+
+`schedule` is the article's: expired vCPUs go to the tail, idle pCPUs pick.  Unlike there,
+remaining_time is refilled each time a vCPU is dispatched with none left.
+"""
+
+from vms.engine.compiled import inner
+from vms.engine.compiled.dispatch import charge, pick, slice_ticks, wake
+from vms.engine.io import access_device
+from vms.engine.log import count_exits, log
+from vms.engine.queue import enqueue, take
+from vms.engine.sleepers import sleep
+from vms.engine.tables import (
+    ALWAYS,
+    BLOCKED,
+    COMPUTE,
+    CRASHED,
+    DEVICE,
+    DIFFERENT,
+    EV_END,
+    EV_SLICE,
+    EXIT_TIMER,
+    GONE,
+    INF,
+    IO,
+    NOTHING,
+    OFFLINE,
+    PAUSE,
+    RUNNABLE,
+    RUNNING,
+    SLEEP,
+    SWAP,
+)
+
+STAYS, SLEEPS, SUBMITS, FAULTED, ENDS, DIES = range(6)
+"""What becomes of a running vCPU at the end of a tick."""
+
+
+@inner
+def become(s, v, state, at):
+    """Account the time vCPU v spent in its run state up to time point `at`, and change it."""
+    vc = s.vcpu[v]
+    n = at - vc.since
+    if vc.state == RUNNABLE:
+        vc.runnable += n
+    elif vc.state == BLOCKED:
+        vc.blocked += n
+    elif vc.state == OFFLINE:
+        vc.offline += n
+    vc.state = state
+    vc.since = at
+
+
+@inner
+def ran(s, p, v, n):
+    """Account n ticks that vCPU v ran on pCPU p."""
+    s.pcpu[p].busy += n
+    vc = s.vcpu[v]
+    vc.run += n
+    vc.remaining_time -= n
+    charge(s, v, n)
+
+
+@inner
+def sync(s, p, at):
+    """Bring the accounts of pCPU p up to time point `at`: debt is paid first, then it ran."""
+    cpu = s.pcpu[p]
+    n = at - cpu.since
+    if n <= 0:
+        return
+    cpu.since = at
+    v = cpu.vcpu
+    if v < 0:
+        cpu.idle += n
+        return
+    vc = s.vcpu[v]
+    if vc.debt_ns >= s.host.tick_ns:
+        k = min(n, vc.debt_ns // s.host.tick_ns)
+        vc.debt_ns -= k * s.host.tick_ns
+        vc.overhead += k
+        cpu.overhead += k
+        cpu.slice_overhead += k
+        n -= k
+    if n > 0:
+        vc.step_left -= n
+        ran(s, p, v, n)
+
+
+@inner
+def next_step(s, v):
+    """Move vCPU v to the next step of its workload, -1 past the last one."""
+    vc = s.vcpu[v]
+    vc.step += 1
+    if vc.step == vc.first_step + vc.steps:
+        if vc.repeat_left > 0:
+            vc.repeat_left -= 1
+        vc.step = -1 if vc.repeat_left == 0 else vc.first_step
+    if vc.step >= 0:
+        vc.step_left = s.step[vc.step].n
+        vc.position = 0
+
+
+@inner
+def verdict(s, v):
+    """Return what becomes of vCPU v now: it stays, or why it leaves its pCPU."""
+    vc = s.vcpu[v]
+    if s.vm[vc.vm].power == CRASHED:
+        return DIES
+    if vc.waits_for == SWAP:
+        return FAULTED
+    while vc.step >= 0:
+        kind = s.step[vc.step].kind
+        if kind == PAUSE:
+            return SLEEPS
+        if kind == IO:
+            return SUBMITS
+        if vc.step_left > 0:
+            return STAYS
+        next_step(s, v)
+    return ENDS if vc.debt_ns < s.host.tick_ns else STAYS
+
+
+@inner
+def end(s, v, at):
+    """End the workload of vCPU v at a time point."""
+    vc = s.vcpu[v]
+    become(s, v, OFFLINE, at)
+    vc.ended = 1
+    vc.held = 0
+    vc.finish = at
+    vc.waits_for = GONE
+    s.host.live -= 1
+    log(s, EV_END, at, v, -1, 0, 0)
+
+
+@inner
+def part(s, v, what, at):
+    """Block, end or bury vCPU v, which is on no pCPU any more, as the verdict says."""
+    vc = s.vcpu[v]
+    vc.remaining_time = 0
+    if what == ENDS:
+        end(s, v, at)
+    elif what == DIES:
+        become(s, v, OFFLINE, at)
+        vc.waits_for = GONE
+    else:
+        become(s, v, BLOCKED, at)
+        if what == SLEEPS:
+            vc.waits_for = SLEEP
+            sleep(s, v, at + s.step[vc.step].n)
+        elif what == SUBMITS:
+            vc.waits_for = DEVICE
+            access_device(s, v, at)
+
+
+@inner
+def leave(s, p, at):
+    """Take the vCPU of pCPU p off it: its slice ends."""
+    cpu = s.pcpu[p]
+    v = cpu.vcpu
+    log(s, EV_SLICE, cpu.slice_at, v, p, at - cpu.slice_at, cpu.slice_overhead)
+    cpu.vcpu = -1
+    cpu.attn = INF
+    cpu.culprit = (s.host.vms + 1) * s.host.vms
+    s.vcpu[v].pcpu = -1
+
+
+@inner
+def settle(s, p, at):
+    """At the end of a tick: let the vCPU of pCPU p go on, or leave."""
+    cpu = s.pcpu[p]
+    v = cpu.vcpu
+    what = verdict(s, v)
+    if what == STAYS:
+        return
+    unused = s.vcpu[v].remaining_time
+    leave(s, p, at)
+    part(s, v, what, at)
+    if s.host.unused_lost and 0 < unused < INF // 2:
+        cpu.hold = at + unused
+        cpu.attn = cpu.hold
+
+
+@inner
+def expire(s, p):
+    """Send the vCPU of pCPU p, whose time slice is used up, to the tail of the queue."""
+    h = s.host
+    v = s.pcpu[p].vcpu
+    vc = s.vcpu[v]
+    leave(s, p, h.now)
+    vc.preemptions += 1
+    vc.debt_ns += count_exits(s, v, EXIT_TIMER, 1, h.now) * h.vm_exit_ns
+    become(s, v, RUNNABLE, h.now)
+    enqueue(s, v)
+
+
+@inner
+def give_up(s):
+    """Let every pCPU, in order, give up a vCPU whose time slice is used up."""
+    h = s.host
+    for p in range(h.pcpus):
+        cpu = s.pcpu[p]
+        if cpu.attn <= h.now and cpu.vcpu >= 0 and s.vcpu[cpu.vcpu].remaining_time <= 0:
+            expire(s, p)
+
+
+@inner
+def switch(s, p, v):
+    """Charge vCPU v for the switch of pCPU p to it, where there is one."""
+    h = s.host
+    cpu = s.pcpu[p]
+    vc = s.vcpu[v]
+    different = cpu.last != v
+    if different:
+        h.switches += 1
+        cpu.switches += 1
+    if h.switch_cost_on == ALWAYS or (different and h.switch_cost_on == DIFFERENT):
+        vc.debt_ns += h.context_switch_ns + h.cache_refill_ns
+    if vc.last_pcpu >= 0 and vc.last_pcpu != p:
+        vc.migrations += 1
+    cpu.last = v
+    vc.last_pcpu = p
+
+
+@inner
+def dispatch(s, p, v):
+    """Let pCPU p run vCPU v; False if v has only a blocking step left and blocked at once."""
+    h = s.host
+    cpu = s.pcpu[p]
+    vc = s.vcpu[v]
+    if vc.first_run < 0:
+        vc.first_run = h.now
+    what = verdict(s, v)
+    if what != STAYS:
+        part(s, v, what, h.now)
+        return False
+    become(s, v, RUNNING, h.now)
+    h.decisions += 1
+    vc.slices += 1
+    switch(s, p, v)
+    if vc.remaining_time <= 0:
+        n = slice_ticks(s, v)
+        if n == 0:
+            n = s.vm[vc.vm].time_slice
+        vc.remaining_time = h.time_slice if n == 0 else n
+    vc.pcpu = p
+    cpu.vcpu = v
+    cpu.slice_at = h.now
+    cpu.slice_overhead = 0
+    cpu.culprit = vc.vm * h.vms
+    cpu.attn = h.now
+    return True
+
+
+@inner
+def schedule(s):
+    """Let every idle pCPU, in order, pick the next vCPU."""
+    h = s.host
+    for p in range(h.pcpus):
+        if h.queue_n == 0:
+            return
+        cpu = s.pcpu[p]
+        if cpu.vcpu >= 0 or cpu.hold > h.now:
+            continue
+        sync(s, p, h.now)
+        while h.queue_n > 0:
+            k = pick(s, p)
+            if k < 0 or dispatch(s, p, take(s, k)):
+                break
+
+
+@inner
+def awake(s, v, at):
+    """Wake vCPU v at a time point: what it waited for is over."""
+    vc = s.vcpu[v]
+    waited = vc.waits_for
+    vc.waits_for = NOTHING
+    if waited == SLEEP or waited == DEVICE or (waited == SWAP and vc.step_left == 0):
+        next_step(s, v)
+    if vc.step < 0 and vc.debt_ns < s.host.tick_ns:
+        end(s, v, at)
+    elif vc.held:
+        vc.held = 1 + RUNNABLE
+    else:
+        become(s, v, RUNNABLE, at)
+        wake(s, v)
+        enqueue(s, v)
+
+
+@inner
+def computes(s, v):
+    """Return whether vCPU v is in a compute step."""
+    return s.step[s.vcpu[v].step].kind == COMPUTE

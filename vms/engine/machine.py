@@ -1,0 +1,130 @@
+"""A machine: one host with its VMs, ready to be advanced, questioned and changed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vms.engine.build import Parts, add_vm, build_state
+from vms.engine.compiled.dispatch import use
+from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario import Scenario
+from vms.engine.schedulers import SCHEDULERS
+from vms.engine.state import State
+from vms.engine.tables import EVENTS, LATENCY_BUCKETS
+from vms.engine.workloads.traces import Files
+
+__all__ = ["EVENTS", "Machine", "build"]
+
+
+class Machine:
+    """One host.  `state` holds everything that changes; the rest are names.
+
+    Read the tables freely between two calls of `tick.advance`; only commands change them.
+    """
+
+    def __init__(self, scenario: Scenario, state: State, parts: Parts, files: Files | None) -> None:
+        self.scenario = scenario
+        self.state = state
+        self.parts = parts
+        self.files = files
+        self.extra: list[dict[str, object]] = []
+        """VMs that commands added, as given."""
+        self.vm_names: list[str] = []
+        self.vcpu_names: list[str] = []
+        self.vdevice_names: list[str] = []
+        self.device_names = [device.name for device in scenario.host.devices]
+        for vm in scenario.expanded:
+            self.name_vm(vm.name, vm.vcpus, [device.name for device in vm.devices])
+        self.use_policies()
+
+    def name_vm(self, name: str, vcpus: int, devices: list[str]) -> None:
+        """Note the names of a VM, its vCPUs and virtual devices."""
+        self.vm_names.append(name)
+        self.vcpu_names += [f"{name}/{number}" for number in range(vcpus)]
+        self.vdevice_names += devices
+
+    def use_policies(self) -> None:
+        """Load (and compile, once a process) the policies that the host's row names."""
+        use(self.state, "schedulers", self.scheduler)
+        use(self.state, "replacement", self.replacement)
+
+    @property
+    def now(self) -> int:
+        """The time point it has reached, in ticks."""
+        return int(self.state.host[0].now)
+
+    @property
+    def scheduler(self) -> str:
+        """Name of the scheduler in force."""
+        return list(SCHEDULERS)[int(self.state.host[0].scheduler)]
+
+    @property
+    def replacement(self) -> str:
+        """Name of the replacement policy in force."""
+        return list(REPLACEMENTS)[int(self.state.host[0].replacement)]
+
+    @property
+    def ended(self) -> bool:
+        """Whether every workload has ended."""
+        return int(self.state.host[0].live) == 0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing can ever happen again although workloads have not ended."""
+        return int(self.state.host[0].stalled) == 1
+
+    @property
+    def event_hash(self) -> str:
+        """Hash of all events so far, in order: 16 hexadecimal digits."""
+        return f"{int(self.state.host[0].event_hash) & (1 << 64) - 1:016x}"
+
+    def drain(self) -> np.ndarray:
+        """Return the events since the last call, oldest first, and make room for more."""
+        host = self.state.host
+        first, last = int(host[0].events_read), int(host[0].events)
+        size = len(self.state.event)
+        slots = np.arange(first, last) & (size - 1)
+        host["events_read"] = last
+        drained: np.ndarray = self.state.event[slots]
+        return drained
+
+    def changed_frames(self) -> np.ndarray:
+        """Return the frames whose page or flags changed since the last call, int32."""
+        host = self.state.host
+        frames: np.ndarray = self.state.changed[: int(host[0].changed_n)].copy()
+        host["changed_n"] = 0
+        host["epoch"] += 1
+        return frames
+
+    def queue(self) -> list[int]:
+        """Return the vCPUs that wait for a pCPU, head of the queue first."""
+        host = self.state.host[0]
+        places = np.arange(host.queue_n) + host.queue_head
+        waiting: list[int] = self.state.queue[places & (len(self.state.queue) - 1)].tolist()
+        return waiting
+
+    def stolen(self) -> np.ndarray:
+        """Return the ticks VM i waited while VM j ran: int64 [vms, vms + 2].
+
+        The last two columns are the waits charged to a cap and to idle pCPUs.
+        """
+        vms = len(self.vm_names)
+        by_culprit = self.state.stolen[: vms * (vms + 2)].reshape(vms + 2, vms)
+        return by_culprit.T.copy()
+
+    def latencies(self) -> np.ndarray:
+        """Return latency histograms [vdevices + devices, 128]; the latter: the host's requests."""
+        rows = len(self.vdevice_names) + len(self.device_names)
+        return self.state.latency[: rows * LATENCY_BUCKETS].reshape(rows, LATENCY_BUCKETS).copy()
+
+
+def build(scenario: Scenario, files: Files | None = None) -> Machine:
+    """Return a machine as the scenario describes it, before its first tick.
+
+    `files(name)` gives the content of an uploaded trace.  Raises EngineError for what only the
+    files can tell: a trace that is missing, malformed or beyond its VM's pages.
+    """
+    parts = Parts()
+    for row, vm in enumerate(scenario.expanded):
+        add_vm(parts, scenario, vm, files, f"vms[{row}].workload")
+    return Machine(scenario, build_state(scenario, parts), parts, files)

@@ -1,0 +1,329 @@
+"""Paging: guest page, page table entry, frame.
+
+`map_page` is the article's: it enters a page into its VM's page table.  Frames are given lowest
+index first; when none is free the replacement policy names a victim.
+"""
+
+from vms.engine.compiled import entry, inner
+from vms.engine.compiled.dispatch import drop, fill, hit, victim
+from vms.engine.io import swap_in, write_back
+from vms.engine.log import count_exits, log
+from vms.engine.tables import (
+    ACCESSED,
+    CONTAINER,
+    CRASHED,
+    DIRTY,
+    EV_COW,
+    EV_EVICT,
+    EV_FAULT,
+    EV_OOM,
+    EV_WRITEBACK,
+    EXIT_FAULT,
+    FRAME,
+    INF,
+    NO_SWAP,
+    PRESENT,
+    SHARED,
+    SWAPPED,
+    WRITABLE,
+)
+
+HIT, FAULT, BLOCKS, OUT = range(4)
+"""What a reference did: found its page, faulted, faulted and waits, found no memory left."""
+
+
+@inner
+def scope(s, page):
+    """Return the list of frames among which a victim for page is looked for."""
+    return 1 + s.page_vm[page] if s.host.scope_local else 0
+
+
+@inner
+def changed(s, f):
+    """Put frame f on the list of those to be redrawn."""
+    h = s.host
+    if s.frame[f].stamp != h.epoch:
+        s.frame[f].stamp = h.epoch
+        s.changed[h.changed_n] = f
+        h.changed_n += 1
+
+
+@inner
+def referenced(s, f):
+    """Return whether the reference bit of a page in frame f is set."""
+    page = s.frame[f].page
+    if s.pte[page] & SHARED == 0:
+        return s.pte[page] & ACCESSED != 0
+    while page >= 0:
+        if s.pte[page] & ACCESSED != 0:
+            return True
+        page = s.mate[page]
+    return False
+
+
+@inner
+def unreference(s, f):
+    """Clear the reference bits of the pages in frame f."""
+    page = s.frame[f].page
+    changed(s, f)
+    if s.pte[page] & SHARED == 0:
+        s.pte[page] &= ~ACCESSED
+        return
+    while page >= 0:
+        s.pte[page] &= ~ACCESSED
+        page = s.mate[page]
+
+
+@inner
+def next_reference(s):
+    """Return which reference of the only vCPU that makes any uses this page next, INF if none."""
+    h = s.host
+    vc = s.vcpu[h.reader]
+    i = s.step[vc.step].offset + vc.position - h.reader_first
+    distance = s.next_use[i]
+    if i + distance >= h.reader_n and vc.repeat_left == 1:
+        return INF
+    return vc.references + distance
+
+
+@inner
+def map_page(s, page, f, flags):
+    """Enter page into its VM's page table: it is in frame f."""
+    if flags & SHARED:
+        s.mate[page] = s.frame[f].page
+    s.frame[f].page = page
+    s.pte[page] = f | PRESENT | flags
+    s.vm[s.page_vm[page]].resident += 1
+    changed(s, f)
+
+
+@inner
+def unmap(s, page, flags):
+    """Take page out of its frame; its entry keeps the flags.  Returns whether others share it."""
+    f = s.pte[page] & FRAME
+    shared = s.pte[page] & SHARED
+    s.pte[page] = flags
+    s.vm[s.page_vm[page]].resident -= 1
+    changed(s, f)
+    if not shared:
+        s.frame[f].page = -1
+        return False
+    if s.frame[f].page == page:
+        s.frame[f].page = s.mate[page]
+    else:
+        before = s.frame[f].page
+        while s.mate[before] != page:
+            before = s.mate[before]
+        s.mate[before] = s.mate[page]
+    return s.frame[f].page >= 0
+
+
+@inner
+def image_row(s, page):
+    """Return the row of image_frame that stands for a page of an image."""
+    vm = s.vm[s.page_vm[page]]
+    return vm.image + page - vm.first_page
+
+
+@inner
+def evict(s, f, at):
+    """Put the page in frame f, or the image page with all that share it, out of memory."""
+    h = s.host
+    h.evictions += 1
+    page = s.frame[f].page
+    if s.pte[page] & SHARED:
+        s.image_frame[image_row(s, page)] = -1
+        lowest = page
+        while page >= 0:
+            lowest = min(lowest, page)
+            unmap(s, page, SWAPPED | SHARED)
+            page = s.frame[f].page
+        log(s, EV_EVICT, at, -1, -1, lowest, f)
+        return
+    dirty = s.pte[page] & DIRTY
+    unmap(s, page, SWAPPED)
+    log(s, EV_EVICT, at, -1, -1, page, f)
+    if dirty:
+        h.writebacks += 1
+        log(s, EV_WRITEBACK, at, -1, -1, page, f)
+        if h.swap >= 0:
+            write_back(s, at + 1)
+
+
+@inner
+def take_frame(s, page, at):
+    """Return a frame for page: the lowest free one, else that of the policy's victim."""
+    h = s.host
+    if h.free_frames > 0:
+        h.free_frames -= 1
+        f = h.frame_hint
+        while s.frame[f].page >= 0:
+            f += 1
+        h.frame_hint = f + 1
+        return f
+    f = victim(s, page)
+    u = 0
+    while f < 0 and u < h.vms:  # local scope, and the VM has no frame: take one of another's
+        if s.vm[u].resident > 0:
+            f = victim(s, s.vm[u].first_page)
+            if f >= 0 and s.flink[f].list >= 0:
+                drop(s, f)
+        u += 1
+    evict(s, f, at)
+    return f
+
+
+@inner
+def free_frame(s, f):
+    """Make frame f, whose page was unmapped, free."""
+    h = s.host
+    drop(s, f)
+    h.free_frames += 1
+    h.frame_hint = min(h.frame_hint, f)
+    changed(s, f)
+
+
+@inner
+def is_out(s):
+    """Return whether there is no frame left and no swap to make room."""
+    return s.host.free_frames == 0 and s.host.swap == NO_SWAP
+
+
+@inner
+def load_flags(s, write):
+    """Return the flags of a page brought in by a reference."""
+    flags = ACCESSED if s.host.bit_on_load else 0
+    return flags | DIRTY if write else flags
+
+
+@inner
+def fault_cost(s, v, major):
+    """Charge vCPU v for a fault."""
+    h = s.host
+    vc = s.vcpu[v]
+    vm = s.vm[vc.vm]
+    container = vm.kind == CONTAINER
+    if major:
+        vm.major_faults += 1
+        vc.debt_ns += h.syscall_ns if container else h.vm_exit_ns
+    else:
+        vm.minor_faults += 1
+        vc.debt_ns += max(0, h.minor_fault_ns - h.vm_exit_ns) if container else h.minor_fault_ns
+
+
+@inner
+def fault(s, v, gpn, write, at):
+    """Serve a reference of vCPU v to a page that is not present."""
+    h = s.host
+    vm = s.vm[s.vcpu[v].vm]
+    page = vm.first_page + gpn
+    entry_ = s.pte[page]
+    major = entry_ & SWAPPED != 0
+    image = gpn < vm.image_pages and (not major or entry_ & SHARED != 0)
+    row = vm.image + gpn if image else 0
+    mapped = image and s.image_frame[row] >= 0
+    if not mapped and is_out(s):
+        return OUT
+    if mapped:
+        major = False
+    fault_cost(s, v, major)
+    log(s, EV_FAULT, at, v, -1, gpn, 1 if major else 0)
+    if mapped:
+        map_page(s, page, s.image_frame[row], SHARED | ACCESSED)
+        hit(s, s.image_frame[row], page)
+    else:
+        f = take_frame(s, page, at)
+        if image:
+            s.image_frame[row] = f
+            s.frame[f].page = -1
+            map_page(s, page, f, SHARED | load_flags(s, False))
+        else:
+            map_page(s, page, f, WRITABLE | load_flags(s, write))
+        s.frame[f].used = at
+        fill(s, f, page)
+    count_exits(s, v, EXIT_FAULT, 1, at)
+    if image and write and copy_on_write(s, v, gpn, at) == OUT:
+        return OUT
+    if major and h.swap >= 0:
+        swap_in(s, v, at + 1)
+        return BLOCKS
+    return FAULT
+
+
+@inner
+def copy_on_write(s, v, gpn, at):
+    """Give vCPU v's VM its own copy of an image page before it writes there."""
+    vm = s.vm[s.vcpu[v].vm]
+    page = vm.first_page + gpn
+    if is_out(s):
+        return OUT
+    f = take_frame(s, page, at)
+    if s.pte[page] & PRESENT:
+        source = s.pte[page] & FRAME
+        if not unmap(s, page, 0):
+            s.image_frame[vm.image + gpn] = -1
+            free_frame(s, source)
+    map_page(s, page, f, WRITABLE | ACCESSED | DIRTY)
+    s.frame[f].used = at
+    fill(s, f, page)
+    vm.cow_breaks += 1
+    s.vcpu[v].debt_ns += s.host.cow_ns
+    log(s, EV_COW, at, v, -1, gpn, f)
+    count_exits(s, v, EXIT_FAULT, 1, at)
+    return HIT
+
+
+@inner
+def access(s, v, gpn, write, at):
+    """One memory reference of vCPU v in tick `at`.  Returns what it did."""
+    page = s.vm[s.vcpu[v].vm].first_page + gpn
+    entry_ = s.pte[page]
+    if entry_ & PRESENT == 0:
+        return fault(s, v, gpn, write, at)
+    if write and entry_ & WRITABLE == 0:
+        return copy_on_write(s, v, gpn, at)
+    f = entry_ & FRAME
+    bits = entry_ | ACCESSED | DIRTY if write else entry_ | ACCESSED
+    if bits != entry_:
+        s.pte[page] = bits
+        changed(s, f)
+    s.frame[f].used = at
+    hit(s, f, page)
+    return HIT
+
+
+@inner
+def release(s, m):
+    """Free all frames of VM m; its pages have never been used.  O(pages)."""
+    vm = s.vm[m]
+    for page in range(vm.first_page, vm.first_page + vm.pages):
+        entry_ = s.pte[page]
+        if entry_ & PRESENT:
+            f = entry_ & FRAME
+            if not unmap(s, page, 0):
+                if entry_ & SHARED:
+                    s.image_frame[image_row(s, page)] = -1
+                free_frame(s, f)
+        s.pte[page] = 0
+
+
+@inner
+def crash(s, v, gpn, at):
+    """Out of memory: stop the VM of vCPU v and free its frames; its vCPUs leave with the tick."""
+    h = s.host
+    m = s.vcpu[v].vm
+    s.vm[m].power = CRASHED
+    log(s, EV_OOM, at, v, -1, gpn, 0)
+    release(s, m)
+    h.crashed = 1
+    for p in range(h.pcpus):
+        u = s.pcpu[p].vcpu
+        if u >= 0 and s.vcpu[u].vm == m:
+            s.pcpu[p].attn = at + 1
+
+
+@entry
+def refill_lists(s, order):
+    """Enter all resident frames into the lists of a policy just chosen, in this order."""
+    for i in range(len(order)):
+        fill(s, order[i], s.frame[order[i]].page)

@@ -1,0 +1,82 @@
+"""Counter-based random numbers: value n of a stream is a pure function of (seed, stream, n).
+
+Nothing to save but n, and a workload draws the same numbers whatever the policies do, so policies
+are compared on equal terms.  Value n = mix(mix(seed + stream * G) + n * G) with splitmix64's
+finaliser (Steele, Lea and Flood, OOPSLA 2014).  `fold` uses the same mixer to hash events.
+"""
+
+import numpy as np
+
+from vms.engine.compiled import INTERPRETED, inner
+
+G, A, B = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+
+PAGES, MOVES, WRITES = 0, 1_000_000, 2_000_000
+"""Streams of vCPU v: v for its pages, MOVES + v for its working set, WRITES + v for its writes."""
+LOTTERY, VICTIM = -1, -2
+"""Streams of the host."""
+
+if INTERPRETED:
+    M64 = (1 << 64) - 1
+
+    def mix(z):
+        """Return splitmix64's finaliser of a 64-bit number."""
+        z = ((z ^ (z >> 30)) * A) & M64
+        z = ((z ^ (z >> 27)) * B) & M64
+        return z ^ (z >> 31)
+
+    def random_bits(seed, stream, n):
+        """Return value n of a stream: 64 bits."""
+        return mix((mix((seed + stream * G) & M64) + n * G) & M64)
+
+    def below(seed, stream, n, k):
+        """Return a number in range(k), k < 2**32."""
+        return ((random_bits(seed, stream, n) >> 32) * k) >> 32
+
+    def draw(seed, stream, n):
+        """Return two numbers below 2**32."""
+        bits = random_bits(seed, stream, n)
+        return bits >> 32, bits & 0xFFFFFFFF
+
+    def fold(total, tick, who, a, b):
+        """Return the hash `total` (int64) with the int64 fields of an event folded in."""
+        first = mix((mix(tick & M64) + who) & M64)
+        second = mix((mix((a + G) & M64) + b) & M64)
+        z = mix(((total & M64) * A + first + second * G) & M64)
+        return z - (1 << 64) if z >> 63 else z
+
+else:
+    # Every operand is uint64: int64 (op) uint64 would become float64 in Numba.
+    U = np.uint64
+    _G, _A, _B, _30, _27, _31, _32 = map(np.uint64, (G, A, B, 30, 27, 31, 32))
+    _LOW = np.uint64(0xFFFFFFFF)
+
+    @inner
+    def mix(z):
+        """Return splitmix64's finaliser of a 64-bit number."""
+        z = (z ^ (z >> _30)) * _A
+        z = (z ^ (z >> _27)) * _B
+        return z ^ (z >> _31)
+
+    @inner
+    def random_bits(seed, stream, n):
+        """Return value n of a stream: 64 bits."""
+        return mix(mix(U(seed) + U(stream) * _G) + U(n) * _G)
+
+    @inner
+    def below(seed, stream, n, k):
+        """Return a number in range(k), k < 2**32."""
+        return np.int64(((random_bits(seed, stream, n) >> _32) * U(k)) >> _32)
+
+    @inner
+    def draw(seed, stream, n):
+        """Return two numbers below 2**32."""
+        bits = random_bits(seed, stream, n)
+        return np.int64(bits >> _32), np.int64(bits & _LOW)
+
+    @inner
+    def fold(total, tick, who, a, b):
+        """Return the hash `total` (int64) with the int64 fields of an event folded in."""
+        first = mix(mix(U(tick)) + U(who))
+        second = mix(mix(U(a) + _G) + U(b))
+        return np.int64(mix(U(total) * _A + first + second * _G))

@@ -1,0 +1,10 @@
+"""Round robin: the vCPU that has waited longest runs for one time slice, then queues at the tail.
+
+Longest wait with n CPU-bound vCPUs on one pCPU: exactly (n - 1) slices, and what the switches cost.
+Source: Silberschatz, Galvin and Gagne, Operating System Concepts, 5.3.3.
+"""
+
+
+def pick(s, p):
+    """Return the head of the queue."""
+    return 0 if s.host.queue_n > 0 else -1

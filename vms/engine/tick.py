@@ -1,0 +1,211 @@
+"""Advancing a machine through time: the only file that knows the order of a tick.
+
+A tick t: commands (between two calls of `advance`), wake-ups, policy timers, pCPUs give up vCPUs
+whose slice is used up, idle pCPUs pick, every pCPU runs for one tick; at its end (time point t + 1)
+vCPUs go on, block or end, in pCPU order.  docs/model.md has it in words.
+
+The kernel is event-driven: a computing vCPU runs undisturbed until something happens.  With
+host.cap = 1 every pCPU is looked at in every tick; the result is the same bit for bit, so chunks,
+pauses and sample rates cannot change it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vms.engine.compiled import INTERPRETED, entry, inner
+from vms.engine.compiled.dispatch import functions, timer
+from vms.engine.cpu import awake, become, give_up, part, ran, schedule, settle, sync
+from vms.engine.cpu import DIES
+from vms.engine.io import complete, forget, next_completion
+from vms.engine.log import log
+from vms.engine.queue import charge_waiters, withdraw
+from vms.engine.references import make_references
+from vms.engine.sleepers import next_wake, rouse
+from vms.engine.state import python_state, read_back
+from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, RUNNABLE, SWAP
+
+if TYPE_CHECKING:
+    from vms.engine.machine import Machine
+
+LAST_TICK = 1 << 60
+"""No run goes beyond it."""
+
+
+@inner
+def wake_up(s):
+    """Phase 2: arrivals, then timers, then device completions by device."""
+    h = s.host
+    while next_wake(s) <= h.now:
+        v = s.sleepers[0]
+        rouse(s, v)
+        awake(s, v, h.now)
+    for d in range(h.devices):
+        while s.device[d].done_at <= h.now * h.tick_ns:
+            v = complete(s, d)
+            if v >= 0:
+                awake(s, v, h.now)
+
+
+@inner
+def begin(s):
+    """Phases 2 to 5 of the tick that starts now."""
+    h = s.host
+    if h.expired_first:
+        give_up(s)
+    wake_up(s)
+    if h.timer_at <= h.now:
+        for p in range(h.pcpus):
+            sync(s, p, h.now)
+        timer(s)
+    give_up(s)
+    schedule(s)
+    h.point = 0
+
+
+@inner
+def run(s, p):
+    """Phase 6 on pCPU p: pay debt, compute, or make references; and when to look again."""
+    h = s.host
+    cpu = s.pcpu[p]
+    v = cpu.vcpu
+    vc = s.vcpu[v]
+    if s.vm[vc.vm].power != CRASHED:
+        if vc.debt_ns >= h.tick_ns:
+            cpu.attn = h.now + min(vc.debt_ns // h.tick_ns, h.cap)
+            return
+        if s.step[vc.step].kind == COMPUTE:
+            cpu.attn = h.now + min(min(vc.step_left, vc.remaining_time), h.cap)
+            return
+    sync(s, p, h.now)
+    cpu.since = h.now + 1
+    cpu.attn = h.now + 1
+    ran(s, p, v, 1)
+    if s.vm[vc.vm].power != CRASHED:
+        make_references(s, v, h.now)
+
+
+@inner
+def run_all(s):
+    """Phase 6; returns False where it has to be resumed because the event ring is full."""
+    h = s.host
+    while h.point < h.pcpus:
+        cpu = s.pcpu[h.point]
+        if cpu.vcpu >= 0 and cpu.attn <= h.now:
+            if not has_room(s):
+                return False
+            run(s, h.point)
+        h.point += 1
+    return True
+
+
+@inner
+def has_room(s):
+    """Return whether a quarter of the event ring is free: more than any one phase writes."""
+    return s.host.events - s.host.events_read <= len(s.event) * 3 // 4
+
+
+@inner
+def next_event(s):
+    """Return the next tick in which anything happens, INF for never."""
+    h = s.host
+    following = min(min(next_wake(s), next_completion(s)), h.timer_at)
+    for p in range(h.pcpus):
+        following = min(following, s.pcpu[p].attn)
+    return following
+
+
+@inner
+def bury(s, at):
+    """Take the vCPUs of crashed VMs that are on no pCPU out of everything they wait in."""
+    h = s.host
+    h.crashed = 0
+    for v in range(h.vcpus):
+        vc = s.vcpu[v]
+        if s.vm[vc.vm].power != CRASHED:
+            continue
+        if vc.state == RUNNABLE:
+            withdraw(s, v)
+            part(s, v, DIES, at)
+        elif vc.state == BLOCKED:
+            if vc.heap_pos >= 0:
+                rouse(s, v)
+            else:
+                forget(s, v)
+            part(s, v, DIES, at)
+
+
+@inner
+def finish_tick(s):
+    """At the end of a tick: accounts, and what becomes of each pCPU's vCPU."""
+    h = s.host
+    for p in range(h.pcpus):
+        cpu = s.pcpu[p]
+        if cpu.attn <= h.now and cpu.vcpu >= 0:
+            sync(s, p, h.now)
+            settle(s, p, h.now)
+    if h.crashed:
+        bury(s, h.now)
+    h.point = -1
+
+
+@inner
+def ended(s):
+    """Return whether the run is over: all workloads ended, or nothing can ever happen again."""
+    h = s.host
+    return h.stalled == 1 or (h.stop_at_end == 1 and h.live == 0)
+
+
+@entry
+def step(s, until):
+    """Advance to tick `until`, or until the run is over or the event ring is full.
+
+    Reads and changes every table.  O(events); a tick in which nothing happens costs nothing.
+    """
+    h = s.host
+    while h.now < until and not ended(s):
+        if h.point < 0:
+            if not has_room(s):
+                break
+            begin(s)
+        if ended(s):
+            h.point = -1
+            break
+        if not run_all(s):
+            break
+        following = next_event(s)
+        if following >= INF and h.live > 0:
+            h.stalled = 1
+            h.point = -1
+            log(s, EV_STALLED, h.now, -1, -1, 0, 0)
+            break
+        following = max(min(following, until), h.now + 1)
+        charge_waiters(s, following - h.now)
+        h.now = following
+        finish_tick(s)
+    for p in range(h.pcpus):
+        sync(s, p, h.now)
+    for v in range(h.vcpus):
+        become(s, v, s.vcpu[v].state, h.now)
+
+
+def advance(machine: Machine, ticks: int, past_end: bool = False) -> int:
+    """Advance a machine by up to `ticks` ticks; returns how many it really advanced.
+
+    Fewer when the event ring is full (drain it and call again), or when the run is over: every
+    workload has ended (unless `past_end`) or nothing can ever happen again.  Raises IndexError if
+    the engine used a row that does not exist, which is a bug in it.
+    """
+    state = machine.state
+    host = state.host[0]
+    before = int(host.now)
+    until = min(before + ticks, LAST_TICK)
+    state.host["stop_at_end"] = 0 if past_end else 1
+    if INTERPRETED:
+        python = python_state(state, functions(machine.scheduler, machine.replacement))
+        step(python, until)
+        read_back(state, python)
+    else:
+        step(state, until)
+        state.check()
+    return int(state.host[0].now) - before
