@@ -6,6 +6,8 @@ is the same on every machine: same scenario, same references.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,5 +109,4 @@ def _exp(x: Floats) -> Floats:
     series = np.ones_like(r)
     for k in range(16, 0, -1):
         series = series * r / k + 1.0
-    result: Floats = np.ldexp(series, power.astype(np.int64))
-    return result
+    return cast("Floats", np.ldexp(series, power.astype(np.int64)))

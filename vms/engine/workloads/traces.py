@@ -49,8 +49,8 @@ def listed(pages: tuple[int, ...]) -> References:
 def uploaded(name: str, content: bytes, most: int) -> References:
     """Return the references of an uploaded list: one page number per line, reads only.
 
-    Empty lines at the end are allowed, line ends of Windows too.  Raises EngineError with the line of the
-    first thing that is not a page number 0..16777215, or for more than `most` references.
+    Empty lines at the end are allowed, line ends of Windows too.  Raises EngineError with the
+    line of the first thing that is not a page number 0..16777215, or for more than `most`.
     """
     if not _PLAIN.fullmatch(content):
         raise _wrong_line(name, content)

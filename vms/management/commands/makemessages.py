@@ -1,0 +1,17 @@
+"""`makemessages` that also finds the engine's sentences, which know nothing of gettext."""
+
+from django.core.management.commands import makemessages
+
+
+class Command(makemessages.Command):
+    """Django's own, with the engine's words as keywords: templates, units, laws."""
+
+    xgettext_options = [
+        *makemessages.Command.xgettext_options,
+        "--keyword=EngineError:1",
+        "--keyword=_refuse:1",
+        "--keyword=Quantity:3",
+        "--keyword=Numbers:3",
+        "--keyword=Law:1",
+        "--keyword=Law:2",
+    ]
