@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 from tests.engine.plain.devices import Device, VirtualDevice
 from tests.engine.plain.memory import REFUSED, WAITS, Memory
 from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import BOOT_NS, Mapping, fill
+from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on its own
 
 REASONS = ("io", "fault", "timer")
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = "running", "runnable", "blocked", "offline"
@@ -119,7 +121,7 @@ class Host:
         self.seed, self.tick_ns = given["seed"], given["tick_ns"]
         self.rules, self.costs = given["rules"], given["costs"]
         self.policy = given["policy"]
-        self.alias = alias
+        self.alias = alias or cache(zipf_table)
         self.now = 0
         self.ended = self.stalled = False
         self.events: list[Event] = []
@@ -168,8 +170,6 @@ class Host:
         tick: int | None = None,
     ) -> None:
         row = -1 if vcpu is None else vcpu.row
-        if vcpu is not None and pcpu < 0:
-            pcpu = next((p.row for p in self.pcpus if p.vcpu is vcpu), -1)
         self.events.append(Event(self.now if tick is None else tick, kind, pcpu, row, a, b))
 
     # The order of a tick
@@ -223,7 +223,6 @@ class Host:
     def wake_up(self) -> None:
         for vm in self.vms:
             if vm.up_at == self.now and not vm.crashed:
-                self.log("start", a=vm.row)
                 for vcpu in vm.vcpus:
                     self.enqueue(vcpu)
         for vcpu in self.vcpus:

@@ -94,7 +94,7 @@ class Memory:
         if there:
             major = False
         elif not self.room_for(vm):
-            self.host.log("oom", vcpu=vcpu, a=vm.row, b=page)
+            self.host.log("oom", vcpu=vcpu, a=page)
             return REFUSED
         self.host.log("fault", vcpu=vcpu, a=page, b=int(major))
         self.charge_fault(vcpu, major)
@@ -125,7 +125,7 @@ class Memory:
         """Give the VM a private copy of an image page; False when there is no frame for it."""
         vm = vcpu.vm
         if not self.room_for(vm):
-            self.host.log("oom", vcpu=vcpu, a=vm.row, b=page)
+            self.host.log("oom", vcpu=vcpu, a=page)
             return False
         source = vm.table[page]
         frame = self.take_frame(vm)

@@ -120,12 +120,12 @@ def copies(given: Mapping) -> list[Mapping]:
 
 def machine(given: Mapping, name: str) -> Mapping:
     """Return one VM with its defaults."""
-    work = given["workload"]
+    work, pages = given["workload"], given.get("pages", 256)
     return {
         "name": name,
         "kind": given.get("kind", "vm"),
         "vcpus": given.get("vcpus", 1),
-        "pages": given.get("pages", 256),
+        "pages": pages,
         "time_slice": given.get("time_slice"),
         "weight": given.get("weight", 256),
         "start_at": given.get("start_at", 0),
@@ -133,33 +133,53 @@ def machine(given: Mapping, name: str) -> Mapping:
         "image": given.get("image"),
         "devices": given.get("devices") or [],
         "repeat": work.get("repeat", 1),
-        "steps": [flat for step in work["steps"] for flat in steps(step)],
+        "steps": [flat for step in work["steps"] for flat in steps(step, pages)],
     }
 
 
-def steps(given: Mapping) -> list[Mapping]:
+def steps(given: Mapping, vm_pages: int) -> list[Mapping]:
     """Return a step as dictionaries with `kind` and `n` (ticks, references or requests)."""
     ((kind, value),) = given.items()
     if kind in ("compute", "sleep"):
         return [{"kind": kind, "n": value}]
     if kind == "io":
-        requests = value.get("requests", 1)
-        return [
-            {"kind": "io", "n": requests, "device": value["device"], "kib": value.get("kib", 4)}
-        ]
+        defaults = {"requests": 1, "kib": 4}
+        return [{"kind": "io", **defaults, **value, "n": value.get("requests", 1)}]
     if kind == "touch":
-        defaults = {"refs_per_tick": 100, "write": 0, "alpha": 1.0, "first": 0}
-        return [{"kind": "touch", **defaults, **value, "n": value["refs"]}]
+        return [touch(value, vm_pages)]
     if "utilisation" in value:
         return utilisation(value["utilisation"], value["every"])
     speed = value.get("refs_per_tick", 100)
     return [{"kind": "trace", "n": len(value["pages"]), "refs_per_tick": speed, **value}]
 
 
+def touch(given: Mapping, vm_pages: int) -> Mapping:
+    first = given.get("first", 0)
+    pages = given.get("pages", vm_pages - first)
+    return {
+        "kind": "touch",
+        "n": given["refs"],
+        "pattern": given.get("pattern", "sequential"),
+        "first": first,
+        "pages": pages,
+        "refs_per_tick": given.get("refs_per_tick", 100),
+        "write": given.get("write", 0),
+        "alpha": given.get("alpha", 1.0),
+        "window": given.get("window", max(1, pages // 10)),
+        "move_every": given.get("move_every", 1000),
+    }
+
+
 def utilisation(percents: list[int], every: int) -> list[Mapping]:
-    """Return a recorded load as alternating compute and sleep steps."""
-    result = []
-    for percent in percents:
-        busy = every * percent // 100
-        result += [{"kind": "compute", "n": busy}, {"kind": "sleep", "n": every - busy}]
-    return [step for step in result if step["n"]]
+    """Return a recorded load as alternating compute and sleep; fractions of a tick carry over."""
+    result: list[Mapping] = []
+    done = 0
+    for number in range(len(percents)):
+        total = sum(percents[: number + 1]) * every // 100
+        busy, done = total - done, total
+        for kind, n in (("compute", busy), ("sleep", every - busy)):
+            if n and result and result[-1]["kind"] == kind:
+                result[-1]["n"] += n
+            elif n:
+                result.append({"kind": kind, "n": n})
+    return result

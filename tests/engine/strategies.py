@@ -1,0 +1,203 @@
+"""Random small scenarios for the comparison of the engine with its plain twin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Scenario = dict[str, Any]
+PAGES = 12
+
+
+def small(low: int, high: int) -> st.SearchStrategy[int]:
+    return st.integers(low, high)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, memory: bool = True, devices: bool = True) -> Scenario:
+    """Return a scenario of at most 4 VM entries, 12 pages each, on at most 3 pCPUs."""
+    hardware = draw(devices_of_host()) if devices else []
+    names = [device["name"] for device in hardware]
+    given: Scenario = {
+        "name": "random",
+        "seed": draw(small(0, 2**31)),
+        "tick_us": draw(st.sampled_from([1, 3, 20, 100])),
+        "dialect": draw(dialects()),
+        "host": draw(hosts(hardware, memory)),
+        "vms": draw(
+            st.lists(machines(names, memory), min_size=1, max_size=4, unique_by=lambda v: v["name"])
+        ),
+    }
+    keep_exclusive(given)
+    opt_needs_one_reader(given)
+    return given
+
+
+@st.composite
+def devices_of_host(draw: st.DrawFn) -> list[Scenario]:
+    kinds = draw(st.lists(st.sampled_from(["disk", "nic", "console"]), max_size=3))
+    return [
+        {
+            "name": f"d{row}",
+            "kind": kind,
+            "channels": draw(small(1, 3)),
+            "service_us": draw(st.sampled_from([0, 1, 7, 50, 333])),
+            "mib_per_s": draw(st.sampled_from([3, 500, 4000])),
+            "vfs": 8,
+        }
+        for row, kind in enumerate(kinds)
+    ]
+
+
+@st.composite
+def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenario:
+    host: Scenario = {
+        "pcpus": draw(small(1, 3)),
+        "frames": draw(small(1, 20)) if memory else 64,
+        "scheduler": {
+            "policy": draw(st.sampled_from(["round_robin", "fcfs", "lottery", "stride"])),
+            "time_slice": draw(small(1, 7)),
+        },
+        "replacement": {
+            "policy": draw(st.sampled_from(["fifo", "lru", "clock", "random", "opt"])),
+            "scope": draw(st.sampled_from(["global", "local"])),
+        },
+        "costs": draw(st.just("none") | costs()),
+        "devices": hardware,
+        "posted_interrupts": draw(st.booleans()),
+    }
+    swap = draw(st.sampled_from(["ideal", None, *(device["name"] for device in hardware)]))
+    if swap != "ideal":
+        host["swap"] = swap and {"device": swap}
+    return host
+
+
+@st.composite
+def costs(draw: st.DrawFn) -> Scenario:
+    names = [
+        "vm_exit_ns",
+        "context_switch_ns",
+        "cache_refill_ns",
+        "minor_fault_ns",
+        "cow_ns",
+        "syscall_ns",
+    ]
+    chosen = draw(st.lists(st.sampled_from(names), unique=True))
+    return {name: draw(small(0, 30_000)) for name in chosen}
+
+
+@st.composite
+def dialects(draw: st.DrawFn) -> Any:
+    rules = {
+        "arrival_at_expiry": ["arrival", "expired"],
+        "unused_slice": ["given_up", "lost"],
+        "switch_cost_on": ["different", "always", "never"],
+        "reference_bit_on_load": [0, 1],
+        "clock_hand": ["hand", "random"],
+        "opt_tie": ["lowest_frame", "last_loaded"],
+        "equal_keys": ["scenario", "least_recent"],
+    }
+    word = draw(st.sampled_from(["textbook", "textbook", "ostep", "libcachesim", None]))
+    if word:
+        return word
+    names = draw(st.lists(st.sampled_from(list(rules)), unique=True, min_size=1))
+    return {name: draw(st.sampled_from(rules[name])) for name in names}
+
+
+@st.composite
+def machines(draw: st.DrawFn, backends: list[str], memory: bool) -> Scenario:
+    modes = st.sampled_from(["emulated", "paravirtual", "vf", "passthrough"])
+    attached = draw(st.lists(st.sampled_from(backends), max_size=2)) if backends else []
+    vm: Scenario = {
+        "name": draw(st.sampled_from("abcdef")),
+        "count": draw(st.sampled_from([1, 1, 1, 2])),
+        "kind": draw(st.sampled_from(["vm", "container", "microvm"])),
+        "vcpus": draw(st.sampled_from([1, 1, 2, 3])),
+        "pages": PAGES,
+        "weight": draw(st.sampled_from([1, 2, 3, 100, 256, 1000])),
+        "start_at": draw(st.sampled_from([0, 0, 0, 1, 4, 15])),
+        "devices": [
+            {"name": f"v{n}", "backend": backend, "mode": draw(modes)}
+            for n, backend in enumerate(attached)
+        ],
+        "workload": {
+            "repeat": draw(st.sampled_from([1, 1, 2, 5, "forever"])),
+            "steps": draw(
+                st.lists(
+                    steps([f"v{n}" for n in range(len(attached))], memory), min_size=1, max_size=5
+                )
+            ),
+        },
+    }
+    if draw(st.booleans()):
+        vm["time_slice"] = draw(small(1, 9))
+    if memory and draw(st.booleans()):
+        name, pages = draw(st.sampled_from([("x", 1), ("y", 5), ("z", PAGES)]))
+        vm["image"] = {"name": name, "pages": pages}
+    return vm
+
+
+@st.composite
+def steps(draw: st.DrawFn, devices: list[str], memory: bool) -> Scenario:
+    kinds = ["compute", "sleep", "load"] + ["touch", "touch", "trace"] * memory
+    kind = draw(st.sampled_from(kinds + ["io", "io"] * bool(devices)))
+    if kind in ("compute", "sleep"):
+        return {kind: draw(small(1, 9))}
+    if kind == "io":
+        number = draw(st.sampled_from([1, 1, 3, 8, 9, 17]))
+        device = draw(st.sampled_from(devices))
+        return {"io": {"device": device, "requests": number, "kib": draw(small(1, 64))}}
+    if kind == "load":
+        percents = draw(st.lists(small(0, 100), min_size=1, max_size=4).filter(any))
+        return {"trace": {"utilisation": percents, "every": draw(small(1, 10))}}
+    speed = draw(small(1, 8))
+    if kind == "trace":
+        pages = draw(st.lists(small(0, PAGES - 1), min_size=1, max_size=30))
+        return {"trace": {"pages": pages, "refs_per_tick": speed}}
+    return {"touch": draw(touches()) | {"refs_per_tick": speed}}
+
+
+@st.composite
+def touches(draw: st.DrawFn) -> Scenario:
+    first = draw(small(0, PAGES - 1))
+    touch: Scenario = {
+        "pattern": draw(st.sampled_from(["sequential", "uniform", "zipf", "working_set"])),
+        "first": first,
+        "pages": draw(small(1, PAGES - first)),
+        "refs": draw(small(1, 40)),
+        "write": draw(st.sampled_from([0, 0, 0.3, 1])),
+    }
+    if touch["pattern"] == "zipf":
+        touch["alpha"] = draw(st.sampled_from([0.0, 0.5, 1.0, 2.0]))
+    if touch["pattern"] == "working_set":
+        touch["window"] = draw(small(1, touch["pages"]))
+        touch["move_every"] = draw(small(1, 20))
+    return touch
+
+
+def keep_exclusive(given: Scenario) -> None:
+    """Make the modes fit: a device passed through has one mapping and swaps nothing."""
+    backends = [device["backend"] for vm in given["vms"] for device in vm["devices"] * vm["count"]]
+    swap = (given["host"].get("swap") or {}).get("device")
+    for vm in given["vms"]:
+        for device in vm["devices"]:
+            shared = backends.count(device["backend"]) > 1 or device["backend"] == swap
+            if device["mode"] == "passthrough" and shared:
+                device["mode"] = "vf"
+            if device["mode"] == "vf" and backends.count(device["backend"]) > 8:
+                device["mode"] = "paravirtual"
+
+
+def opt_needs_one_reader(given: Scenario) -> None:
+    """Replace opt where more than one vCPU makes references, or not all are from traces."""
+    readers = touches = 0
+    for vm in given["vms"]:
+        kinds = {key for step in vm["workload"]["steps"] for key in step}
+        traces = [step["trace"] for step in vm["workload"]["steps"] if "trace" in step]
+        touches += "touch" in kinds
+        readers += ("touch" in kinds or any("pages" in t for t in traces)) * (
+            vm["count"] * vm["vcpus"]
+        )
+    if given["host"]["replacement"]["policy"] == "opt" and (readers != 1 or touches):
+        given["host"]["replacement"]["policy"] = "lru"

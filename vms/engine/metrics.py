@@ -1,0 +1,282 @@
+"""What a run amounted to: the result object, reduced from the machine's tables.
+
+Pure functions of a machine between two advances.  Nothing here depends on wall time, on how the
+engine was compiled or on the chunks in which it was advanced.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vms.engine import VERSION, laws
+from vms.engine.tables import (
+    BLOCKED,
+    EXITS,
+    KINDS,
+    LATENCY_BUCKETS,
+    OFFLINE,
+    RUNNABLE,
+    SHARED,
+    latency_edges,
+)
+
+if TYPE_CHECKING:
+    from vms.engine.machine import Machine
+
+Result = dict[str, Any]
+EDGES = latency_edges()
+SUMS = ("slices", "preemptions", "migrations")
+COUNTERS = ("references", "hits", "minor_faults", "major_faults", "cow_breaks", "resident")
+
+
+def result(machine: Machine) -> Result:
+    """Return the result object of the scenario format, in its order, floats rounded to 6 digits.
+
+    O(vCPUs + VMs² + devices + frames + pages), all of it in NumPy but the dictionaries.
+    """
+    return {
+        "name": machine.scenario.name,
+        "seed": machine.scenario.seed,
+        "version": VERSION,
+        "ticks": machine.now,
+        "event_hash": machine.event_hash,
+        "host": of_host(machine),
+        "vms": of_vms(machine),
+        "devices": of_devices(machine),
+        "laws": laws.check(machine),
+    }
+
+
+def times(machine: Machine) -> dict[str, np.ndarray]:
+    """Return the ticks each vCPU spent in each way, up to now: int64 arrays by name.
+
+    The tables are right up to `since`; what is open belongs to the state the vCPU is in.
+    """
+    vcpu = machine.state.vcpu[: machine.state.host[0].vcpus]
+    open_ticks = machine.now - vcpu["since"]
+    state = vcpu["state"]
+    columns = {name: vcpu[name].copy() for name in ("run", "overhead")}
+    for name, code in (("runnable", RUNNABLE), ("blocked", BLOCKED), ("offline", OFFLINE)):
+        columns[name] = vcpu[name] + np.where(state == code, open_ticks, 0)
+    return columns
+
+
+def per_vm(machine: Machine, column: np.ndarray, reduce: np.ufunc = np.add) -> list[int]:
+    """Return a column of vCPUs reduced to one number a VM."""
+    firsts = machine.state.vm["first_vcpu"][: machine.state.host[0].vms]
+    return [int(value) for value in reduce.reduceat(column, firsts)]
+
+
+def jain(shares: np.ndarray) -> float:
+    """Return Jain's fairness index (Σx)² / (n·Σx²): 1 where all are equal, 1/n where one has all.
+
+    Jain, Chiu and Hawe, DEC-TR-301, 1984.
+
+    >>> jain(np.array([3, 3])), jain(np.array([4, 0])), jain(np.array([0, 0]))
+    (1.0, 0.5, 1.0)
+    """
+    exact = [int(share) for share in shares]
+    squares = sum(share * share for share in exact)
+    return sum(exact) ** 2 / (len(exact) * squares) if squares else 1.0
+
+
+def p99_us(histogram: np.ndarray) -> float | None:
+    """Return the upper edge in µs of the bucket that holds the 99th percentile (nearest rank)."""
+    total = int(histogram.sum())
+    if not total:
+        return None
+    rank = -(-99 * total // 100)
+    place = int(np.searchsorted(np.cumsum(histogram), rank))
+    return rounded(int(EDGES[place]) / 1000)
+
+
+def rounded(value: float) -> float:
+    """Return a float of the result object."""
+    return round(float(value), 6)
+
+
+def ratio(part: float, whole: float) -> float:
+    """Return part / whole, 0 of nothing."""
+    return rounded(part / whole) if whole else 0.0
+
+
+def of_host(machine: Machine) -> Result:
+    """Return the host's part."""
+    host = machine.state.host[0]
+    pcpu = machine.state.pcpu[: host.pcpus]
+    busy = int(pcpu["busy"].sum())
+    shares = np.array(per_vm(machine, times(machine)["run"]))
+    return {
+        "pcpus": int(host.pcpus),
+        "busy": busy,
+        "idle": int(idle(machine).sum()),
+        "overhead": int(pcpu["overhead"].sum()),
+        "switches": int(pcpu["switches"].sum()),
+        "utilisation": ratio(busy, int(host.pcpus) * machine.now),
+        "jain_fairness": rounded(jain(shares)),
+        "frames": of_frames(machine),
+        "replacement": {
+            "evictions": int(host.evictions),
+            "writebacks": int(host.writebacks),
+        },
+    }
+
+
+def idle(machine: Machine) -> np.ndarray:
+    """Return the ticks each pCPU was idle up to now."""
+    pcpu = machine.state.pcpu[: machine.state.host[0].pcpus]
+    return pcpu["idle"] + np.where(pcpu["vcpu"] < 0, machine.now - pcpu["since"], 0)
+
+
+def of_frames(machine: Machine) -> Result:
+    """Return how many frames are what; a shared frame (an image page) is also a used one."""
+    host = machine.state.host[0]
+    free = int(host.free_frames)
+    page = machine.state.frame["page"][: host.frames]
+    entries = machine.state.pte[page[page >= 0]]
+    return {
+        "total": int(host.frames),
+        "used": int(host.frames) - free,
+        "free": free,
+        "shared": int(np.count_nonzero(entries & SHARED)),
+        "balloon": 0,
+    }
+
+
+def of_vms(machine: Machine) -> list[Result]:
+    """Return one object a VM."""
+    host = machine.state.host[0]
+    vm = machine.state.vm[: host.vms]
+    vcpu = machine.state.vcpu[: host.vcpus]
+    columns = {name: per_vm(machine, column) for name, column in times(machine).items()}
+    columns |= {name: per_vm(machine, vcpu[name]) for name in SUMS}
+    columns |= {name: vm[name].tolist() for name in COUNTERS}
+    columns["kind"] = vm["kind"].tolist()
+    columns["arrival"] = vm["start_at"].tolist()
+    never = np.iinfo(np.int64).max
+    ran = np.where(vcpu["first_run"] < 0, never, vcpu["first_run"])
+    columns["first_run"] = per_vm(machine, ran, np.minimum)
+    columns["finish"] = per_vm(machine, vcpu["finish"], np.maximum)
+    columns["unfinished"] = per_vm(machine, (vcpu["finish"] < 0).astype(np.int64))
+    rows = [{name: column[row] for name, column in columns.items()} for row in range(host.vms)]
+    stolen, io = machine.stolen(), of_vdevices(machine)
+    names = [*machine.vm_names, "(cap)", "(idle)"]
+    return [
+        of_vm(machine.vm_names[row], values)
+        | {"vm_exits": {reason: int(vm[f"exit_{reason}"][row]) for reason in EXITS}}
+        | {"io": io[row]}
+        | {"stolen_by": {names[by]: int(stolen[row, by]) for by in np.flatnonzero(stolen[row])}}
+        for row, values in enumerate(rows)
+    ]
+
+
+def of_vm(name: str, values: dict[str, int]) -> Result:
+    """Return the numbers of one VM; null where its workload never ran or has not ended."""
+    arrival, first, last = values["arrival"], values["first_run"], values["finish"]
+    first_run = None if first == np.iinfo(np.int64).max else first
+    finish = None if values["unfinished"] else last
+    head = {
+        "name": name,
+        "kind": KINDS[values["kind"]],
+        "arrival": arrival,
+        "first_run": first_run,
+        "finish": finish,
+        "response": None if first_run is None else first_run - arrival,
+        "turnaround": None if finish is None else finish - arrival,
+        "wait": values["runnable"],
+    }
+    ways = ("run", "overhead", "runnable", "blocked", "offline")
+    return head | {key: values[key] for key in (*ways, *SUMS, *COUNTERS)}
+
+
+def of_vdevices(machine: Machine) -> list[Result]:
+    """Return for each VM an object with one entry a virtual device."""
+    state = machine.state
+    found: list[Result] = [{} for _ in range(state.host[0].vms)]
+    histograms = latency(machine)
+    for row in range(state.host[0].vdevices):
+        vdevice = state.vdevice[row]
+        requests = int(vdevice.requests)
+        found[vdevice.vm][machine.vdevice_names[row].rpartition("/")[2]] = {
+            "requests": requests,
+            "kib": int(vdevice.kib),
+            "mean_us": rounded(int(vdevice.latency_ns) / requests / 1000) if requests else None,
+            "p99_us": p99_us(histograms[row]),
+        }
+    return found
+
+
+def latency(machine: Machine) -> np.ndarray:
+    """Return the latency histograms, int64 [vdevices + devices, 128]: the latter the host's own."""
+    host = machine.state.host[0]
+    rows = int(host.vdevices) + int(host.devices)
+    histograms: np.ndarray = machine.state.latency[: rows * LATENCY_BUCKETS]
+    return histograms.reshape(rows, LATENCY_BUCKETS)
+
+
+def of_devices(machine: Machine) -> list[Result]:
+    """Return one object a physical device: utilisation law, Little's law."""
+    state = machine.state
+    host = state.host[0]
+    histograms = latency(machine)
+    backend = state.vdevice["device"][: host.vdevices]
+    elapsed_ns = machine.now * int(host.tick_ns)
+    devices = []
+    for row in range(host.devices):
+        device = state.device[row]
+        busy_ns, queue_ns = open_requests(machine, row)
+        busy_ns += int(device.busy_ns)
+        queue_ns += int(device.sojourn_ns)
+        own = histograms[: host.vdevices][backend == row].sum(axis=0)
+        devices.append(
+            {
+                "name": machine.device_names[row],
+                "requests": int(device.requests),
+                "busy": rounded(busy_ns / 1000),
+                "utilisation": ratio(busy_ns, int(device.channels) * elapsed_ns),
+                "mean_queue": ratio(queue_ns, elapsed_ns),
+                "p99_us": p99_us(own + histograms[int(host.vdevices) + row]),
+            }
+        )
+    return devices
+
+
+def open_requests(machine: Machine, row: int) -> tuple[int, int]:
+    """Return (Σ service, Σ time in the device) in ns, up to now, of requests not yet complete.
+
+    A queued request may by now have begun in a server whose completion nobody has looked at yet,
+    so the queue is followed as far as servers become free before now.  O(requests open).
+    """
+    state = machine.state
+    device, requests = state.device[row], state.request
+    now_ns = machine.now * int(state.host[0].tick_ns)
+    busy = queue = 0
+    free: list[int] = []  # when each busy server becomes free
+    for request in linked(requests, int(device.serving)):
+        done = int(request.done_ns)
+        busy += max(0, min(done, now_ns) - int(request.started_ns))
+        queue += min(done, now_ns) - int(request.submitted_ns)
+        heapq.heappush(free, done)
+    for request in linked(requests, int(device.head)):
+        submitted, done = int(request.submitted_ns), now_ns
+        if free and free[0] < now_ns:
+            started = max(submitted, heapq.heappop(free))
+            rate = int(device.mib_per_s) * 1024
+            service = int(device.service_ns) + int(request.kib) * 1_000_000_000 // rate
+            heapq.heappush(free, started + max(1, service))
+            done = min(started + max(1, service), now_ns)
+            busy += done - started
+        queue += done - submitted
+    return busy, queue
+
+
+def linked(requests: np.ndarray, first: int) -> list[Any]:
+    """Return the rows of a linked list of requests, head first."""
+    rows = []
+    while first >= 0:
+        rows.append(requests[first])
+        first = int(requests[first]["next"])
+    return rows
