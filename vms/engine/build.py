@@ -18,7 +18,6 @@ from vms.engine.tables import (
     ALWAYS,
     ARRIVAL,
     DIFFERENT,
-    GONE,
     IDEAL_STORE,
     INF,
     KINDS,
@@ -129,6 +128,14 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
                 "submit_next": -1,
             }
         )
+
+
+def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
+    """Return the tables of all VMs of a scenario, in their order."""
+    parts = Parts()
+    for row, vm in enumerate(scenario.expanded):
+        add_vm(parts, scenario, vm, files, f"vms[{row}].workload")
+    return parts
 
 
 def _image(parts: Parts, vm: VM) -> tuple[int, int]:
@@ -419,6 +426,3 @@ def _await_arrivals(state: State) -> None:
     state.sleepers[:] = order
     state.vcpu["heap_pos"][order] = np.arange(len(order))
     state.host["sleepers_n"] = len(order)
-
-
-__all__ = ["GONE", "Parts", "add_vm", "build_state"]

@@ -13,7 +13,6 @@ from vms.engine.sleepers import sleep
 from vms.engine.tables import (
     ALWAYS,
     BLOCKED,
-    COMPUTE,
     CRASHED,
     DEVICE,
     DIFFERENT,
@@ -178,7 +177,6 @@ def settle(s, p, at):
     part(s, v, what, at)
     if s.host.unused_lost and 0 < unused < INF // 2:
         cpu.hold = at + unused
-        cpu.attn = cpu.hold
 
 
 @inner
@@ -275,7 +273,7 @@ def awake(s, v, at):
     vc = s.vcpu[v]
     waited = vc.waits_for
     vc.waits_for = NOTHING
-    if waited == SLEEP or waited == DEVICE or (waited == SWAP and vc.step_left == 0):
+    if waited in (SLEEP, DEVICE) or (waited == SWAP and vc.step_left == 0):
         next_step(s, v)
     if vc.step < 0 and vc.debt_ns < s.host.tick_ns:
         end(s, v, at)
@@ -285,9 +283,3 @@ def awake(s, v, at):
         become(s, v, RUNNABLE, at)
         wake(s, v)
         enqueue(s, v)
-
-
-@inner
-def computes(s, v):
-    """Return whether vCPU v is in a compute step."""
-    return s.step[s.vcpu[v].step].kind == COMPUTE

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from vms.engine.build import Parts, add_vm, build_state
-from vms.engine.compiled.dispatch import use
+from vms.engine.build import build_state, compile_parts
+from vms.engine.compiled import INTERPRETED
+from vms.engine.compiled.dispatch import functions, use
 from vms.engine.replacement import REPLACEMENTS
-from vms.engine.scenario import Scenario
+from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.engine.schedulers import SCHEDULERS
-from vms.engine.state import State
+from vms.engine.state import State, python_state, read_back
 from vms.engine.tables import EVENTS, LATENCY_BUCKETS
 from vms.engine.workloads.traces import Files
 
@@ -22,26 +26,39 @@ class Machine:
     Read the tables freely between two calls of `tick.advance`; only commands change them.
     """
 
-    def __init__(self, scenario: Scenario, state: State, parts: Parts, files: Files | None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        state: State,
+        files: Files | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
         self.scenario = scenario
         self.state = state
-        self.parts = parts
         self.files = files
-        self.extra: list[dict[str, object]] = []
-        """VMs that commands added, as given."""
+        self.limits = limits
         self.vm_names: list[str] = []
         self.vcpu_names: list[str] = []
         self.vdevice_names: list[str] = []
         self.device_names = [device.name for device in scenario.host.devices]
         for vm in scenario.expanded:
-            self.name_vm(vm.name, vm.vcpus, [device.name for device in vm.devices])
+            self.vm_names.append(vm.name)
+            self.vcpu_names += [f"{vm.name}/{number}" for number in range(vm.vcpus)]
+            self.vdevice_names += [device.name for device in vm.devices]
         self.use_policies()
 
-    def name_vm(self, name: str, vcpus: int, devices: list[str]) -> None:
-        """Note the names of a VM, its vCPUs and virtual devices."""
-        self.vm_names.append(name)
-        self.vcpu_names += [f"{name}/{number}" for number in range(vcpus)]
-        self.vdevice_names += devices
+    def call(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run an @entry function of the engine on the state.
+
+        Raises IndexError if it used a row that does not exist, which is a bug in the engine.
+        """
+        if INTERPRETED:
+            python = python_state(self.state, functions(self.scheduler, self.replacement))
+            function(python, *args)
+            read_back(self.state, python)
+        else:
+            function(self.state, *args)
+            self.state.check()
 
     def use_policies(self) -> None:
         """Load (and compile, once a process) the policies that the host's row names."""
@@ -52,6 +69,14 @@ class Machine:
     def now(self) -> int:
         """The time point it has reached, in ticks."""
         return int(self.state.host[0].now)
+
+    @property
+    def in_tick(self) -> bool:
+        """Whether `advance` stopped within a tick because the event ring was full.
+
+        Commands have to wait: drain and advance until it is false.
+        """
+        return int(self.state.host[0].point) >= 0
 
     @property
     def scheduler(self) -> str:
@@ -109,22 +134,21 @@ class Machine:
         The last two columns are the waits charged to a cap and to idle pCPUs.
         """
         vms = len(self.vm_names)
-        by_culprit = self.state.stolen[: vms * (vms + 2)].reshape(vms + 2, vms)
+        by_culprit: np.ndarray = self.state.stolen[: vms * (vms + 2)].reshape(vms + 2, vms)
         return by_culprit.T.copy()
 
     def latencies(self) -> np.ndarray:
         """Return latency histograms [vdevices + devices, 128]; the latter: the host's requests."""
         rows = len(self.vdevice_names) + len(self.device_names)
-        return self.state.latency[: rows * LATENCY_BUCKETS].reshape(rows, LATENCY_BUCKETS).copy()
+        histograms: np.ndarray = self.state.latency[: rows * LATENCY_BUCKETS].copy()
+        return histograms.reshape(rows, LATENCY_BUCKETS)
 
 
-def build(scenario: Scenario, files: Files | None = None) -> Machine:
+def build(scenario: Scenario, files: Files | None = None, limits: Limits = LIMITS) -> Machine:
     """Return a machine as the scenario describes it, before its first tick.
 
-    `files(name)` gives the content of an uploaded trace.  Raises EngineError for what only the
-    files can tell: a trace that is missing, malformed or beyond its VM's pages.
+    `files(name)` gives the content of an uploaded trace; `limits` hold for VMs added later.
+    Raises EngineError for what only the files can tell: a trace that is missing, malformed or
+    beyond its VM's pages.
     """
-    parts = Parts()
-    for row, vm in enumerate(scenario.expanded):
-        add_vm(parts, scenario, vm, files, f"vms[{row}].workload")
-    return Machine(scenario, build_state(scenario, parts), parts, files)
+    return Machine(scenario, build_state(scenario, compile_parts(scenario, files)), files, limits)

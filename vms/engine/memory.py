@@ -243,6 +243,8 @@ def fault(s, v, gpn, write, at):
         fill(s, f, page)
     count_exits(s, v, EXIT_FAULT, 1, at)
     if image and write and copy_on_write(s, v, gpn, at) == OUT:
+        s.vcpu[v].references += 1  # the fault was served, only the copy was not
+        vm.references += 1
         return OUT
     if major and h.swap >= 0:
         swap_in(s, v, at + 1)

@@ -99,7 +99,7 @@ The upper edge of bucket b >= 4 is (4 + b % 4 + 1) << (b // 4 - 1); see `latency
 
 
 def latency_edges() -> np.ndarray:
-    """Return the exclusive upper edge in ns of every latency bucket, shape (128,), int64 (capped)."""
+    """Return the upper edge in ns (exclusive) of every latency bucket, int64 [128]."""
     edges = [b + 1 for b in range(4)]
     edges += [min((5 + b % 4) << (b // 4 - 1), INF) for b in range(4, LATENCY_BUCKETS)]
     return np.array(edges, np.int64)

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vms.engine.compiled import INTERPRETED, entry, inner
-from vms.engine.compiled.dispatch import functions, timer
-from vms.engine.cpu import awake, become, give_up, part, ran, schedule, settle, sync
-from vms.engine.cpu import DIES
+from vms.engine.compiled import entry, inner
+from vms.engine.compiled.dispatch import timer
+from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import complete, forget, next_completion
 from vms.engine.log import log
 from vms.engine.queue import charge_waiters, withdraw
 from vms.engine.references import make_references
 from vms.engine.sleepers import next_wake, rouse
-from vms.engine.state import python_state, read_back
-from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, RUNNABLE, SWAP
+from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, RUNNABLE
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -111,7 +109,10 @@ def next_event(s):
     h = s.host
     following = min(min(next_wake(s), next_completion(s)), h.timer_at)
     for p in range(h.pcpus):
-        following = min(following, s.pcpu[p].attn)
+        cpu = s.pcpu[p]
+        following = min(following, cpu.attn)
+        if cpu.hold > h.now and h.queue_n > 0:
+            following = min(following, cpu.hold)
     return following
 
 
@@ -196,16 +197,7 @@ def advance(machine: Machine, ticks: int, past_end: bool = False) -> int:
     workload has ended (unless `past_end`) or nothing can ever happen again.  Raises IndexError if
     the engine used a row that does not exist, which is a bug in it.
     """
-    state = machine.state
-    host = state.host[0]
-    before = int(host.now)
-    until = min(before + ticks, LAST_TICK)
-    state.host["stop_at_end"] = 0 if past_end else 1
-    if INTERPRETED:
-        python = python_state(state, functions(machine.scheduler, machine.replacement))
-        step(python, until)
-        read_back(state, python)
-    else:
-        step(state, until)
-        state.check()
-    return int(state.host[0].now) - before
+    before = machine.now
+    machine.state.host["stop_at_end"] = 0 if past_end else 1
+    machine.call(step, min(before + ticks, LAST_TICK))
+    return machine.now - before

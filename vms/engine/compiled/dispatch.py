@@ -6,12 +6,27 @@ So the kernel is compiled once whatever policies exist, and choosing another cos
 """
 
 import inspect
+from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from vms.engine.compiled import INTERPRETED, inner
+from vms.engine.state import State
+
+if TYPE_CHECKING:  # made from HOOKS below
+    pick: Callable[..., Any]
+    charge: Callable[..., Any]
+    slice_ticks: Callable[..., Any]
+    wake: Callable[..., Any]
+    timer: Callable[..., Any]
+    hit: Callable[..., Any]
+    fill: Callable[..., Any]
+    victim: Callable[..., Any]
+    drop: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
-HOOKS = {
+HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "pick": ("schedulers", 1, True, -1),  # (p) -> place in the queue of who runs next, -1 nobody
     "charge": ("schedulers", 2, False, None),  # (v, n): v has run n ticks more
     "slice_ticks": ("schedulers", 1, True, 0),  # (v) -> its time slice, 0: that of its VM
@@ -26,12 +41,12 @@ NAMES = list(HOOKS)
 KINDS = ("schedulers", "replacement")
 
 
-def load(kind, name):
+def load(kind: str, name: str) -> ModuleType:
     """Return the module of policy `name` of a kind."""
     return import_module(f"vms.engine.{kind}.{name}")
 
 
-def functions(scheduler, replacement):
+def functions(scheduler: str, replacement: str) -> list[Callable[..., Any] | None]:
     """Return the plain hooks of two policies in the order of HOOKS, None where one has none."""
     chosen = {"schedulers": load("schedulers", scheduler)}
     chosen["replacement"] = load("replacement", replacement)
@@ -50,7 +65,7 @@ if INTERPRETED:
     for _k, _name in enumerate(NAMES):
         globals()[_name] = _caller(_k, HOOKS[_name][3])
 
-    def use(state, kind, name):
+    def use(state: State, kind: str, name: str) -> None:
         """Make policy `name` the current one of its kind: nothing to compile."""
         load(kind, name)
 
@@ -97,7 +112,7 @@ else:
         _, n_args, number, default = HOOKS[name]
         args = "".join(", " + a for a in "ab"[:n_args])
         scope = {"call": _call_address(n_args, number)}
-        exec(  # noqa: S102  (the text is made of HOOKS above)
+        exec(  # the text is made of HOOKS above
             f"def {name}(s{args}):\n"
             f"    address = s.hooks[{k}]\n"
             f"    if address != 0:\n"
@@ -110,7 +125,7 @@ else:
     for _k, _name in enumerate(NAMES):
         globals()[_name] = _hook(_k, _name)
 
-    _compiled = {}
+    _compiled: dict[tuple[str, str, str], Any] = {}
     """(kind, policy, hook) -> compiled hook: kept alive, and compiled once a process."""
 
     def _compile(kind, name):
@@ -121,13 +136,11 @@ else:
                 setattr(module, own, inner(function))
         for hook, (where, n_args, number, _) in HOOKS.items():
             if where == kind and hasattr(module, hook):
-                compiler = numba.cfunc(
-                    _signature(n_args, number), cache=True, error_model="numpy", nopython=True
-                )
+                compiler = numba.cfunc(_signature(n_args, number), cache=True, error_model="numpy")
                 _compiled[kind, name, hook] = compiler(getattr(module, hook))
         _compiled[kind, name, ""] = None
 
-    def use(state, kind, name):
+    def use(state: State, kind: str, name: str) -> None:
         """Make policy `name` the current one of its kind: compile it once, set its addresses."""
         if (kind, name, "") not in _compiled:
             _compile(kind, name)

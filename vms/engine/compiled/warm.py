@@ -1,0 +1,61 @@
+"""Compiling everything once, so that the first run of a lab starts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from vms.engine import memory, power
+from vms.engine.compiled import forget_old_kernels
+from vms.engine.compiled.dispatch import use
+from vms.engine.io import map_device
+from vms.engine.machine import Machine, build
+from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario import Scenario
+from vms.engine.schedulers import SCHEDULERS
+from vms.engine.tick import advance
+
+TINY = {
+    "name": "warm",
+    "host": {"frames": 4, "devices": [{"name": "disk0"}]},
+    "vms": [
+        {
+            "name": "a",
+            "pages": 4,
+            "devices": [{"name": "vda", "backend": "disk0"}],
+            "workload": {"steps": [{"touch": {"refs": 4}}, {"io": {"device": "vda"}}]},
+        }
+    ],
+}
+
+
+def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
+    yield "a tick", lambda: advance(machine, 1)
+    yield "pause", lambda: machine.call(power.pause, 0)
+    yield "resume", lambda: machine.call(power.resume, 0)
+    yield "stop", lambda: machine.call(power.stop, 0)
+    yield "start", lambda: machine.call(power.start, 0, 0)
+    yield "commands", lambda: machine.call(power.note_command, 0)
+    yield "devices", lambda: machine.call(map_device, 0, 0, 1)
+    nothing = np.zeros(0, np.int32)
+    yield "frame lists", lambda: machine.call(memory.refill_lists, nothing)
+    for name in SCHEDULERS:
+        yield name, lambda name=name: use(machine.state, "schedulers", name)  # type: ignore[misc]
+    for name in REPLACEMENTS:
+        yield name, lambda name=name: use(machine.state, "replacement", name)  # type: ignore[misc]
+
+
+def warm(progress: Callable[[int, int, str], None] | None = None) -> None:
+    """Compile the kernel, its entries and all policies, or load them from the disk cache.
+
+    `progress(done, total, name)` is called before each piece and once at the end.
+    """
+    forget_old_kernels()
+    jobs = list(_jobs(build(Scenario.parse(TINY))))
+    for done, (name, job) in enumerate(jobs):
+        if progress:
+            progress(done, len(jobs), name)
+        job()
+    if progress:
+        progress(len(jobs), len(jobs), "")

@@ -1,0 +1,98 @@
+"""A machine that has got another VM: its tables, a size larger.
+
+A table behind a State is never replaced, so the tables are built anew from the larger scenario
+and everything that has happened is copied into them.  VMs are appended, so rows keep their numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vms.engine.build import build_state, compile_parts
+from vms.engine.machine import Machine
+from vms.engine.scenario import Scenario
+from vms.engine.state import State
+from vms.engine.tables import LATENCY_BUCKETS, OFFLINE
+
+KEPT = """
+    pcpu vcpu step vm device vdevice flist flink frame pte page_vm mate image_frame changed
+    alias_p alias_i trace heap heap_pos heap_key heap_load
+""".split()  # noqa: SIM905
+"""Tables whose old rows are the first rows of the new ones."""
+SIZES = ("vcpus", "vms", "vdevices", "live", "reader", "reader_first", "reader_n")
+"""Fields of the host that come from the larger scenario."""
+
+
+def grow(machine: Machine, scenario: Scenario) -> None:
+    """Let `machine` go on with `scenario`: its own with one more VM at the end, up from now on."""
+    old = machine.state
+    new = build_state(scenario, compile_parts(scenario, machine.files))
+    before = old.host[0]
+    sizes = {name: int(new.host[0][name]) for name in SIZES}
+    ended = int(old.vcpu["ended"].sum())
+    vms, now = int(before.vms), int(before.now)
+    new.host[:] = old.host
+    for name, value in sizes.items():
+        new.host[name] = value
+    new.host["live"] = sizes["vcpus"] - ended
+    for name in KEPT:
+        getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
+    _arrive(new, int(before.vcpus), vms, now)
+    _move_queue(old, new)
+    _move_requests(old, new)
+    _move_events(old, new)
+    _move_waits(old, new, vms, sizes["vms"])
+    _move_latency(old, new)
+    machine.__init__(scenario, new, machine.files, machine.limits)  # type: ignore[misc]
+
+
+def _arrive(new: State, vcpus: int, vms: int, now: int) -> None:
+    """Let the new vCPUs arrive when they are due, at the earliest now."""
+    new.vm["start_at"][vms:] = np.maximum(new.vm["start_at"][vms:], now)
+    owners = new.vcpu["vm"][vcpus:]
+    new.vcpu["wake_at"][vcpus:] = new.vm["start_at"][owners] + new.vm["boot_ticks"][owners]
+    asleep = np.flatnonzero(new.vcpu["heap_pos"] >= 0)
+    waits = new.vcpu[asleep]
+    order = asleep[np.lexsort((asleep, waits["waits_for"], waits["wake_at"]))]
+    new.sleepers[: len(order)] = order
+    new.vcpu["heap_pos"][order] = np.arange(len(order))
+    new.host["sleepers_n"] = len(order)
+    new.vcpu["state"][vcpus:] = OFFLINE
+
+
+def _move_queue(old: State, new: State) -> None:
+    host = old.host[0]
+    places = (np.arange(int(host.queue_n)) + int(host.queue_head)) & (len(old.queue) - 1)
+    new.queue[: len(places)] = old.queue[places]
+    new.host["queue_head"] = 0
+
+
+def _move_requests(old: State, new: State) -> None:
+    """Copy the requests; the rows beyond them join the front of the free list."""
+    n, more = len(old.request), len(new.request)
+    new.request[:n] = old.request
+    if more > n:
+        new.request["next"][more - 1] = old.host[0].request_free
+        new.host["request_free"] = n
+
+
+def _move_events(old: State, new: State) -> None:
+    numbers = np.arange(int(old.host[0].events_read), int(old.host[0].events))
+    new.event[numbers & (len(new.event) - 1)] = old.event[numbers & (len(old.event) - 1)]
+
+
+def _move_waits(old: State, new: State, vms: int, more: int) -> None:
+    was = old.stolen[: vms * (vms + 2)].reshape(vms + 2, vms)
+    now = new.stolen[: more * (more + 2)].reshape(more + 2, more)
+    now[:vms, :vms] = was[:vms]
+    now[more:, :vms] = was[vms:]
+    culprit = old.pcpu["culprit"] // vms
+    new.pcpu["culprit"] = np.where(culprit >= vms, culprit - vms + more, culprit) * more
+
+
+def _move_latency(old: State, new: State) -> None:
+    was = int(old.host[0].vdevices) * LATENCY_BUCKETS
+    now = int(new.host[0].vdevices) * LATENCY_BUCKETS
+    host_rows = int(old.host[0].devices) * LATENCY_BUCKETS
+    new.latency[:was] = old.latency[:was]
+    new.latency[now : now + host_rows] = old.latency[was : was + host_rows]
