@@ -41,9 +41,9 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     nothing = np.zeros(0, np.int32)
     yield "frame lists", lambda: machine.call(memory.refill_lists, nothing)
     for name in SCHEDULERS:
-        yield name, lambda name=name: use(machine.state, "schedulers", name)  # type: ignore[misc]
+        yield name, lambda name=name: use(machine.state, "schedulers", name)
     for name in REPLACEMENTS:
-        yield name, lambda name=name: use(machine.state, "replacement", name)  # type: ignore[misc]
+        yield name, lambda name=name: use(machine.state, "replacement", name)
 
 
 def warm(progress: Callable[[int, int, str], None] | None = None) -> None:
