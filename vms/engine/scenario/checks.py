@@ -249,6 +249,10 @@ def _images(vms: Iterable[VM]) -> None:
 
 
 def _policies(scenario: Scenario) -> None:
+    if scenario.host.account_page_tables:
+        raise EngineError(
+            "{field} must be false in this version, got true", "host.account_page_tables"
+        )
     policy = scenario.host.scheduler.policy
     for index, vm in enumerate(scenario.vms):
         if vm.cap:

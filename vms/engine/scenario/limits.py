@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 FAR = 10**12
 """Highest tick, reference or repetition a scenario may name: far, and no sum overflows."""
@@ -29,6 +29,12 @@ class Limits:
     vm_devices: int = 64
     json_bytes: int = 64 * 1024 * 1024
     yaml_bytes: int = 4 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        """Lower what is above the engine's own limits."""
+        for field in fields(self):
+            highest = field.default
+            object.__setattr__(self, field.name, min(getattr(self, field.name), highest))
 
 
 LIMITS = Limits()
