@@ -1,0 +1,124 @@
+// The browser's picture of the machine: one plain object, written by wire.js, read by the panels.
+//
+// Nothing is predicted and nothing is kept twice: what stands here is what the server sent last,
+// and a control changes nothing here by itself.
+
+/** Samples kept for the charts, events and journal rows kept for the logs. */
+export const HISTORY = 600;
+export const EVENTS = 500;
+export const JOURNAL = 500;
+
+/** Flags of a frame, in bits 16 and above of `model.frames[f]`; the low 16 are owner row + 1. */
+export const FRAME = Object.freeze({ OWNER: 0xffff, ACCESSED: 1 << 16, DIRTY: 2 << 16, SHARED: 4 << 16, WRITABLE: 8 << 16 });
+
+/** Flags of a page table entry in `model.pages.pte[g]`; the low 24 bits are the frame. */
+export const PTE = Object.freeze({
+  FRAME: 0xffffff, PRESENT: 1 << 24, WRITABLE: 1 << 25, ACCESSED: 1 << 26, DIRTY: 1 << 27, SHARED: 1 << 28, SWAPPED: 1 << 29,
+});
+
+/** vcpu.state and vm.power by number; the words a user reads are the panels'. */
+export const RUN_STATES = Object.freeze(["running", "runnable", "blocked", "offline"]);
+export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]);
+
+/**
+ * @typedef {object} Slice   One stay of a vCPU on a pCPU.
+ * @property {number} from      tick it began
+ * @property {number} to        tick after its last one
+ * @property {number} vcpu      row
+ * @property {number} overhead  ticks of it that were overhead
+ * @property {number} merged    1 = exactly this slice; n > 1 = a bar that stands for n slices of a
+ *                              machine running flat out, with the vCPU of the longest of them
+ */
+
+/**
+ * @typedef {object} Event
+ * @property {number} tick
+ * @property {string} kind   a name of `model.meta.events`
+ * @property {number} pcpu   row, -1 none
+ * @property {number} vcpu   row, -1 none (the host)
+ * @property {number} a      meaning depends on the kind: vms/engine/tables.py
+ * @property {number} b
+ * @property {string} name   name of the vCPU, "" for none
+ */
+
+/**
+ * @typedef {object} Model
+ * @property {number} version    grows with every sample; 0 = nothing has come yet
+ * @property {object} meta       what only a command changes: names, sizes, policies, costs
+ * @property {object} state      {tick, status, message, speed, rate, behind_ms, viewers}
+ * @property {Object<string, Float64Array|Int32Array>} pcpu     columns, one entry per row
+ * @property {Object<string, Float64Array|Int32Array>} vcpu
+ * @property {Object<string, Float64Array|Int32Array>} vm
+ * @property {Object<string, Float64Array|Int32Array>} device
+ * @property {Object<string, Float64Array|Int32Array>} vdevice
+ * @property {Int32Array} queue          waiting vCPUs, head first
+ * @property {Slice[][]} slices          per pCPU, oldest first
+ * @property {number} slicesFrom         from this tick on every slice is there, none merged
+ * @property {Uint32Array} frames        owner and flags of each frame, see FRAME
+ * @property {Uint8Array|null} heat      255 = referenced just now; only while it is wanted
+ * @property {{vm: number, pte: Uint32Array}|null} pages   page table of the VM that is watched
+ * @property {object} history            columns of equal length, one entry per sample
+ * @property {Event[]} events            newest last
+ * @property {number} eventsLost         events that were not sent since the page was opened
+ * @property {object[]} journal          {sequence, tick, user, name, command, arguments, accepted, sentence, at}
+ * @property {Object<string, {holds: boolean, broken_at: number|null}>} laws
+ * @property {object[]} people           {name, role, driver}
+ * @property {{heat: boolean}} want      what the panels ask for; told to the server by the socket
+ * @property {Changes} changed           what changed since the panels were last drawn
+ */
+
+/**
+ * @typedef {object} Changes
+ * @property {boolean} any
+ * @property {boolean} meta
+ * @property {boolean} queue
+ * @property {true|Uint32Array[]} frames   true = all of them, else lists of changed frames
+ * @property {true|Uint32Array[]} pages    the same for the pages of the watched VM
+ * @property {boolean} heat
+ * @property {boolean} events
+ * @property {boolean} journal
+ * @property {boolean} people
+ * @property {boolean} laws
+ */
+
+/** @returns {Changes} */
+export function nothingChanged() {
+  return {
+    any: false, meta: false, queue: false, frames: [], pages: [], heat: false,
+    events: false, journal: false, people: false, laws: false,
+  };
+}
+
+/** @returns {object} empty columns of the charts */
+export function emptyHistory() {
+  return { tick: [], share: [], steal: [], minor: [], major: [], io_p50: [], io_p99: [], overhead: [], idle: [] };
+}
+
+/** @returns {Model} a picture of nothing, until the first snapshot has come */
+export function createModel() {
+  return {
+    version: 0,
+    meta: { vms: [], vcpus: [], devices: [], vdevices: [], events: [], pcpus: 0, frames: 0 },
+    state: { tick: 0, status: "paused", message: "", speed: 0, rate: 0, behind_ms: 0, viewers: 0 },
+    pcpu: {}, vcpu: {}, vm: {}, device: {}, vdevice: {},
+    queue: new Int32Array(0),
+    slices: [],
+    slicesFrom: 0,
+    frames: new Uint32Array(0),
+    heat: null,
+    pages: null,
+    history: emptyHistory(),
+    events: [],
+    eventsLost: 0,
+    journal: [],
+    laws: {},
+    people: [],
+    want: { heat: false },
+    changed: nothingChanged(),
+  };
+}
+
+/** Forget what changed: called by paint.js once all panels have drawn it. @param {Model} model */
+export function drawn(model) {
+  model.changed = nothingChanged();
+}

@@ -1,0 +1,53 @@
+"""What an engine thread does in one chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vms.engine.machine import Machine
+from vms.engine.tick import advance
+from vms.live.wire.encode import Encoder
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What came of a chunk: ticks advanced, events logged, seconds it took in the thread."""
+
+    ticks: int
+    events: int
+    seconds: float
+
+
+def step(machine: Machine, encoder: Encoder, ticks: int, clock: Clock) -> Stepped:
+    """Advance by up to `ticks`; fewer when the event ring is full or the run is over.
+
+    Always ends between two ticks: a tick that the full ring interrupted is brought to its end.
+    """
+    began = clock()
+    done = advance(machine, ticks)
+    events = _drain(machine, encoder)
+    while machine.in_tick:
+        done += advance(machine, 1)
+        events += _drain(machine, encoder)
+    return Stepped(done, events, clock() - began)
+
+
+def _drain(machine: Machine, encoder: Encoder) -> int:
+    events = machine.drain()
+    encoder.collect(events)
+    return len(events)
+
+
+def step_to_event(machine: Machine, encoder: Encoder, ticks: int, clock: Clock) -> Stepped:
+    """Advance tick by tick, at most by `ticks`, until something is logged."""
+    began, done, events = clock(), 0, 0
+    while done < ticks and not events:
+        one = step(machine, encoder, 1, clock)
+        if not one.ticks and not one.events:
+            break
+        done += one.ticks
+        events = one.events
+    return Stepped(done, events, clock() - began)

@@ -1,0 +1,113 @@
+"""The part of the picture that only a command changes: names, sizes, policies, costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vms.engine import VERSION
+from vms.engine.devices import DEVICES
+from vms.engine.replacement import REPLACEMENTS
+from vms.engine.schedulers import SCHEDULERS
+from vms.engine.tables import EVENTS, KINDS, MODES
+from vms.live.wire.charts import SHOWN
+
+if TYPE_CHECKING:  # importing it wakes Numba
+    from vms.engine.machine import Machine
+
+COSTS = (
+    "vm_exit_ns",
+    "context_switch_ns",
+    "cache_refill_ns",
+    "minor_fault_ns",
+    "cow_ns",
+    "page_copy_ns",
+    "syscall_ns",
+    "device_model_ns",
+)
+
+
+def describe(machine: Machine, lab: str) -> dict[str, Any]:
+    """Return `model.meta` for the browser, read from the tables of a machine at rest."""
+    host = machine.state.host[0]
+    return {
+        "lab": lab,
+        "name": machine.scenario.name,
+        "engine_version": VERSION,
+        "seed": machine.scenario.seed,
+        "tick_us": int(host["tick_ns"]) / 1000,
+        "pcpus": int(host["pcpus"]),
+        "frames": int(host["frames"]),
+        "page_kib": int(host["page_kib"]),
+        "scheduler": {
+            "policy": list(SCHEDULERS)[host["scheduler"]],
+            "time_slice": int(host["time_slice"]),
+        },
+        "replacement": {
+            "policy": list(REPLACEMENTS)[host["replacement"]],
+            "scope": "local" if host["scope_local"] else "global",
+        },
+        "swap": int(host["swap"]),
+        "costs": {name: int(host[name]) for name in COSTS},
+        "vms": _vms(machine),
+        "vcpus": _vcpus(machine),
+        "devices": _devices(machine),
+        "vdevices": _vdevices(machine),
+        "events": EVENTS,
+        "shown": SHOWN,
+    }
+
+
+def _vms(machine: Machine) -> list[dict[str, Any]]:
+    rows = machine.state.vm[: len(machine.vm_names)].tolist()
+    names = machine.state.vm.dtype.names or ()
+    vms = []
+    for row, (name, values) in enumerate(zip(machine.vm_names, rows, strict=True)):
+        vm = dict(zip(names, values, strict=True))
+        first = vm["first_vcpu"]
+        vms.append(
+            {
+                "name": name,
+                "kind": KINDS[vm["kind"]],
+                "vcpus": list(range(first, first + vm["vcpus"])),
+                "pages": vm["pages"],
+                "weight": vm["weight"],
+                "time_slice": vm["time_slice"],
+                "start_at": vm["start_at"],
+                "colour": row,
+            }
+        )
+    return vms
+
+
+def _vcpus(machine: Machine) -> list[dict[str, Any]]:
+    vcpu = machine.state.vcpu[: len(machine.vcpu_names)]
+    columns = zip(machine.vcpu_names, vcpu["vm"].tolist(), vcpu["number"].tolist(), strict=True)
+    return [{"vm": vm, "number": number, "name": name} for name, vm, number in columns]
+
+
+def _devices(machine: Machine) -> list[dict[str, Any]]:
+    rows = machine.state.device[: len(machine.device_names)]
+    return [
+        {
+            "name": name,
+            "kind": list(DEVICES)[row["kind"]],
+            "channels": int(row["channels"]),
+            "service_us": int(row["service_ns"]) / 1000,
+            "mib_per_s": int(row["mib_per_s"]),
+            "vfs": int(row["vfs"]),
+        }
+        for name, row in zip(machine.device_names, rows, strict=True)
+    ]
+
+
+def _vdevices(machine: Machine) -> list[dict[str, Any]]:
+    rows = machine.state.vdevice[: len(machine.vdevice_names)]
+    return [
+        {
+            "name": name,
+            "vm": int(row["vm"]),
+            "device": int(row["device"]),
+            "mode": MODES[row["mode"]],
+        }
+        for name, row in zip(machine.vdevice_names, rows, strict=True)
+    ]

@@ -1,0 +1,59 @@
+"""The events of a sample: the last two hundred that are no slices, and how many more there were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vms.engine.tables import (
+    EV_COW,
+    EV_EVICT,
+    EV_EXIT,
+    EV_FAULT,
+    EV_IO,
+    EV_SLICE,
+    EV_WRITEBACK,
+)
+from vms.live.wire import blocks
+from vms.live.wire.blocks import Array
+
+SENT = 200
+RARE = 100
+COMMON = np.array([EV_FAULT, EV_EVICT, EV_WRITEBACK, EV_COW, EV_IO, EV_EXIT])
+"""Kinds that come by the thousand; a start, an end, a violation are kept before them."""
+
+
+class EventLog:
+    """Gathers what the chunks between two samples logged."""
+
+    def __init__(self) -> None:
+        self._parts: list[Array] = []
+        self._seen = 0
+
+    def add(self, events: Array) -> None:
+        """Take the events of one chunk (records of the event table), oldest first."""
+        others = events[events["kind"] != EV_SLICE]
+        self._seen += len(others)
+        if len(others):
+            self._parts.append(chosen(others).copy())
+
+    def take(self) -> tuple[dict[str, Array] | None, int]:
+        """Return the columns to send, None for none, and how many events are not among them."""
+        if not self._parts:
+            return None, 0
+        rows = chosen(np.concatenate(self._parts))
+        lost = self._seen - len(rows)
+        self._parts.clear()
+        self._seen = 0
+        return {c.name: rows[c.name].astype(c.dtype) for c in blocks.TABLES["events"]}, lost
+
+
+def chosen(events: Any) -> Any:
+    """Return at most `SENT` of `events`, in order: first of all rare kinds, then the last ones."""
+    if len(events) <= SENT:
+        return events
+    common = np.isin(events["kind"], COMMON)
+    rare = np.flatnonzero(~common)[-RARE:]
+    rest = np.flatnonzero(common)[-(SENT - len(rare)) :]
+    return events[np.sort(np.concatenate((rare, rest)))]
