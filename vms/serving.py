@@ -113,12 +113,11 @@ class LabRequest(WebRequest):  # type: ignore[misc]
         self.refused = True
         body = self._refusal(length).encode() + b"\n"
         self.requestHeaders.removeHeader(b"expect")  # or Twisted would answer 100 after the 413
-        transport = self.channel.transport
-        transport.write(
+        self.channel.transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
             b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
         )
-        reactor.callLater(LINGER_S, transport.abortConnection)
+        reactor.callLater(LINGER_S, self.channel.loseConnection)
 
     def _refusal(self, length: int | None) -> str:
         accepted = self.requestHeaders.getRawHeaders("accept-language") or [""]

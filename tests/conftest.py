@@ -1,0 +1,85 @@
+"""What every test may use: a real server, Debian's browser, no run that outlives its test."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server import RunningServer
+
+CHROMIUM = shutil.which("chromium")
+UNDER_CI = os.environ.get("CI") == "true"
+SKIPPED = "no Chromium here: browser tests are skipped (make test installs it where it may)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort browser tests last: Playwright's loop would be in the way of asyncio tests after it."""
+    browser = Path(__file__).parent / "browser"
+    for item in items:
+        if browser in item.path.parents:
+            item.add_marker("browser")
+            if CHROMIUM is None and not UNDER_CI:
+                item.add_marker(pytest.mark.skip(reason=SKIPPED))
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say aloud that browser tests were skipped."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum(SKIPPED in str(report.longrepr) for report in skipped)
+    if count:
+        terminalreporter.write_line(f"{count} BROWSER TESTS SKIPPED: {SKIPPED}", red=True)
+
+
+@pytest.fixture
+async def _runs_of_this_loop() -> AsyncIterator[None]:
+    yield
+    registry = sys.modules.get("vms.live.registry")
+    if registry is not None:
+        await registry.stop_all()
+
+
+@pytest.fixture(autouse=True)
+def _no_run_outlives_its_test(request: pytest.FixtureRequest) -> None:
+    """Stop the runs a test started, on the loop they live on (which only asyncio tests have)."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("_runs_of_this_loop")
+
+
+@pytest.fixture(scope="session")
+def start_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., RunningServer]]:
+    """Start a server with a database of its own; keywords are environment variables.
+
+    Whatever was started is stopped by SIGTERM at the end, and must then return 0.
+    """
+    servers: list[RunningServer] = []
+
+    def start(**environment: str) -> RunningServer:
+        servers.append(RunningServer(tmp_path_factory.mktemp("server"), environment))
+        return servers[-1]
+
+    yield start
+    codes = [server.stop() for server in servers]
+    assert codes == [0] * len(codes), f"servers ended with {codes}"
+
+
+@pytest.fixture(scope="session")
+def server(start_server: Callable[..., RunningServer]) -> RunningServer:
+    """Return the server that all tests may share: they make labs and users of their own in it."""
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Drive Debian's Chromium; Playwright would download one of its own."""
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": quiet}
