@@ -168,11 +168,12 @@ class Viewer:
         self._at.pop(topic, None)
         topic.viewers.discard(self)
 
-    def restart(self, topic: Topic) -> None:
-        """Begin again with a snapshot: the page has lost its picture of `topic`."""
-        if topic in self._at:
-            self._at[topic] = None
-            self.wake()
+    def restart(self, number: int) -> None:
+        """Begin again with a snapshot: the page has lost its picture of the topic `number`."""
+        for topic in self._at:
+            if topic.number == number:
+                self._at[topic] = None
+                self.wake()
 
     def close(self) -> None:
         """Watch nothing any more."""

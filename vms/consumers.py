@@ -1,0 +1,271 @@
+"""The socket of a lab: samples go down, acknowledgements and commands come up.
+
+A message from a browser is either four bytes (how many samples it has drawn) or a JSON object
+with a `type`. Acknowledgements must not wait: Channels makes a hop to the database's thread for
+every message, and a command may take its time; so both are taken past that here, and commands of
+one socket are obeyed by a task of its own, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qs
+
+import orjson
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.http import parse_cookie
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation.trans_real import parse_accept_lang_header
+
+from vms import permissions
+from vms.engine.errors import EngineError
+from vms.engine.scenario import validated
+from vms.engine.scenario.fields import Flag, Model, Quantity
+from vms.live import registry
+from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, Seat, Who
+from vms.live.hub import Viewer
+from vms.words import sentence
+
+if TYPE_CHECKING:  # importing it wakes Numba
+    from vms.live.run import Run
+
+log = logging.getLogger(__name__)
+
+NO_TICKET, NO_SCENARIO, FLOOD = 4001, 4010, 4029
+"""Close codes, beside those of vms/live/audience.py. Below 4000 they are the protocol's own."""
+
+MESSAGES_PER_S, MESSAGES_AT_ONCE = 20, 60
+MOST_DROPPED = 2_000
+"""Messages beyond the limit after which the connection is closed."""
+WAITING = 32
+"""Commands of one socket that may wait for their answer."""
+
+
+class Watch(Model):
+    """Send me the pages of this VM (a row), of none other; null for of none."""
+
+    vm: Annotated[int, Quantity(0, 1 << 20)] | None
+
+
+class Want(Model):
+    """Send me the heat of the frames, or no longer."""
+
+    heat: Annotated[bool, Flag()]
+
+
+class Again(Model):
+    """I have lost the picture of this topic: send me a snapshot."""
+
+    topic: Annotated[int, Quantity(0, (1 << 16) - 1)]
+
+
+Wish = Watch | Want | Again
+WISHES: dict[str, type[Wish]] = {"watch": Watch, "want": Want, "again": Again}
+
+
+def verb_for(kind: object) -> str:
+    """Return what takes the right to do: a wish is for oneself, anything else steers the lab."""
+    return permissions.WATCH if kind in WISHES else permissions.STEER
+
+
+class Bucket:
+    """So many messages a second, and so many at once after a silence."""
+
+    def __init__(self, per_s: float, at_once: float) -> None:
+        self.dropped = 0
+        self._per_s, self._at_once = per_s, at_once
+        self._left = at_once
+        self._at_s = time.monotonic()
+
+    def takes(self, now_s: float) -> bool:
+        """Tell whether one more message is within the limit."""
+        self._left = min(self._at_once, self._left + (now_s - self._at_s) * self._per_s)
+        self._at_s = now_s
+        if self._left < 1:
+            self.dropped += 1
+            return False
+        self._left -= 1
+        return True
+
+
+class LabConsumer(AsyncWebsocketConsumer):
+    """One browser tab in one lab."""
+
+    async def connect(self) -> None:
+        """Let in who has a ticket for this lab; nothing here reads the database before that."""
+        self.run: Run | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+        self.language = language_of(dict(self.scope))
+        self.inbox: asyncio.Queue[str] = asyncio.Queue(WAITING)
+        self.bucket = Bucket(MESSAGES_PER_S, MESSAGES_AT_ONCE)
+        self.lab = str(self.scope["url_route"]["kwargs"]["lab"])
+        query = parse_qs(self.scope["query_string"].decode("latin1"))
+        ticket = permissions.read_ticket(query.get("ticket", [""])[0])
+        if ticket is None or ticket["lab"] != self.lab:
+            await self.close(NO_TICKET)
+            return
+        self.who = Who(ticket["user"], ticket["name"], ticket["role"])
+        await self.accept()
+        with translation.override(self.language):
+            refusal = await self._enter(float(ticket.get("at", 0)))
+        if refusal is not None:
+            await self._leave(*refusal)
+
+    async def disconnect(self, code: int) -> None:
+        """Leave the lab."""
+        for task in self.tasks:
+            task.cancel()
+        if self.run is not None:
+            self.run.leave(self.seat)
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Take what the browser sent at once; all else goes Channels' way."""
+        if message["type"] != "websocket.receive":
+            await super().dispatch(message)
+        elif message.get("bytes") is not None:
+            if self.run is not None and len(message["bytes"]) == 4:
+                self.seat.viewer.acknowledge(int.from_bytes(message["bytes"], "little"))
+        else:
+            with translation.override(self.language):
+                await self._hear(message["text"])
+
+    # --- coming and going -------------------------------------------------------------------------
+
+    async def _enter(self, ticket_made: float) -> tuple[int, str] | None:
+        """Take a seat in the lab's run; returns close code and sentence where that cannot be."""
+        from vms.live.store import LabGone  # noqa: PLC0415  (models are not loaded before)
+
+        try:
+            run = await registry.run_for(self.lab)
+        except LabGone:
+            return GONE, _("This lab does not exist any more.")
+        except registry.TooManyRunsError:
+            return CROWDED, _("As many labs are running as this server can take. Try again soon.")
+        except EngineError as error:
+            return NO_SCENARIO, _("The lab cannot start: %(why)s") % {"why": sentence(error)}
+        except Exception:
+            log.exception("lab %s could not be started", self.lab)
+            return BROKEN, _("The lab could not be started. The server's log says why.")
+        if run.audience.refuses(self.who.user, ticket_made):
+            return KICKED, _("You were removed from this lab.")
+        if run.viewers >= settings.LIVE_MAX_VIEWERS:
+            return CROWDED, _("%(n)d viewers are in this lab, and no more may come in.") % {
+                "n": run.viewers
+            }
+        self.seat = Seat(self.who, Viewer(self._send_sample), self._close_soon)
+        self.run = run
+        run.enter(self.seat)
+        self._spawn(self.seat.viewer.run())
+        self._spawn(self._obey_all())
+        return None
+
+    async def _leave(self, code: int, reason: str) -> None:
+        """Say why, then close; Daphne does not pass a reason on."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):  # a stalled client need not hear it
+                await self._tell(type="closing", code=code, message=reason)
+        await self.close(code)
+
+    def _close_soon(self, code: int, reason: str) -> None:
+        self._spawn(self._leave(code, reason))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_report)
+        self.tasks.append(task)
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    async def _send_sample(self, data: bytes) -> None:
+        await self.send(bytes_data=data)
+
+    async def _tell(self, **message: Any) -> None:
+        await self.send(text_data=orjson.dumps(message).decode())
+
+    async def _hear(self, text: str) -> None:
+        """Queue a message of the browser, unless there are too many, or it is too long."""
+        limit = settings.VMLAB_MESSAGE_BYTES
+        if not self.bucket.takes(time.monotonic()):
+            if self.bucket.dropped % MESSAGES_PER_S == 1:
+                problem = _("Too many messages: at most %(n)d a second are read.")
+                await self._tell(type="error", message=problem % {"n": MESSAGES_PER_S})
+            if self.bucket.dropped == MOST_DROPPED:
+                await self._leave(FLOOD, _("Too many messages."))
+        elif len(text) > limit or len(text.encode()) > limit:
+            problem = _("A message may have at most %(n)d bytes; this one is longer.")
+            await self._tell(type="error", message=problem % {"n": limit})
+        elif self.inbox.full():
+            problem = _("%(n)d commands are waiting for their answer; this one was not taken.")
+            await self._tell(type="error", message=problem % {"n": WAITING})
+        else:
+            self.inbox.put_nowait(text)
+
+    async def _obey_all(self) -> None:
+        with translation.override(self.language):
+            while True:
+                await self._obey(await self.inbox.get())
+
+    async def _obey(self, text: str) -> None:
+        """Do what one message says, and answer its sender."""
+        try:
+            message = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            message = None
+        if not isinstance(message, dict):
+            problem = _('A message must be a JSON object like {"type": "play"}.')
+            await self._tell(type="error", message=problem)
+            return
+        given = message.pop("id", None)
+        number = given if isinstance(given, int | str) and len(str(given)) <= 40 else None
+        verb = verb_for(message.get("type"))
+        if not permissions.may(self.who.role, verb):
+            refusal = permissions.refusal(self.who.role, verb)
+            await self._tell(type="refusal", id=number, field=None, message=refusal)
+            return
+        try:
+            await self._do(message)
+        except EngineError as error:
+            told = sentence(error)
+            await self._tell(type="refusal", id=number, field=error.field, message=told)
+        else:
+            await self._tell(type="answer", id=number, ok=True)
+
+    async def _do(self, message: dict[str, Any]) -> None:
+        """Grant a wish, or ask the run. Raises EngineError."""
+        assert self.run is not None
+        wish = WISHES.get(message["type"]) if isinstance(message.get("type"), str) else None
+        if wish is None:
+            await self.run.ask(message, self.who)
+            return
+        arguments = {name: value for name, value in message.items() if name != "type"}
+        match validated(wish, arguments):
+            case Watch(vm=vm):
+                self.run.watch(self.seat, vm)
+            case Want(heat=heat):
+                self.run.want_heat(self.seat, heat)
+            case Again(topic=topic):
+                self.seat.viewer.restart(topic)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a socket's task failed", exc_info=task.exception())
+
+
+def language_of(scope: dict[str, Any]) -> str:
+    """Return the language of the page that opened the socket: its cookie's, or its browser's."""
+    headers = dict(scope.get("headers", []))
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
+    accepted = headers.get(b"accept-language", b"").decode("latin1")
+    codes = [cookies.get(settings.LANGUAGE_COOKIE_NAME, "")]
+    codes += [code for code, _q in parse_accept_lang_header(accepted[:200])]
+    for code in codes:
+        with contextlib.suppress(LookupError):
+            return translation.get_supported_language_variant(code)
+    return str(settings.LANGUAGE_CODE)
