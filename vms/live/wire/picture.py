@@ -56,7 +56,7 @@ class Picture:
         """Return a sample that makes an empty picture equal to this one."""
         document = {
             "schema": blocks.schema(),
-            "set": self.documents,
+            "set": self._documents(),
             "add": {"journal": self.journal},
         }
         parts = [blocks.json_block(document)]
@@ -64,6 +64,15 @@ class Picture:
             what = APPEND if name in KEPT else REPLACE
             parts.append(blocks.block(name, what, self.tables[name]))
         return b"".join(parts)
+
+    def _documents(self) -> dict[str, Any]:
+        """Return the documents, `state` telling since when all slices are among those kept."""
+        to = self.tables.get("slices", {"to": ()})["to"]
+        if len(to) < KEPT["slices"] or "state" not in self.documents:
+            return self.documents
+        state = self.documents["state"]
+        since = max(state.get("slices_from", 0), float(to[0]))
+        return {**self.documents, "state": {**state, "slices_from": since}}
 
     def crc(self) -> int:
         """Return the CRC-32 of the map: what tests compare on both sides."""
@@ -85,12 +94,14 @@ class Picture:
         del self.journal[:-JOURNAL_KEPT]
 
     def _append(self, block: Block) -> None:
-        mine, kept = self.tables[block.table], KEPT[block.table]
+        """Add rows; a new set of columns takes the old one's place at once, as threads may read."""
+        old, columns = self.tables[block.table], {}
         for name, values in block.columns.items():
-            old = mine[name]
-            if values.ndim == 2 and old.shape[1] != values.shape[1]:
-                old, values = _same_width(old, values)
-            mine[name] = np.concatenate((old, values))[-kept:]
+            before = old[name]
+            if values.ndim == 2 and before.shape[1] != values.shape[1]:
+                before, values = _same_width(before, values)  # noqa: PLW2901
+            columns[name] = np.concatenate((before, values))[-KEPT[block.table] :]
+        self.tables[block.table] = columns
 
 
 def _same_width(old: Array, new: Array) -> tuple[Array, Array]:

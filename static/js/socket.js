@@ -1,0 +1,201 @@
+// The connection to a lab: samples in, commands out, acknowledgements after drawing.
+//
+// A connection that is lost is tried again, ever more slowly and never in step with others', with a
+// fresh ticket each time: so a page whose reader was removed meanwhile is told so and stays out.
+import { createWire } from "./wire.js";
+
+const FIRST_WAIT = 250;
+const LONGEST_WAIT = 8000;
+/** Close codes after which coming back is of no use: removed, gone, no scenario. */
+const FOR_GOOD = new Set([4003, 4004, 4010]);
+
+/**
+ * @typedef {object} Config   what the page's #lab-config says
+ * @property {string} socket       address with a ticket, for the first connection
+ * @property {string} ticket_url   gives {socket} with a fresh ticket
+ */
+
+/**
+ * @typedef {object} Answer
+ * @property {boolean} ok
+ * @property {string|null} [field]   field of the command that was refused
+ * @property {string} [message]      why, in the reader's language
+ */
+
+/**
+ * Connect to the lab and keep connected.
+ * @param {Config} config
+ * @param {import("./model.js").Model} model
+ */
+export function connect(config, model, { WebSocketClass = globalThis.WebSocket, fetchPage = globalThis.fetch?.bind(globalThis) } = {}) {
+  const socket = new Socket(config, model, WebSocketClass, fetchPage);
+  socket.open(config.socket);
+  return socket;
+}
+
+class Socket {
+  constructor(config, model, WebSocketClass, fetchPage) {
+    this.config = config;
+    this.model = model;
+    this.wire = createWire(model);
+    /** "connecting", "open", "closed" (it will be tried again) or "refused" (it will not). */
+    this.status = "connecting";
+    /** Why it is closed or refused, in words. */
+    this.reason = "";
+    /** Told of every change of status. @type {(status: string, reason: string) => void} */
+    this.onstatus = () => {};
+    /** Told when something came that is to be drawn: set by paint.js. */
+    this.onsample = () => {};
+    /** Told of errors that answer no command. @type {(message: string) => void} */
+    this.onproblem = () => {};
+    this.WebSocketClass = WebSocketClass;
+    this.fetchPage = fetchPage;
+    this.wait = FIRST_WAIT;
+    this.number = 0;
+    this.answers = new Map();
+    this.asked = new Set();
+    this.ws = null;
+  }
+
+  /**
+   * Send a command or control; the answer is the server's, nothing is changed here.
+   * @param {object} command  {type, …}
+   * @returns {Promise<Answer>}
+   */
+  send(command) {
+    if (this.status !== "open") return Promise.resolve({ ok: false, field: null, message: gettext("Not connected: nothing was sent.") });
+    const id = ++this.number;
+    this.ws.send(JSON.stringify({ ...command, id }));
+    return new Promise((answer) => this.answers.set(id, answer));
+  }
+
+  /** Ask for the pages of a VM (its row), of none other; null for of none. */
+  watch(vm) {
+    if (this.wire.watching === vm) return;
+    this.wire.watching = vm;
+    this.model.pages = null;
+    if (this.status === "open") this.send({ type: "watch", vm });
+  }
+
+  /** Ask for what only some panels need. @param {{heat: boolean}} want */
+  want({ heat }) {
+    if (this.model.want.heat === heat) return;
+    this.model.want = { heat };
+    if (!heat) this.model.heat = null;
+    if (this.status === "open") this.send({ type: "want", heat });
+  }
+
+  /** Tell the server that all that came has been drawn: its leave to send more. */
+  acknowledge() {
+    if (this.status !== "open" || this.applied === this.acknowledged) return;
+    this.acknowledged = this.applied;
+    const count = new Uint8Array(4);
+    new DataView(count.buffer).setUint32(0, this.applied, true);
+    this.ws.send(count);
+  }
+
+  /** Leave, for good. */
+  close() {
+    this.change("refused", "");
+    this.ws?.close();
+  }
+
+  open(address) {
+    this.change("connecting", "");
+    this.wire.reset();
+    this.asked.clear();
+    [this.applied, this.acknowledged, this.opened] = [0, 0, false];
+    this.line = Promise.resolve();
+    const ws = (this.ws = new this.WebSocketClass(absolute(address)));
+    ws.binaryType = "arraybuffer";
+    ws.onopen = () => this.hasOpened();
+    ws.onmessage = ({ data }) => (typeof data === "string" ? this.hear(JSON.parse(data)) : this.take(ws, data));
+    ws.onclose = ({ code }) => ws === this.ws && this.hasClosed(code);
+  }
+
+  hasOpened() {
+    this.opened = true;
+    this.change("open", "");
+    if (this.wire.watching !== null) this.send({ type: "watch", vm: this.wire.watching });
+    if (this.model.want.heat) this.send({ type: "want", heat: true });
+  }
+
+  /** Samples are applied in order, though some have to be inflated first. */
+  take(ws, data) {
+    this.line = this.line.then(async () => {
+      if (ws !== this.ws) return;
+      const lost = await this.wire.receive(data).catch((error) => {
+        console.error(error);
+        return new DataView(data).getUint16(2, true);
+      });
+      this.applied++;
+      if (lost === null) this.asked.delete(new DataView(data).getUint16(2, true));
+      else this.askAgain(lost);
+      this.onsample();
+    });
+  }
+
+  /** A change was missed: ask for a snapshot of that topic, once. */
+  askAgain(topic) {
+    if (this.asked.has(topic)) return;
+    this.asked.add(topic);
+    this.send({ type: "again", topic });
+  }
+
+  hear(message) {
+    this.wait = FIRST_WAIT;
+    if (message.type === "answer" || message.type === "refusal") {
+      const { id, ok = false, field = null, message: words = "" } = message;
+      this.answers.get(id)?.({ ok, field, message: words });
+      this.answers.delete(id);
+    } else if (message.type === "closing") {
+      this.reason = message.message;
+    } else if (message.type === "error") {
+      this.onproblem(message.message);
+    }
+  }
+
+  hasClosed(code) {
+    for (const answer of this.answers.values()) answer({ ok: false, field: null, message: gettext("The connection was lost; whether this was done shows when it is back.") });
+    this.answers.clear();
+    if (this.status === "refused") return;
+    if (FOR_GOOD.has(code)) this.change("refused", this.reason);
+    else this.later();
+  }
+
+  /** Try again after a while: up to twice as long each time, and anywhere around that. */
+  later() {
+    if (this.model.version && this.opened) this.wait = Math.min(this.wait, LONGEST_WAIT / 8);
+    const wait = this.wait * (0.5 + Math.random());
+    this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
+    this.change("closed", this.reason || gettext("The connection was lost; trying again."));
+    setTimeout(() => this.again(), wait);
+  }
+
+  async again() {
+    if (this.status !== "closed") return;
+    this.reason = "";
+    let page;
+    try {
+      page = await this.fetchPage(this.config.ticket_url, { headers: { Accept: "application/json" } });
+    } catch {
+      return this.later();
+    }
+    if (page.ok && !page.redirected) return this.open((await page.json()).socket);
+    if (page.status >= 500 || page.status === 429) return this.later();
+    return this.change("refused", page.status === 404 ? gettext("This lab is gone, or no longer open to you.") : gettext("You are no longer a member of this lab, or not logged in."));
+  }
+
+  change(status, reason) {
+    this.status = status;
+    this.reason = reason;
+    this.onstatus(status, reason);
+  }
+}
+
+/** A socket's address on the server this page came from. */
+function absolute(address) {
+  const url = new URL(address, globalThis.location?.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url.href;
+}
