@@ -70,7 +70,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    server = LabServer(
+    server: LabServer = LabServer(
         application=application,
         endpoints=["tcp:0:interface=127.0.0.1"],
         ready_callable=lambda: say(f"http://127.0.0.1:{server.listening_addresses[0][1]}/"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import path
 
 from vms.consumers import LabConsumer
 
-websocket_urlpatterns = [path("ws/lab/<uuid:lab>/", LabConsumer.as_asgi())]
+socket: Any = LabConsumer.as_asgi()  # path() is typed for views; Channels' router takes these too
+websocket_urlpatterns: list[Any] = [path("ws/lab/<uuid:lab>/", socket)]

@@ -20,10 +20,12 @@ from django.conf import settings
 from django.utils.translation import get_supported_language_variant, override
 from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
-from twisted.internet import defer, reactor
+from twisted.internet import defer
+from twisted.internet import reactor as installed_reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+reactor: Any = installed_reactor  # its type depends on what Daphne installed
 log = logging.getLogger(__name__)
 
 INBOX_HIGH, INBOX_LOW = 64, 16  # messages that wait for the application: stop, start reading

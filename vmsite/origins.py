@@ -9,10 +9,8 @@ from channels.security.websocket import OriginValidator, WebsocketDenier
 from django.conf import settings
 from django.http.request import validate_host
 
-Scope = dict[str, Any]
 
-
-class SameOriginValidator(OriginValidator):  # type: ignore[misc]
+class SameOriginValidator(OriginValidator):
     """Accept the origins named in ALLOWED_ORIGINS; with none named, this server's own pages.
 
     Channels' own default compares host names only, so a page on another port or scheme of the
@@ -21,10 +19,13 @@ class SameOriginValidator(OriginValidator):  # type: ignore[misc]
     ALLOWED_HOSTS grants nothing here.
     """
 
+    application: Any
+
     def __init__(self, application: Any) -> None:
         super().__init__(application, ())
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a socket on, or deny it."""
         origins = [value for name, value in scope.get("headers", []) if name == b"origin"]
         if len(origins) == 1 and self.allows(origins[0].decode("latin1"), scope.get("server")):
             await self.application(scope, receive, send)

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         """Prepare if asked, then serve."""
         if options["prepare"]:
             self._prepare()
-        server = LabServer(
+        server: LabServer = LabServer(
             application=import_string(settings.ASGI_APPLICATION),
             endpoints=build_endpoint_description_strings(
                 host=options["host"], port=options["port"]
