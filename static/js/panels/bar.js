@@ -1,0 +1,119 @@
+// The bar: the clock's controls, tick and pace, the connection, and who is here.
+import { $, el, icon, mark, write } from "../elements.js";
+import { compact, count, say } from "../scales.js";
+
+export const title = () => gettext("Clock");
+
+const FACES = 4;
+let model, socket;
+let sliceOf = {};
+
+/** Wire the bar; run controls carry data-command and are sent by commands.js. */
+export function mount(element, theModel, theSocket) {
+  [model, socket] = [theModel, theSocket];
+  sliceOf = { scheduler: $("#scheduler-policy"), slice: $("#time-slice"), replacement: $("#replacement-policy"), scope: $("#replacement-scope") };
+  socket.onstatus = connection;
+  connection(socket.status);
+}
+
+/** Refresh what follows the machine. */
+export function draw(theModel, all) {
+  model = theModel;
+  const { state, meta, changed } = model;
+  write($("#tick"), count(state.tick));
+  playButton(state.status);
+  pace(state);
+  speedShown(state.speed);
+  if (all || changed.meta) policies(meta);
+  if (all || changed.people) people(model.people);
+}
+
+function playButton(status) {
+  const button = $("#play");
+  const playing = status === "playing";
+  const over = status === "ended" || status === "stalled" || status === "crashed";
+  const words = playing ? gettext("Pause") : gettext("Play");
+  if (button.dataset.command !== (playing ? "pause" : "play")) {
+    button.dataset.command = playing ? "pause" : "play";
+    button.replaceChildren(icon(playing ? "pause" : "play"));
+  }
+  mark(button, "aria-label", words);
+  for (const each of [button, $("#step"), $("#next")]) each.disabled = !socket.may?.steer || (over && each !== button) || status === "crashed";
+}
+
+/** One line on how the run is doing: behind, ended, in time. */
+function pace(state) {
+  const place = $("#pace");
+  const words = {
+    paused: () => gettext("paused"), ended: () => gettext("every workload has ended"),
+    stalled: () => gettext("nothing can happen any more"), crashed: () => state.message || gettext("the run broke off"),
+    playing: () => {
+      if (!state.speed) return say(gettext("%(n)s ticks/s"), { n: compact(Math.round(state.rate ?? 0)) });
+      if (state.behind_ms >= 100) return say(gettext("behind by %(n)s ms"), { n: compact(Math.round(state.behind_ms)) });
+      return gettext("on time");
+    },
+  };
+  const kind = state.status === "playing" ? (state.speed && state.behind_ms >= 100 ? "blocked" : "running") : state.status === "crashed" ? "crashed" : state.status === "paused" ? "paused" : "ended";
+  mark($(".dot", place), "data-state", kind);
+  write($("span", place), (words[state.status] ?? (() => state.status))());
+}
+
+function speedShown(speed) {
+  const select = $("#speed");
+  if (document.activeElement === select && select.matches(":open")) return;
+  const text = String(speed ?? 0);
+  if (select.value === text) return;
+  if (![...select.options].some((option) => option.value === text)) select.append(el("option", { value: text }, say(gettext("%(n)s ticks/s"), { n: count(speed) })));
+  select.value = text;
+}
+
+/** Scheduler, slice, replacement and scope as they are now; not under the hands of who is typing. */
+function policies(meta) {
+  const wanted = { scheduler: meta.scheduler?.policy, slice: meta.scheduler?.time_slice, replacement: meta.replacement?.policy, scope: meta.replacement?.scope };
+  for (const [name, value] of Object.entries(wanted)) {
+    const control = sliceOf[name];
+    if (!control || value === undefined || (document.activeElement === control && control.tagName === "INPUT")) continue;
+    control.value = String(value);
+  }
+  const parts = [meta.run ? say(gettext("Run %(n)s"), { n: count(meta.run) }) : "", say(gettext("seed %(n)s"), { n: meta.seed }), (meta.scheduler?.policy ?? "").replaceAll("_", " ")];
+  write($("#run-line"), parts.filter(Boolean).join(" · "));
+}
+
+/** Faces of who is here; the one who steered last is marked. */
+function people(list) {
+  const driver = list.find((person) => person.driver);
+  $("#driver").hidden = !driver;
+  write($("#driver b"), driver?.name ?? "");
+  const roles = { instructor: gettext("instructor"), driver: gettext("driver"), observer: gettext("observer") };
+  const faces = [...list].sort((a, b) => Boolean(b.driver) - Boolean(a.driver)).slice(0, list.length > FACES ? FACES - 1 : FACES);
+  const items = faces.map((person) => {
+    const words = `${person.name}, ${roles[person.role] ?? person.role}`;
+    return el("li", { class: person.driver ? "drives" : null, title: words }, el("span", { class: "sr" }, words), el("i", { "aria-hidden": "true" }, initials(person.name)));
+  });
+  if (list.length > faces.length) {
+    const more = list.length - faces.length;
+    const words = say(ngettext("%(n)s more", "%(n)s more", more), { n: count(more) });
+    items.push(el("li", { title: list.slice(faces.length).map((p) => p.name).slice(0, 20).join(", ") }, el("span", { class: "sr" }, words), el("i", { "aria-hidden": "true" }, `+${compact(more)}`)));
+  }
+  const box = $("#people");
+  mark(box, "aria-label", say(gettext("Members present: %(n)s"), { n: count(list.length) }));
+  box.replaceChildren(...items);
+}
+
+const initials = (name) => {
+  const words = name.trim().split(/[\s._-]+/).filter(Boolean);
+  const letters = words.length > 1 ? [...words[0]][0] + [...words.at(-1)][0] : [...(words[0] ?? "?")].slice(0, 2).join("");
+  return letters.toUpperCase();
+};
+
+/** Say when the picture is not live; silence is the good state. */
+function connection(status) {
+  const box = $("#connection");
+  const words = {
+    connecting: gettext("Connecting to the lab …"), closed: gettext("Connection lost. What you see is the last sample; trying again …"),
+    refused: gettext("This lab is closed to you, or gone. Reload the page to find out."),
+  };
+  box.hidden = status === "open";
+  mark(document.body, "data-connection", status);
+  write($("span", box), words[status] ?? "");
+}

@@ -1,0 +1,276 @@
+// Charts over the last samples: CPU share (stacked), steal, faults, I/O latency. uPlot draws them
+// (four live charts in 7.5 ms); they are redrawn four times a second, which is as fast as a reader
+// reads and keeps them a small part of the page's time.
+import { colourOf, colours, textureOf } from "../colours.js";
+import { $, fillTable, write } from "../elements.js";
+import { compact, count, duration, niceTop, percent, say } from "../scales.js";
+
+export const title = () => gettext("Charts");
+
+const PACE = 250;
+const MOST = 7; // VMs told apart in a chart; the others are summed up
+const LEFT = 46;
+const RIGHT = 56;
+let element, model;
+let drawnAt = -PACE;
+let charts = [];
+let chosenRows = [];
+let builtFor = "";
+
+/** Wire the panel; the charts are built when their number of VMs is known. */
+export function mount(theElement, theModel) {
+  [element, model] = [theElement, theModel];
+}
+
+/** Redraw at most four times a second; `all` after a change of size or theme. */
+export function draw(theModel, all) {
+  model = theModel;
+  const now = performance.now();
+  if (!all && now - drawnAt < PACE) return;
+  drawnAt = now;
+  const { history } = model;
+  $(".none", element).hidden = history.tick.length > 1;
+  if (history.tick.length < 2 || !window.uPlot) return;
+  const rows = leaders(history);
+  const key = `${rows}|${model.meta.vms.length}`;
+  if (all || key !== builtFor) build(rows, key);
+  for (const chart of charts) feed(chart, history);
+  const span = history.tick.at(-1) - history.tick[0];
+  write($("#charts-sub"), say(gettext("last %(n)s ticks"), { n: count(span) }));
+}
+
+/** The VMs told apart: those with most CPU share over the charts' span, in order of rows. */
+function leaders(history) {
+  const own = history.share.at(-1)?.length ?? 0;
+  if (own <= MOST) return Array.from({ length: own }, (_, k) => k);
+  const sums = new Float64Array(own);
+  for (let i = 0; i < history.share.length; i += 8) history.share[i].forEach((v, k) => (sums[k] += v));
+  const named = Math.min(own, model.meta.vms.length > 64 ? 63 : own);
+  const rows = Array.from({ length: named }, (_, k) => k);
+  const kept = (row) => sums[row] * (chosenRows.includes(row) ? 1.3 : 1); // no flicker between equals
+  return rows.sort((a, b) => kept(b) - kept(a)).slice(0, MOST - 1).sort((a, b) => a - b);
+}
+
+function build(rows, key) {
+  for (const { plot } of charts) plot.destroy();
+  builtFor = key;
+  chosenRows = rows;
+  charts = [...element.querySelectorAll("[data-chart]")].map((box) => {
+    const kind = KINDS[box.dataset.chart];
+    const chart = { kind, box, top: 1 };
+    chart.plot = new window.uPlot(options(chart, kind.series(rows)), kind.data(model.history, rows), box);
+    box.querySelector("canvas").setAttribute("aria-hidden", "true");
+    return chart;
+  });
+}
+
+function options(chart, series) {
+  const { css, font } = colours();
+  const axis = { stroke: css["text-3"], font: `11px ${font}`, ticks: { show: false }, gap: 4 };
+  return {
+    width: chart.box.clientWidth || 200,
+    height: chart.box.clientHeight || 90,
+    padding: [6, RIGHT, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+    scales: { x: { time: false }, y: { range: () => [0, chart.top] } },
+    axes: [
+      { ...axis, size: 20, grid: { show: false }, splits: (u) => [u.scales.x.min, u.scales.x.max], values: (u, splits) => splits.map(compact) },
+      { ...axis, size: LEFT, grid: { stroke: css.line, width: 1 }, splits: () => [0, chart.top / 2, chart.top], values: (u, splits) => splits.map((v) => chart.kind.unit(v, chart.top)) },
+    ],
+    series: [{}, ...series],
+    bands: chart.kind.stacked ? series.slice(1).map((_, k) => ({ series: [k + 2, k + 1] })) : [],
+    hooks: { draw: [(u) => ends(u, chart), (u) => commands(u)], setCursor: [(u) => point(u, chart)] },
+  };
+}
+
+/** Name of each series at its right end, where there is room. */
+function ends(u, chart) {
+  const { css, font } = colours();
+  const g = u.ctx;
+  const d = window.devicePixelRatio || 1;
+  g.save();
+  g.font = `${11 * d}px ${font}`;
+  g.fillStyle = css["text-2"];
+  g.textBaseline = "middle";
+  let last = Infinity;
+  const places = [];
+  for (let k = 1; k < u.series.length; k++) {
+    const value = u.data[k].at(-1);
+    const below = chart.kind.stacked && k > 1 ? u.data[k - 1].at(-1) : chart.kind.stacked ? 0 : value;
+    if (value === null || (chart.kind.stacked && value - below < chart.top * 0.03)) continue;
+    places.push([u.valToPos((value + below) / 2, "y", true), u.series[k].label]);
+  }
+  for (const [y, label] of places.sort((a, b) => b[0] - a[0])) {
+    if (last - y < 12 * d) continue;
+    last = y;
+    g.fillText(fitText(g, label, (RIGHT - 6) * d), u.bbox.left + u.bbox.width + 5 * d, y);
+  }
+  g.restore();
+}
+
+function fitText(g, text, width) {
+  if (g.measureText(text).width <= width) return text;
+  let cut = text;
+  while (cut.length > 1 && g.measureText(`${cut}…`).width > width) cut = cut.slice(0, -1);
+  return `${cut}…`;
+}
+
+/** Accepted commands as dashed lines: what was changed when. */
+function commands(u) {
+  const { css } = colours();
+  const g = u.ctx;
+  g.save();
+  g.strokeStyle = css.accent;
+  g.lineWidth = window.devicePixelRatio || 1;
+  g.setLineDash([3, 3]);
+  const [min, max] = [u.scales.x.min, u.scales.x.max];
+  const quiet = new Set(["play", "pause", "step", "next_event", "speed"]);
+  for (const entry of model.journal) {
+    if (!entry.accepted || quiet.has(entry.command) || entry.tick <= min || entry.tick >= max) continue;
+    const x = u.valToPos(entry.tick, "x", true);
+    g.beginPath();
+    g.moveTo(x, u.bbox.top);
+    g.lineTo(x, u.bbox.top + u.bbox.height);
+    g.stroke();
+  }
+  g.restore();
+}
+
+/** The heading shows the values under the pointer, else the newest ones. */
+function point(u, chart) {
+  const at = u.cursor.idx ?? u.data[0].length - 1;
+  const words = chart.kind.words(u, at);
+  write($("b", chart.box.parentElement), words);
+}
+
+function feed(chart, history) {
+  const { box, plot, kind } = chart;
+  const [w, h] = [box.clientWidth, box.clientHeight];
+  if (!w || !h) return;
+  if (plot.width !== w || plot.height !== h) plot.setSize({ width: w, height: h });
+  const data = kind.data(history, chosenRows);
+  let most = 0;
+  if (!kind.top) for (const column of data.slice(1)) for (const v of column) if (v > most) most = v;
+  chart.top = kind.top ?? niceTop(most || kind.least);
+  plot.setData(data);
+  point(plot, chart);
+}
+
+const vmName = (row) => model.meta.vms[row]?.name ?? "";
+const DASHES = [[], [6, 3], [2, 2], [8, 2, 2, 2], [1, 3], [10, 4], [4, 1], []];
+
+/** Colour with the VM's texture on it, for uPlot's fill. */
+function textured(u, row) {
+  const { vm, tile } = colours();
+  const both = new OffscreenCanvas(6, 6);
+  const g = both.getContext("2d");
+  g.fillStyle = vm[colourOf(row)];
+  g.fillRect(0, 0, 6, 6);
+  g.drawImage(tile[textureOf(row)], 0, 0);
+  return u.ctx.createPattern(both, "repeat");
+}
+
+function stackedSeries(rows) {
+  const { css } = colours();
+  const others = model.meta.vms.length > rows.length;
+  const own = rows.map((row) => {
+    let fill = null;
+    return { label: vmName(row), fill: (u) => (fill ??= textured(u, row)), stroke: css.surface, width: 1, points: { show: false } };
+  });
+  if (others) own.push({ label: gettext("others"), fill: css["st-1"], stroke: css.surface, width: 1, points: { show: false } });
+  return [...own, { label: gettext("overhead"), fill: css.overhead, stroke: css.surface, width: 1, points: { show: false } }];
+}
+
+/** Cumulated shares of the whole host: [ticks, vm, vm + vm, …, + others, + overhead]. */
+function stackedData(history, rows) {
+  const pcpus = Math.max(1, model.meta.pcpus);
+  const n = history.tick.length;
+  const others = model.meta.vms.length > rows.length;
+  const columns = Array.from({ length: rows.length + (others ? 2 : 1) }, () => new Array(n));
+  for (let i = 0; i < n; i++) {
+    const share = history.share[i];
+    let sum = 0;
+    rows.forEach((row, k) => (columns[k][i] = sum += (share[row] ?? 0) / pcpus));
+    if (others) {
+      let all = 0;
+      for (let k = 0; k < share.length; k++) all += share[k];
+      columns[rows.length][i] = sum = all / pcpus;
+    }
+    columns.at(-1)[i] = Math.min(1, sum + overheadShare(history, i));
+  }
+  return [history.tick, ...columns];
+}
+
+const overheadShare = (history, i) => history.overhead[i] ?? 0;
+
+const lineSeries = (rows) =>
+  rows.map((row) => ({ label: vmName(row), stroke: colours().vm[colourOf(row)], width: 1.75, dash: DASHES[textureOf(row)], points: { show: false } }));
+
+/** Steal of the VMs that wait most. */
+function stealRows(history, rows) {
+  const sum = (row) => history.steal.reduce((total, values) => total + (values[row] ?? 0), 0);
+  return [...rows].sort((a, b) => sum(b) - sum(a)).slice(0, 3).sort((a, b) => a - b);
+}
+
+let stealing = [];
+const bars = (size) => (window.uPlot?.paths.bars ? window.uPlot.paths.bars({ size, gap: 0 }) : undefined);
+
+const KINDS = {
+  share: {
+    stacked: true,
+    top: 1,
+    series: stackedSeries,
+    data: stackedData,
+    unit: (v, top) => (v === top ? percent(v) : String(Math.round(100 * v))),
+    words(u, i) {
+      const parts = u.series.slice(1).map((s, k) => [s.label, (u.data[k + 1][i] ?? 0) - (k ? (u.data[k][i] ?? 0) : 0)]);
+      const [label, share] = parts.sort((a, b) => b[1] - a[1])[0] ?? ["", 0];
+      return `${label} ${percent(share)}`;
+    },
+  },
+  steal: {
+    least: 0.1,
+    series: (rows) => lineSeries((stealing = stealRows(model.history, rows))),
+    data: (history) => [history.tick, ...stealing.map((row) => history.steal.map((values) => values[row] ?? 0))],
+    unit: (v, top) => (v === top ? percent(v) : String(Math.round(100 * v))),
+    words(u, i) {
+      const parts = u.series.slice(1).map((s, k) => [s.label, u.data[k + 1][i] ?? 0]);
+      const most = parts.sort((a, b) => b[1] - a[1])[0];
+      return most ? `${most[0]} ${percent(most[1])}` : "–";
+    },
+  },
+  faults: {
+    least: 1,
+    series: () => [
+      { label: gettext("minor"), stroke: colours().css["line-2"], fill: colours().css["line-2"], width: 0, paths: bars([0.9, 100]), points: { show: false } },
+      { label: gettext("major"), stroke: colours().css.bad, fill: colours().css.bad, width: 0, paths: bars([0.9, 100]), points: { show: false } },
+    ],
+    data: (history) => [history.tick, history.minor, history.major],
+    unit: (v) => compact(v),
+    words: (u, i) => say(gettext("%(minor)s minor, %(major)s major"), { minor: compact(u.data[1][i] ?? 0), major: compact(u.data[2][i] ?? 0) }),
+  },
+  io: {
+    least: 10,
+    series: () => [
+      { label: "p50", stroke: colours().css.accent, width: 1.75, points: { show: false } },
+      { label: "p99", stroke: colours().css["text-2"], width: 1.75, dash: [6, 3], points: { show: false } },
+    ],
+    data: (history) => [history.tick, history.io_p50, history.io_p99],
+    unit: (v) => duration(v * 1000),
+    words: (u, i) => `p99 ${duration((u.data[2][i] ?? NaN) * 1000)}`,
+  },
+};
+
+/** The text alternative: the newest samples as rows. */
+export function table(body) {
+  const { history } = model;
+  const rows = [];
+  for (let i = history.tick.length - 1; i >= 0 && rows.length < 40; i -= 5) {
+    const busy = history.share[i].reduce((a, b) => a + b, 0) / Math.max(1, model.meta.pcpus);
+    const latency = history.io_p99[i];
+    rows.push([count(history.tick[i]), percent(busy), compact(history.minor[i]), compact(history.major[i]), latency === null || Number.isNaN(latency) ? "–" : duration(latency * 1000)]);
+  }
+  fillTable(body, rows.length ? rows : [[gettext("No sample yet."), "", "", "", ""]]);
+}
+

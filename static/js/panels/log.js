@@ -1,0 +1,128 @@
+// Journal and events: who did what at which tick, and what the machine did; filter and search.
+import { $, $$, el, write } from "../elements.js";
+import { choose, chosen } from "../layout.js";
+import { count, duration, say } from "../scales.js";
+
+export const title = () => gettext("Journal and events");
+
+const SHOWN = 200;
+const PACE = 250; // ms between two redraws of the list
+let element, list, find, model;
+let kind = "all";
+let drawnAt = -PACE;
+let later = 0;
+let stale = false;
+
+/** Wire filter and search. */
+export function mount(theElement, theModel) {
+  [element, model] = [theElement, theModel];
+  list = $(".log", element);
+  find = $("[type=search]", element);
+  kind = chosen("log", "all");
+  for (const radio of $$("[name=log]", element)) {
+    radio.checked = radio.value === kind;
+    radio.onchange = () => {
+      kind = radio.value;
+      choose({ log: kind === "all" ? null : kind });
+      refresh();
+    };
+  }
+  find.oninput = refresh;
+}
+
+/** Redraw a few times a second at most, and not under the reader's pointer while it scrolls. */
+export function draw(theModel, all) {
+  model = theModel;
+  if (all || model.changed.events || model.changed.journal || model.changed.meta) stale = true;
+  if (!stale) return;
+  const wait = PACE - (performance.now() - drawnAt);
+  clearTimeout(later);
+  if (wait > 0 && !all) later = setTimeout(refresh, wait);
+  else refresh();
+}
+
+function refresh() {
+  drawnAt = performance.now();
+  stale = false;
+  const rows = gather(find.value.trim().toLowerCase());
+  list.replaceChildren(...rows.map(line));
+  const none = $(".none", element);
+  none.hidden = rows.length > 0;
+  const empty = !model.events.length && !model.journal.length;
+  write(none, empty ? gettext("Nothing has happened yet. Press play, or step with →.") : gettext("Nothing matches. Clear the filter to see everything."));
+  const lost = model.eventsLost > 0 && kind !== "journal";
+  const words = say(gettext("%(n)s more events happened than could be sent: slow the machine down to see each."), { n: count(model.eventsLost) });
+  write($(".lost", element), lost ? words : "");
+}
+
+/** Newest first, at most SHOWN: commands and events merged by tick. */
+function gather(text) {
+  const rows = [];
+  if (kind !== "event") for (const entry of model.journal) rows.push(journalRow(entry));
+  if (kind !== "journal") for (const event of model.events) rows.push({ tick: event.tick, event });
+  rows.sort((a, b) => b.tick - a.tick || (b.order ?? 0) - (a.order ?? 0));
+  const found = [];
+  for (const row of rows) {
+    if (row.event) Object.assign(row, eventRow(row.event));
+    if (text && !`${row.who} ${row.what} ${row.tick}`.toLowerCase().includes(text)) continue;
+    found.push(row);
+    if (found.length >= SHOWN) break;
+  }
+  return found;
+}
+
+function line({ tick, kind: sort, who, what, accepted }) {
+  const parts = [el("time", {}, count(tick)), el("em", {}, sort === "journal" ? gettext("journal") : gettext("event")), el("p", {}, el("b", {}, who), ` ${what}`)];
+  if (accepted === true) parts.push(el("small", { "data-ok": "accepted" }, gettext("accepted")));
+  if (accepted === false) parts.push(el("small", { "data-ok": "refused" }, gettext("refused")));
+  return el("li", { "data-kind": sort }, ...parts);
+}
+
+function journalRow({ sequence, tick, name, command, arguments: values = {}, accepted, sentence }) {
+  const what = commandWords(command, values);
+  return { tick, kind: "journal", who: name, what: accepted === false && sentence ? `${what}: ${sentence}` : what, accepted, order: sequence };
+}
+
+/** What a command asked, as a sentence. */
+function commandWords(command, values) {
+  const named = { ...values, ticks: values.ticks ?? values.ticks_per_s, name: values.vm?.name ?? "" };
+  const sentences = {
+    play: gettext("let the machine run"), pause: gettext("paused the machine"), reset: gettext("reset the run"),
+    step: gettext("stepped %(ticks)s ticks"), next_event: gettext("stepped to the next event"),
+    speed: values.ticks_per_s === 0 ? gettext("set the speed to flat out") : gettext("set the speed to %(ticks)s ticks/s"),
+    set_time_slice: values.vm ? gettext("set the time slice of %(vm)s to %(ticks)s ticks") : gettext("set the host's time slice to %(ticks)s ticks"),
+    set_weight: gettext("set the weight of %(vm)s to %(weight)s"),
+    set_scheduler: gettext("set the scheduler to %(policy)s"),
+    set_replacement: gettext("set the page replacement to %(policy)s"),
+    set_device_mode: gettext("set %(device)s of %(vm)s to %(mode)s"),
+    add_vm: gettext("added the VM %(name)s"), start_vm: gettext("started %(vm)s"), pause_vm: gettext("paused %(vm)s"),
+    resume_vm: gettext("resumed %(vm)s"), stop_vm: gettext("stopped %(vm)s"),
+  };
+  return sentences[command] ? say(sentences[command], named) : command;
+}
+
+/** What the machine did, as a sentence; a and b are explained in the engine's table of events. */
+function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
+  const vdevice = model.meta.vdevices[a];
+  const device = model.meta.devices[vdevice?.device]?.name ?? "";
+  const n = count(a);
+  const ofVm = ["start", "pause", "resume", "stop"].includes(sort);
+  const who = ofVm ? model.meta.vms[a]?.name : name;
+  const sentences = {
+    slice: () => say(b ? gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks, %(b)s of them overhead") : gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks"), { pcpu, from: count(tick), n, b: count(b) }),
+    fault: () => say(b ? gettext("major fault at page %(n)s: it is in swap") : gettext("minor fault at page %(n)s: first use"), { n }),
+    evict: () => say(gettext("lost a page: frame %(b)s was taken"), { b: count(b) }),
+    writeback: () => gettext("a dirty page is written back"),
+    cow: () => say(gettext("wrote to shared page %(n)s: it was copied"), { n }),
+    exit: () => say(gettext("%(n)s VM exits: %(reason)s"), { n: count(b), reason: exitWord(a) }),
+    io: () => say(a < 0 ? gettext("swap request done after %(time)s") : gettext("request of %(vdevice)s on %(device)s done after %(time)s"), { vdevice: vdevice?.name ?? "", device, time: duration(b) }),
+    wake: () => gettext("woke up"), end: () => gettext("its workload ended"), start: () => gettext("started"),
+    pause: () => gettext("paused"), resume: () => gettext("resumed"), stop: () => gettext("stopped"),
+    violation: () => gettext("violation: it reached outside what it was given, and was stopped"),
+    oom: () => gettext("out of memory: its VM was stopped"), stalled: () => gettext("nothing can ever happen again"),
+    command: () => say(gettext("command %(n)s of the journal took effect"), { n }),
+  };
+  return { tick, kind: "event", who: who || gettext("host"), what: (sentences[sort] ?? (() => sort))(), accepted: null };
+}
+
+const exitWord = (reason) => [gettext("I/O"), gettext("page fault"), gettext("timer")][reason] ?? "";

@@ -1,0 +1,264 @@
+// The memory map of one VM: its page table, one cell per guest page, flags as shapes; the page
+// under the cursor in full; and how hardware finds its frame.
+import { CellMap } from "../cells.js";
+import { colourOf, colours } from "../colours.js";
+import { $, el, fillTable, write } from "../elements.js";
+import { choose, chosenNumber, onChoice } from "../layout.js";
+import { PTE } from "../model.js";
+import { count, say } from "../scales.js";
+
+export const title = () => gettext("Memory map");
+
+const FLAGS_AT = 24; // flags stand above the frame number in an entry
+let map, model, socket, element, select;
+let vm = 0;
+let page = null;
+let sprites = null;
+let finding = null; // frame whose page is looked for once the page table has come
+let known = 0;
+
+/** Wire the canvas and the choice of VM. */
+export function mount(theElement, theModel, theSocket) {
+  [element, model, socket] = [theElement, theModel, theSocket];
+  const canvas = $("canvas", element);
+  select = $("select", element);
+  map = new CellMap(canvas, { tile: 1, tileGap: 0, onView: show });
+  vm = chosenNumber("vm", 0);
+  page = chosenNumber("page");
+  socket.watch(vm);
+  select.onchange = () => choose({ vm: select.value, page: null });
+  canvas.addEventListener("click", (event) => !map.dragged && go(map.pick(event)));
+  canvas.addEventListener("keydown", key);
+  $('[data-zoom="in"]', element).onclick = () => map.zoomBy(1.6);
+  $('[data-zoom="out"]', element).onclick = () => map.zoomBy(1 / 1.6);
+  onChoice(listen);
+}
+
+function listen(changes) {
+  if ("find" in changes && changes.find !== null) finding = Number(changes.find);
+  if ("page" in changes) page = chosenNumber("page");
+  if ("vm" in changes && chosenNumber("vm", 0) !== vm) {
+    vm = chosenNumber("vm", 0);
+    if (!("page" in changes)) page = null;
+    sprites = null;
+    map.n = 0;
+    socket.watch(vm);
+  }
+  find();
+  show();
+}
+
+/** Write the changed pages and show them; `all` after a change of size or theme. */
+export function draw(theModel, all) {
+  model = theModel;
+  choices();
+  const table = model.pages?.vm === vm ? model.pages.pte : null;
+  $(".waiting", element).hidden = Boolean(table?.length);
+  if (!table?.length) return write($(".waiting", element), waitingWords());
+  if (all) sprites = null;
+  const fresh = map.resize(table.length);
+  const { pages } = model.changed;
+  find();
+  if (!map.at) return;
+  const everything = fresh || !sprites || pages === true;
+  if (!sprites) sprites = makeSprites();
+  if (everything) writeAll(table);
+  else for (const list of pages) writeSome(list, table);
+  if (everything || pages.length) map.flush();
+  show();
+  summary(table);
+}
+
+function waitingWords() {
+  if (!model.meta.vms.length) return gettext("This lab has no VM yet. Add one with + above the tree.");
+  return gettext("The page table is on its way.");
+}
+
+function choices() {
+  const { vms } = model.meta;
+  if (known === vms.length && select.value === String(vm)) return;
+  if (known !== vms.length) {
+    select.replaceChildren(...vms.map((each, row) => el("option", { value: row }, each.name)));
+    known = vms.length;
+  }
+  if (vm >= vms.length && vms.length) choose({ vm: 0 });
+  select.value = String(vm);
+}
+
+const flagsOf = (pte) => (pte >>> FLAGS_AT) & 0x3f;
+
+/** One sprite per combination of flags, drawn once at the size of a cell. */
+function makeSprites() {
+  const side = map.at.cell - map.at.gap;
+  const colour = colours().vm[colourOf(vm)];
+  const canvas = new OffscreenCanvas(side, side);
+  const g = canvas.getContext("2d", { willReadFrequently: true });
+  return Array.from({ length: 64 }, (_, flags) => {
+    g.clearRect(0, 0, side, side);
+    glyph(g, flags << FLAGS_AT, side, colour);
+    return new Uint32Array(g.getImageData(0, 0, side, side).data.buffer.slice(0));
+  });
+}
+
+/** A page's shape: faint = present, full = accessed, corner = dirty, hole = shared, × = swapped. */
+function glyph(g, pte, s, colour) {
+  const { css } = colours();
+  const line = Math.max(1, Math.round(s / 14));
+  if (!(pte & (PTE.PRESENT | PTE.SWAPPED))) {
+    g.fillStyle = s > 2 ? css["line-2"] : css.inset;
+    g.fillRect(0, 0, s, s);
+    if (s > 2) g.clearRect(line, line, s - 2 * line, s - 2 * line);
+    return;
+  }
+  if (!(pte & PTE.PRESENT)) {
+    g.fillStyle = s > 3 ? css.inset : css["text-3"];
+    g.fillRect(0, 0, s, s);
+    if (s > 3) cross(g, s, css["text-2"], line);
+    return;
+  }
+  g.globalAlpha = pte & PTE.ACCESSED ? 1 : 0.6;
+  g.fillStyle = colour;
+  g.fillRect(0, 0, s, s);
+  g.globalAlpha = 1;
+  if (pte & PTE.SHARED) {
+    g.fillStyle = css.surface;
+    g.fillRect(s * 0.3, s * 0.3, Math.max(1, s * 0.4), Math.max(1, s * 0.4));
+  }
+  if (pte & PTE.DIRTY) corner(g, s, css.text);
+}
+
+function cross(g, s, ink, line) {
+  const edge = s > 6 ? 2 : 1;
+  g.strokeStyle = ink;
+  g.lineWidth = line;
+  g.beginPath();
+  g.moveTo(edge, edge);
+  g.lineTo(s - edge, s - edge);
+  g.moveTo(s - edge, edge);
+  g.lineTo(edge, s - edge);
+  g.stroke();
+}
+
+function corner(g, s, ink) {
+  g.fillStyle = ink;
+  g.beginPath();
+  g.moveTo(s, 0);
+  g.lineTo(s, s * 0.6);
+  g.lineTo(s * 0.4, 0);
+  g.fill();
+}
+
+function writeAll(table) {
+  map.clear();
+  if (map.at.cell === 1) return map.writeAll((i) => sprites[flagsOf(table[i])][0]);
+  for (let i = 0; i < table.length; i++) map.writeSprite(i, sprites[flagsOf(table[i])]);
+}
+
+function writeSome(list, table) {
+  if (map.at.cell === 1) return map.writeSome(list, (i) => sprites[flagsOf(table[i])][0]);
+  for (let k = 0; k < list.length; k++) if (list[k] < table.length) map.writeSprite(list[k], sprites[flagsOf(table[list[k]])]);
+}
+
+function show() {
+  if (!map.at || model?.pages?.vm !== vm) return;
+  map.show([page ?? -1]);
+  readOut();
+}
+
+/** Look for the page that a chosen frame holds. */
+function find() {
+  if (finding === null || model?.pages?.vm !== vm) return;
+  const frame = finding;
+  finding = null;
+  const found = model.pages.pte.findIndex((pte) => pte & PTE.PRESENT && (pte & PTE.FRAME) === frame);
+  choose({ find: null, page: found < 0 ? null : found });
+  if (found >= 0) map.reveal(found);
+}
+
+/** Choose a page; its frame is outlined in the allocation map. */
+function go(next) {
+  if (next < 0 || model?.pages?.vm !== vm) return;
+  page = next;
+  const pte = model.pages.pte[next];
+  choose({ page: next, vm, frame: pte & PTE.PRESENT ? pte & PTE.FRAME : null });
+  map.reveal(next);
+  show();
+}
+
+function key(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || map.key(event)) return;
+  if (!event.key.startsWith("Arrow")) return;
+  event.preventDefault();
+  event.stopPropagation();
+  go(map.step(page ?? -1, event.key));
+}
+
+function summary(table) {
+  let resident = 0;
+  let swapped = 0;
+  for (let i = 0; i < table.length; i++) {
+    if (table[i] & PTE.PRESENT) resident++;
+    else if (table[i] & PTE.SWAPPED) swapped++;
+  }
+  const values = { all: count(table.length), resident: count(resident), swapped: count(swapped) };
+  write($("#mem-sub"), say(gettext("%(all)s pages · resident %(resident)s · swapped %(swapped)s"), values));
+}
+
+/** Flags of an entry in words. */
+function words(pte) {
+  if (!(pte & PTE.PRESENT)) return pte & PTE.SWAPPED ? [gettext("swapped: the next reference is a major fault")] : [gettext("never used: the first reference is a minor fault")];
+  const found = [gettext("present")];
+  if (pte & PTE.WRITABLE) found.push(gettext("writable"));
+  if (pte & PTE.ACCESSED) found.push(gettext("accessed"));
+  if (pte & PTE.DIRTY) found.push(gettext("dirty"));
+  if (pte & PTE.SHARED) found.push(gettext("shared, a write copies it"));
+  return found;
+}
+
+function readOut() {
+  const read = $(".read", element);
+  const pte = page !== null && page < model.pages.pte.length ? model.pages.pte[page] : null;
+  const container = model.meta.vms[vm]?.kind === "container";
+  const key = `${vm}|${page}|${pte}|${container}`;
+  if (read.dataset.key === key) return;
+  read.dataset.key = key;
+  $(".walk", element).hidden = pte === null;
+  if (pte === null) return write(read, gettext("Click a page, or move with the arrow keys, to see its entry and its frame."));
+  const hex = `0x${(pte >>> 0).toString(16).padStart(8, "0")}`;
+  const parts = [el("span", {}, gettext("Page"), el("b", {}, count(page)))];
+  if (pte & PTE.PRESENT) parts.push(el("span", {}, gettext("frame"), el("b", {}, count(pte & PTE.FRAME))));
+  parts.push(el("span", {}, words(pte).join(", ")), el("span", {}, gettext("entry"), el("code", {}, hex)));
+  read.replaceChildren(...parts);
+  walk(pte, container);
+}
+
+/** An explanation, not a measurement: the engine charges faults, not walks. */
+function walk(pte, container) {
+  const steps = $("ol", $(".walk", element));
+  const reads = (n, own) => el("span", { class: "refs", "aria-hidden": "true" }, ...Array.from({ length: n }, () => el("i")), ...(own ? [el("i", { class: "own" })] : []));
+  const level = (name, nested, own) => el("li", { class: "step" }, el("b", {}, name), reads(nested, own));
+  const place = (name, text, last) => el("li", { class: last ? "addr end" : "addr" }, el("b", {}, name), el("code", {}, text));
+  const frame = pte & PTE.PRESENT ? say(gettext("frame %(n)s"), { n: count(pte & PTE.FRAME) }) : pte & PTE.SWAPPED ? gettext("in swap") : gettext("no frame yet");
+  const levels = ["L4", "L3", "L2", "L1"].map((name) => level(name, container ? 0 : 4, true));
+  const gpa = say(gettext("page %(n)s"), { n: count(page) });
+  if (container) {
+    write($(".walk-words", element), gettext("A container shares the kernel's tables: one walk of 4 levels, 4 references."));
+    steps.replaceChildren(place("VA", gpa), ...levels, place("PA", frame, true));
+  } else {
+    write($(".walk-words", element), gettext("When the TLB misses, hardware reads 4 × (4 + 1) + 4 = 24 entries: each guest level costs a nested walk of 4."));
+    steps.replaceChildren(place("GVA", gettext("virtual")), ...levels, place("GPA", gpa), level("EPT", 4, false), place("HPA", frame, true));
+  }
+}
+
+/** The text alternative: runs of pages with equal flags. */
+export function table(body) {
+  const rows = [];
+  const pte = model.pages?.vm === vm ? model.pages.pte : new Uint32Array(0);
+  for (let from = 0; from < pte.length && rows.length < 300; ) {
+    let to = from + 1;
+    while (to < pte.length && flagsOf(pte[to]) === flagsOf(pte[from])) to++;
+    rows.push([to - from === 1 ? count(from) : `${count(from)}–${count(to - 1)}`, count(to - from), words(pte[from]).join(", ")]);
+    from = to;
+  }
+  fillTable(body, rows);
+}

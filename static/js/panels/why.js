@@ -1,0 +1,133 @@
+// The card beside the queue: what a slice was, and what the policy looks at now, in its own terms.
+// It tells what the machine sends and nothing else: a slice's past candidates are not recorded,
+// so the keys are those of the run queue as it stands.
+import { $, badge, el, write } from "../elements.js";
+import { count, decimal, percent, say } from "../scales.js";
+import { order } from "./queues.js";
+
+const SHOWN = 5;
+const PASS_UNIT = 2 ** 30;
+let root, what, body, rule, title, head;
+
+/** Per policy: the heading of its key, the key of a vCPU, and its rule in words. */
+const POLICIES = {
+  round_robin: {
+    heading: () => gettext("Place"),
+    key: (model, vcpu, k) => count(k + 1),
+    rule: () => gettext("The head of the queue runs next. Who uses up the slice goes to the tail."),
+  },
+  fcfs: {
+    heading: () => gettext("Place"),
+    key: (model, vcpu, k) => count(k + 1),
+    rule: () => gettext("The head of the queue runs next and stays until it blocks or ends."),
+  },
+  lottery: {
+    heading: () => gettext("Chance"),
+    key: (model, vcpu, k, total) => percent(model.vcpu.weight[vcpu] / total),
+    rule: () => gettext("A ticket is drawn among those waiting. Tickets are the weight; the place in the queue means nothing."),
+  },
+  stride: {
+    heading: () => gettext("Pass"),
+    key: (model, vcpu) => decimal(model.vcpu.pass[vcpu] / PASS_UNIT),
+    rule: () => gettext("The least pass runs next. A tick raises it by one over the weight; equal passes follow the tie rule of the scenario."),
+  },
+};
+
+/** Wire the card. */
+export function mount(element) {
+  root = element;
+  title = $("h3", element);
+  what = $(".why-what", element);
+  body = $("tbody", element);
+  head = $(".why-key", element);
+  rule = $(".why-rule", element);
+}
+
+/** One line for a slice: the hover plate and the card's heading. */
+export function line(model, slice, pcpu) {
+  const name = model.meta.vcpus[slice.vcpu]?.name ?? "";
+  const ran = slice.to - slice.from - slice.overhead;
+  const text = say(gettext("%(name)s on pCPU %(pcpu)s · ticks %(from)s–%(to)s · ran %(ran)s"), {
+    name, pcpu, from: count(slice.from), to: count(slice.to), ran: count(ran),
+  });
+  return slice.overhead ? `${text} · ${say(gettext("overhead %(n)s"), { n: count(slice.overhead) })}` : text;
+}
+
+/** Show the picked slice (or how to pick one) and the queue's keys. */
+export function draw(model, picked) {
+  if (!root.offsetParent) return;
+  const waiting = order(model);
+  if (picked) about(model, picked);
+  else write(title, gettext("Who is next?"));
+  what.hidden = !picked;
+  candidates(model, waiting);
+}
+
+function about(model, slice) {
+  const { name, vm } = model.meta.vcpus[slice.vcpu] ?? { name: "?", vm: 0 };
+  const ran = slice.to - slice.from - slice.overhead;
+  const lines = [
+    say(gettext("ticks %(from)s–%(to)s"), { from: count(slice.from), to: count(slice.to) }),
+    say(gettext("ran %(ran)s, overhead %(overhead)s"), { ran: count(ran), overhead: count(slice.overhead) }),
+    ending(model, slice, ran, vm),
+    standing(model, slice.vcpu),
+  ].filter(Boolean);
+  const key = `${name}|${slice.pcpu}|${lines.join("|")}`;
+  if (what.dataset.key === key) return;
+  what.dataset.key = key;
+  write(title, gettext("The chosen slice"));
+  const place = say(gettext("on pCPU %(n)s"), { n: slice.pcpu });
+  what.replaceChildren(badge(model, vm), el("b", {}, name), ` ${place}`, ...lines.map((text) => el("span", {}, text)));
+}
+
+/** Why it ended, as far as what was sent can tell. */
+function ending(model, slice, ran, vm) {
+  if (slice.running) return gettext("still running");
+  if (slice.merged > 1) {
+    return say(gettext("stands for %(n)s slices: the machine runs faster than slices can be sent"), { n: count(slice.merged) });
+  }
+  const words = {
+    end: gettext("then its workload ended"), pause: gettext("then its VM was paused"), stop: gettext("then its VM was stopped"),
+    oom: gettext("then its VM ran out of memory"), violation: gettext("then its VM was stopped for a violation"),
+  };
+  const event = model.events.find((e) => e.tick === slice.to && e.kind in words && (e.vcpu === slice.vcpu || e.vcpu < 0));
+  if (event) return words[event.kind];
+  const { policy, time_slice: hosts } = model.meta.scheduler ?? {};
+  const own = model.meta.vms[vm]?.time_slice || hosts;
+  if (policy !== "fcfs" && ran >= own) return say(gettext("then its slice of %(n)s was used up"), { n: count(own) });
+  if (policy === "fcfs") return gettext("then it blocked");
+  return gettext("then it left early: it blocked");
+}
+
+/** Where the vCPU is now. */
+function standing(model, vcpu) {
+  const state = model.vcpu.state?.[vcpu];
+  if (model.vcpu.ended?.[vcpu]) return gettext("now: its workload has ended");
+  if (state === 0) return say(gettext("now: running on pCPU %(n)s"), { n: model.vcpu.pcpu[vcpu] });
+  if (state === 1) {
+    const place = model.queue.indexOf(vcpu);
+    return place < 0 ? gettext("now: runnable") : say(gettext("now: place %(n)s of %(all)s in the queue"), { n: place + 1, all: model.queue.length });
+  }
+  if (state === 2) return gettext("now: blocked");
+  return gettext("now: offline");
+}
+
+function candidates(model, waiting) {
+  const policy = POLICIES[model.meta.scheduler?.policy];
+  const total = waiting.reduce((sum, v) => sum + model.vcpu.weight[v], 0) || 1;
+  const key = policy?.key ?? ((m, vcpu, k) => count(k + 1));
+  const rows = waiting.slice(0, SHOWN).map((vcpu, k) => [vcpu, count(model.vcpu.weight[vcpu]), key(model, vcpu, k, total)]);
+  const text = rows.join("|") + model.meta.scheduler?.policy;
+  if (body.dataset.key === text) return;
+  body.dataset.key = text;
+  write(head, policy ? policy.heading() : gettext("Place"));
+  body.replaceChildren(
+    ...rows.map(([vcpu, weight, value], k) => {
+      const { name, vm } = model.meta.vcpus[vcpu] ?? { name: "?", vm: 0 };
+      const first = k === 0 && model.meta.scheduler?.policy !== "lottery";
+      return el("tr", { class: first ? "won" : null }, el("th", { scope: "row" }, badge(model, vm), name), el("td", {}, weight), el("td", {}, value));
+    }),
+  );
+  if (!rows.length) body.append(el("tr", {}, el("td", { colspan: 3, class: "words" }, gettext("Nobody waits."))));
+  write(rule, policy ? policy.rule() : "");
+}
