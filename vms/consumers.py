@@ -65,8 +65,12 @@ class Again(Model):
     topic: Annotated[int, Quantity(0, (1 << 16) - 1)]
 
 
-Wish = Watch | Want | Again
-WISHES: dict[str, type[Wish]] = {"watch": Watch, "want": Want, "again": Again}
+class Check(Model):
+    """Tell me the version of the picture and the CRC-32 of its map: is mine the same?"""
+
+
+Wish = Watch | Want | Again | Check
+WISHES: dict[str, type[Wish]] = {"watch": Watch, "want": Want, "again": Again, "check": Check}
 
 
 def verb_for(kind: object) -> str:
@@ -229,20 +233,20 @@ class LabConsumer(AsyncWebsocketConsumer):
             await self._tell(type="refusal", id=number, field=None, message=refusal)
             return
         try:
-            await self._do(message)
+            told = await self._do(message)
         except EngineError as error:
-            told = sentence(error)
-            await self._tell(type="refusal", id=number, field=error.field, message=told)
+            why = sentence(error)
+            await self._tell(type="refusal", id=number, field=error.field, message=why)
         else:
-            await self._tell(type="answer", id=number, ok=True)
+            await self._tell(type="answer", id=number, ok=True, **told)
 
-    async def _do(self, message: dict[str, Any]) -> None:
-        """Grant a wish, or ask the run. Raises EngineError."""
+    async def _do(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Grant a wish, or ask the run; returns what else to answer. Raises EngineError."""
         assert self.run is not None
         wish = WISHES.get(message["type"]) if isinstance(message.get("type"), str) else None
         if wish is None:
             await self.run.ask(message, self.who)
-            return
+            return {}
         arguments = {name: value for name, value in message.items() if name != "type"}
         match validated(wish, arguments):
             case Watch(vm=vm):
@@ -251,6 +255,9 @@ class LabConsumer(AsyncWebsocketConsumer):
                 self.run.want_heat(self.seat, heat)
             case Again(topic=topic):
                 self.seat.viewer.restart(topic)
+            case Check():
+                return self.run.fingerprint()
+        return {}
 
 
 def _report(task: asyncio.Task[None]) -> None:

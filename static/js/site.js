@@ -29,23 +29,23 @@ document.addEventListener("keydown", (event) => {
   open?.querySelector("summary").focus();
 });
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const field = document.getElementById(button.dataset.copy);
-    try {
-      await navigator.clipboard.writeText(field.value);
-    } catch {
-      field.select(); // no clipboard here: the reader copies by hand
-      return;
-    }
-    const said = button.querySelector("[data-copied]");
-    said.textContent = said.dataset.copied;
-  });
+// Delegated: these controls also come in pages that are shown as dialogs.
+async function copy(button) {
+  const field = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    field.select(); // no clipboard here: the reader copies by hand
+    return;
+  }
+  const said = button.querySelector("[data-copied]");
+  said.textContent = said.dataset.copied;
 }
-
-// A control that says so submits its form as soon as it is changed; its button is then not needed.
-for (const select of document.querySelectorAll("[data-submit-on-change]")) {
-  select.form.querySelector("[data-plain-submit]").hidden = true;
-  select.addEventListener("change", () => select.form.requestSubmit());
-}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});
+// A control that says so submits its form as soon as it is changed; CSS hides its button then.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+});

@@ -72,8 +72,7 @@ class Socket {
   /** Ask for the pages of a VM (its row), of none other; null for of none. */
   watch(vm) {
     if (this.wire.watching === vm) return;
-    this.wire.watching = vm;
-    this.model.pages = null;
+    this.wire.watch(vm);
     if (this.status === "open") this.send({ type: "watch", vm });
   }
 
@@ -104,7 +103,7 @@ class Socket {
     this.change("connecting", "");
     this.wire.reset();
     this.asked.clear();
-    [this.applied, this.acknowledged, this.opened] = [0, 0, false];
+    [this.applied, this.acknowledged] = [0, 0];
     this.line = Promise.resolve();
     const ws = (this.ws = new this.WebSocketClass(absolute(address)));
     ws.binaryType = "arraybuffer";
@@ -114,7 +113,6 @@ class Socket {
   }
 
   hasOpened() {
-    this.opened = true;
     this.change("open", "");
     if (this.wire.watching !== null) this.send({ type: "watch", vm: this.wire.watching });
     if (this.model.want.heat) this.send({ type: "want", heat: true });
@@ -129,6 +127,7 @@ class Socket {
         return new DataView(data).getUint16(2, true);
       });
       this.applied++;
+      this.wait = FIRST_WAIT;
       if (lost === null) this.asked.delete(new DataView(data).getUint16(2, true));
       else this.askAgain(lost);
       this.onsample();
@@ -143,11 +142,9 @@ class Socket {
   }
 
   hear(message) {
-    this.wait = FIRST_WAIT;
     if (message.type === "answer" || message.type === "refusal") {
-      const { id, ok = false, field = null, message: words = "" } = message;
-      this.answers.get(id)?.({ ok, field, message: words });
-      this.answers.delete(id);
+      this.answers.get(message.id)?.({ ok: false, field: null, message: "", ...message });
+      this.answers.delete(message.id);
     } else if (message.type === "closing") {
       this.reason = message.message;
     } else if (message.type === "error") {
@@ -165,7 +162,6 @@ class Socket {
 
   /** Try again after a while: up to twice as long each time, and anywhere around that. */
   later() {
-    if (this.model.version && this.opened) this.wait = Math.min(this.wait, LONGEST_WAIT / 8);
     const wait = this.wait * (0.5 + Math.random());
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
     this.change("closed", this.reason || gettext("The connection was lost; trying again."));

@@ -29,11 +29,20 @@ class Wire {
     this.versions = new Map();
     this.tables = new Map();
     this.growing = {};
+    /** Tick before which slices were let go of here. */
+    this.cutAt = 0;
   }
 
   /** Forget all versions: another connection begins with snapshots. */
   reset() {
     this.versions.clear();
+  }
+
+  /** Want the pages of this VM (a row) from now on, from their snapshot on; null for none. */
+  watch(vm) {
+    this.watching = vm;
+    this.versions.delete(PAGES + vm);
+    this.model.pages = null;
   }
 
   /**
@@ -62,6 +71,7 @@ class Wire {
   /** What snapshots append to is emptied; what they replace may stay until it is. */
   beginAgain() {
     const { model } = this;
+    this.cutAt = 0;
     model.slices = [];
     model.events = [];
     model.journal = [];
@@ -94,10 +104,9 @@ class Wire {
       if (name in model.changed) model.changed[name] = true;
     }
     if (set.state) {
-      model.slicesFrom = Math.max(set.state.slices_from, this.cutAt ?? 0);
+      model.slicesFrom = Math.max(set.state.slices_from, this.cutAt);
       model.eventsLost = set.state.events_lost;
     }
-    if (set.meta) this.cutAt = 0;
     if (add.journal?.length) {
       model.journal = [...model.journal, ...add.journal].slice(-JOURNAL);
       model.changed.journal = true;
@@ -117,7 +126,7 @@ class Wire {
       offset += padded(array.byteLength);
     }
     const special = APPLY[table.name];
-    if (special) special(this.model, columns, { what, rows, width, index, topic, wire: this });
+    if (special) special(this.model, columns, { table, what, rows, width, index, topic, wire: this });
     else this.columns(table, what, columns, index);
   }
 
@@ -198,12 +207,12 @@ const APPLY = {
     model.changed.events = true;
   },
 
-  history(model, columns, { rows, width }) {
+  history(model, columns, { table, rows, width }) {
     const { history } = model;
-    for (const [name, values] of Object.entries(columns)) {
-      const wide = values.length === rows * width && Array.isArray(history[name]) && (name === "share" || name === "steal");
-      for (let i = 0; i < rows; i++) history[name].push(wide ? values.slice(i * width, (i + 1) * width) : values[i]);
-      if (history[name].length > HISTORY) history[name].splice(0, history[name].length - HISTORY);
+    for (const [name, , wide] of table.columns) {
+      const [points, values] = [history[name], columns[name]];
+      for (let i = 0; i < rows; i++) points.push(wide ? values.slice(i * width, (i + 1) * width) : values[i]);
+      if (points.length > HISTORY) points.splice(0, points.length - HISTORY);
     }
   },
 
@@ -220,7 +229,7 @@ const APPLY = {
       const ring = (model.slices[pcpu] ??= []);
       if (ring.length < 2 * kept) continue;
       ring.splice(0, ring.length - kept);
-      wire.cutAt = Math.max(wire.cutAt ?? 0, ring[0].from);
+      wire.cutAt = Math.max(wire.cutAt, ring[0].from);
       model.slicesFrom = Math.max(model.slicesFrom, wire.cutAt);
     }
   },

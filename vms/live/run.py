@@ -149,6 +149,10 @@ class Run:
         """Return (from, to, vcpu, overhead) of the recent slices, per pCPU, oldest first."""
         return self._shown.picture.slices(len(self.machine.state.pcpu))
 
+    def fingerprint(self) -> dict[str, int]:
+        """Return version and CRC-32 of the map that the viewers were sent."""
+        return {"version": self.topic.version, "crc": self._shown.picture.crc()}
+
     async def ask(self, message: dict[str, Any], who: Who = NOBODY) -> None:
         """Do what `message` asks for (``{"type": "set_weight", …}``), between two advances.
 
