@@ -28,11 +28,24 @@ from vms.engine.tables import (
     RUNNABLE,
     RUNNING,
     SLEEP,
+    SLICE_CRASH,
+    SLICE_END,
+    SLICE_FAULT,
+    SLICE_IO,
+    SLICE_SLEEP,
+    SLICE_USED_UP,
     SWAP,
 )
 
-STAYS, SLEEPS, SUBMITS, FAULTED, ENDS, DIES = range(6)
-"""What becomes of a running vCPU at the end of a tick."""
+STAYS, SLEEPS, SUBMITS, FAULTED, ENDS, DIES = (
+    SLICE_USED_UP,
+    SLICE_SLEEP,
+    SLICE_IO,
+    SLICE_FAULT,
+    SLICE_END,
+    SLICE_CRASH,
+)
+"""What becomes of a running vCPU at the end of a tick; where it leaves, why its slice ends."""
 
 
 @inner
@@ -153,11 +166,11 @@ def part(s, v, what, at):
 
 
 @inner
-def leave(s, p, at):
-    """Take the vCPU of pCPU p off it: its slice ends."""
+def leave(s, p, why, at):
+    """Take the vCPU of pCPU p off it: its slice ends, for a reason of SLICE_ENDS."""
     cpu = s.pcpu[p]
     v = cpu.vcpu
-    log(s, EV_SLICE, cpu.slice_at, v, p, at - cpu.slice_at, cpu.slice_overhead)
+    log(s, EV_SLICE, cpu.slice_at, v, p, at - cpu.slice_at, cpu.slice_overhead << 3 | why)
     cpu.vcpu = -1
     cpu.attn = INF
     cpu.culprit = (s.host.vms + 1) * s.host.vms
@@ -173,7 +186,7 @@ def settle(s, p, at):
     if what == STAYS:
         return
     unused = s.vcpu[v].remaining_time
-    leave(s, p, at)
+    leave(s, p, what, at)
     part(s, v, what, at)
     if s.host.unused_lost and 0 < unused < INF // 2:
         cpu.hold = at + unused
@@ -185,7 +198,7 @@ def expire(s, p):
     h = s.host
     v = s.pcpu[p].vcpu
     vc = s.vcpu[v]
-    leave(s, p, h.now)
+    leave(s, p, SLICE_USED_UP, h.now)
     vc.preemptions += 1
     vc.debt_ns += count_exits(s, v, EXIT_TIMER, 1, h.now) * h.vm_exit_ns
     become(s, v, RUNNABLE, h.now)

@@ -220,7 +220,7 @@ def complete(s, d):
         device.kib += q.kib
         device.latency_ns += latency
         device.in_flight -= 1
-    log(s, EV_IO, h.now, v, -1, w, latency)
+    log(s, EV_IO, h.now, max(v, -1), -1, w, latency)
     q.device = -1
     q.next = h.request_free
     h.request_free = r

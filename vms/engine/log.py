@@ -24,16 +24,17 @@ def log(s, kind, tick, v, p, a, b):
 def count_exits(s, v, reason, n, tick):
     """Count n VM exits of vCPU v for a reason; what they cost is the caller's.  Returns n or 0.
 
-    A container has none: it traps into no hypervisor.
+    A container has none: it traps into no hypervisor.  Only those of I/O are logged: a fault and
+    a slice that is used up imply one exit each.
     """
     vm = s.vm[s.vcpu[v].vm]
     if n == 0 or vm.kind == CONTAINER:
         return 0
     if reason == EXIT_IO:
         vm.exit_io += n
+        log(s, EV_EXIT, tick, v, -1, reason, n)
     elif reason == EXIT_FAULT:
         vm.exit_fault += n
     else:
         vm.exit_timer += n
-    log(s, EV_EXIT, tick, v, -1, reason, n)
     return n

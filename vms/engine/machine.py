@@ -107,11 +107,13 @@ class Machine:
         """Return the events since the last call, oldest first, and make room for more."""
         host = self.state.host
         first, last = int(host[0].events_read), int(host[0].events)
-        size = len(self.state.event)
-        slots = np.arange(first, last) & (size - 1)
+        ring = self.state.event
+        start, end = first & (len(ring) - 1), last & (len(ring) - 1)
         host["events_read"] = last
-        drained: np.ndarray = self.state.event[slots]
-        return drained
+        if start < end or first == last:
+            drained: np.ndarray = ring[start:end].copy()
+            return drained
+        return np.concatenate((ring[start:], ring[:end])).view(type(ring))
 
     def changed_frames(self) -> np.ndarray:
         """Return the frames whose page or flags changed since the last call, int32."""

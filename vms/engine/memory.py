@@ -87,13 +87,15 @@ def next_reference(s):
 
 
 @inner
-def map_page(s, page, f, flags):
-    """Enter page into its VM's page table: it is in frame f."""
+def map_page(s, m, page, f, flags):
+    """Enter page into the page table of its VM m: it is in frame f."""
+    frame = s.frame[f]
     if flags & SHARED:
-        s.mate[page] = s.frame[f].page
-    s.frame[f].page = page
+        s.mate[page] = frame.page
+    frame.page = page
+    frame.vm = m
     s.pte[page] = f | PRESENT | flags
-    s.vm[s.page_vm[page]].resident += 1
+    s.vm[m].resident += 1
     changed(s, f)
 
 
@@ -103,11 +105,12 @@ def unmap(s, page, flags):
     f = s.pte[page] & FRAME
     shared = s.pte[page] & SHARED
     s.pte[page] = flags
-    s.vm[s.page_vm[page]].resident -= 1
     changed(s, f)
     if not shared:
+        s.vm[s.frame[f].vm].resident -= 1
         s.frame[f].page = -1
         return False
+    s.vm[s.page_vm[page]].resident -= 1
     if s.frame[f].page == page:
         s.frame[f].page = s.mate[page]
     else:
@@ -215,7 +218,8 @@ def fault_cost(s, v, major):
 def fault(s, v, gpn, write, at):
     """Serve a reference of vCPU v to a page that is not present."""
     h = s.host
-    vm = s.vm[s.vcpu[v].vm]
+    m = s.vcpu[v].vm
+    vm = s.vm[m]
     page = vm.first_page + gpn
     entry_ = s.pte[page]
     major = entry_ & SWAPPED != 0
@@ -229,16 +233,16 @@ def fault(s, v, gpn, write, at):
     fault_cost(s, v, major)
     log(s, EV_FAULT, at, v, -1, gpn, 1 if major else 0)
     if mapped:
-        map_page(s, page, s.image_frame[row], SHARED | ACCESSED)
+        map_page(s, m, page, s.image_frame[row], SHARED | ACCESSED)
         hit(s, s.image_frame[row], page)
     else:
         f = take_frame(s, page, at)
         if image:
             s.image_frame[row] = f
             s.frame[f].page = -1
-            map_page(s, page, f, SHARED | load_flags(s, False))
+            map_page(s, m, page, f, SHARED | load_flags(s, False))
         else:
-            map_page(s, page, f, WRITABLE | load_flags(s, write))
+            map_page(s, m, page, f, WRITABLE | load_flags(s, write))
         s.frame[f].used = at
         fill(s, f, page)
     count_exits(s, v, EXIT_FAULT, 1, at)
@@ -255,7 +259,8 @@ def fault(s, v, gpn, write, at):
 @inner
 def copy_on_write(s, v, gpn, at):
     """Give vCPU v's VM its own copy of an image page before it writes there."""
-    vm = s.vm[s.vcpu[v].vm]
+    m = s.vcpu[v].vm
+    vm = s.vm[m]
     page = vm.first_page + gpn
     if is_out(s):
         return OUT
@@ -265,7 +270,7 @@ def copy_on_write(s, v, gpn, at):
         if not unmap(s, page, 0):
             s.image_frame[vm.image + gpn] = -1
             free_frame(s, source)
-    map_page(s, page, f, WRITABLE | ACCESSED | DIRTY)
+    map_page(s, m, page, f, WRITABLE | ACCESSED | DIRTY)
     s.frame[f].used = at
     fill(s, f, page)
     vm.cow_breaks += 1

@@ -21,6 +21,8 @@ from vms.engine.tables import (
     PAUSED,
     RUNNABLE,
     RUNNING,
+    SLICE_PAUSE,
+    SLICE_STOP,
     STOPPED,
 )
 
@@ -45,7 +47,7 @@ def pause(s, m):
         vc.held = 1 + BLOCKED
         if vc.state == RUNNING:
             sync(s, vc.pcpu, h.now)
-            leave(s, vc.pcpu, h.now)
+            leave(s, vc.pcpu, SLICE_PAUSE, h.now)
             vc.held = 1 + RUNNABLE
         elif vc.state == RUNNABLE:
             withdraw(s, v)
@@ -82,7 +84,7 @@ def stop(s, m):
         vc = s.vcpu[v]
         if vc.state == RUNNING:
             sync(s, vc.pcpu, h.now)
-            leave(s, vc.pcpu, h.now)
+            leave(s, vc.pcpu, SLICE_STOP, h.now)
         elif vc.state == RUNNABLE:
             withdraw(s, v)
         if vc.heap_pos >= 0:

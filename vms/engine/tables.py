@@ -51,13 +51,13 @@ DIFFERENT, ALWAYS, NEVER = range(3)
 
 # event.kind
 EVENTS = (
-    "slice",  # tick: its start; a: ticks on the pCPU, b: ticks of them that were overhead
+    "slice",  # tick: its start; a: ticks on the pCPU, b: ticks of overhead << 3 | why it ended
     "fault",  # a: page (gpn), b: 0 minor, 1 major
     "evict",  # a: page (row of pte), b: frame
     "writeback",  # a: page (row of pte), b: frame
     "cow",  # a: page (gpn), b: the new frame
     "io",  # a request is complete.  a: row of vdevice (-1 swap), b: latency in ns
-    "exit",  # a: reason (EXITS), b: how many
+    "exit",  # a: reason (EXITS; io only: faults and used-up slices imply theirs), b: how many
     "end",  # the workload of a vCPU has ended
     "start",  # a: row of vm
     "pause",  # a: row of vm
@@ -89,6 +89,19 @@ EVENTS = (
 
 EXITS = ("io", "fault", "timer")
 EXIT_IO, EXIT_FAULT, EXIT_TIMER = range(3)
+
+# why a slice ended: the low three bits of b of its event
+SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop")
+(
+    SLICE_USED_UP,
+    SLICE_SLEEP,
+    SLICE_IO,
+    SLICE_FAULT,
+    SLICE_END,
+    SLICE_CRASH,
+    SLICE_PAUSE,
+    SLICE_STOP,
+) = range(len(SLICE_ENDS))
 
 # The latency histogram: 128 buckets a virtual device, log-linear with two bits of mantissa.
 LATENCY_BUCKETS = 128
@@ -171,7 +184,7 @@ VDEVICE_ROW = _table("vm device mode requests kib latency_ns in_flight")
 REQUEST_ROW = _table("vdevice vcpu device kib write submitted_ns started_ns done_ns next")
 LIST_ROW = _table("head tail n hand")
 LINK_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4")])
-FRAME_ROW = np.dtype([("page", "i4"), ("stamp", "i4"), ("freq", "i4"), ("used", "i4")])
+FRAME_ROW = np.dtype([("page", "i4"), ("stamp", "i4"), ("vm", "i4"), ("used", "i4")])
 EVENT_ROW = np.dtype(
     [("tick", "i8"), ("a", "i8"), ("b", "i8"), ("kind", "i4"), ("vcpu", "i4"), ("pcpu", "i4")],
     align=True,
@@ -188,7 +201,7 @@ TABLES: dict[str, np.dtype] = {
     "request": REQUEST_ROW,
     "flist": LIST_ROW,  # lists of frames: row 0 all, row 1 + v those of VM v (scope local)
     "flink": LINK_ROW,  # the place of each frame in its list
-    "frame": FRAME_ROW,  # page: row of pte (-1 free), used: tick of the last reference
+    "frame": FRAME_ROW,  # page: row of pte (-1 free), vm: whose, used: tick of last reference
     "event": EVENT_ROW,  # a ring: slot = number & (length - 1)
 }
 PLAIN: dict[str, str] = {
