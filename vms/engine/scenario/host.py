@@ -56,6 +56,17 @@ def _no_word(value: Any) -> Any:
     return value
 
 
+def device_defaults(kind: str) -> dict[str, int]:
+    """Return what a device of `kind` has by default: channels, service_us, mib_per_s, vfs."""
+    model = import_module(f"vms.engine.devices.{kind}")
+    names = ("channels", "service_us", "mib_per_s", "vfs")
+    return {name: getattr(model, name.upper()) for name in names}
+
+
+DEVICE_DEFAULTS = {kind: tuple(device_defaults(kind).values())[:3] for kind in DEVICES}
+"""kind → its channels, service_us and mib_per_s."""
+
+
 class Device(Model):
     """A physical device: parallel servers behind one queue."""
 
@@ -72,10 +83,9 @@ class Device(Model):
 
     @model_validator(mode="after")
     def _defaults_of_kind(self) -> Any:
-        model = import_module(f"vms.engine.devices.{self.kind}")
-        for name in ("channels", "service_us", "mib_per_s", "vfs"):
+        for name, default in device_defaults(self.kind).items():
             if name not in self.model_fields_set:
-                self.__dict__[name] = getattr(model, name.upper())  # still left out for dump()
+                self.__dict__[name] = default  # still left out for dump()
         return self
 
 
