@@ -6,13 +6,13 @@ which brings it to the server's event loop.
 
 from __future__ import annotations
 
+import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from asgiref.sync import async_to_sync
-
-from vms.live import registry
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,31 +24,71 @@ class State:
     viewers: int
 
 
+def _registry() -> Any:
+    """Return the registry of live runs, none where nothing has ever lived in this process.
+
+    It is not imported here: it wakes Numba, and `manage.py migrate` knows these views too.
+    """
+    return sys.modules.get("vms.live.registry")
+
+
+def run_of(lab: uuid.UUID | str) -> Any:
+    """Return the lab's live run, none where the lab is at rest."""
+    registry = _registry()
+    return registry.peek(lab) if registry else None
+
+
 def state_of(lab: uuid.UUID) -> State | None:
     """Return what the lab's run is doing; none where the lab is at rest."""
-    run = registry.peek(lab)
+    run = run_of(lab)
     return State(run.status, run.tick, run.viewers) if run else None
 
 
-def run_of(lab: uuid.UUID) -> Any:
-    """Return the lab's live run, none where the lab is at rest."""
-    return registry.peek(lab)
+def read(lab: uuid.UUID, function: Callable[[Any], T]) -> T | None:
+    """Return `function(machine)` of the lab's live run, called while its machine rests."""
+    run = run_of(lab)
+    if run is None:
+        return None
+    result: T = _registry().wait(run.read(function))
+    return result
 
 
-def kick(lab: uuid.UUID, identity: str) -> None:
-    """Close a member's sockets in a lab."""
-    run = registry.peek(lab)
+def result_of(lab: uuid.UUID) -> dict[str, Any] | None:
+    """Return the result so far of the lab's live run."""
+    run = run_of(lab)
+    if run is None:
+        return None
+    result: dict[str, Any] = _registry().wait(run.result())
+    return result
+
+
+def kick(lab: uuid.UUID | str, identity: str) -> None:
+    """Close a visitor's sockets in a lab."""
+    run = run_of(lab)
     if run is not None:
-        registry.call(run.kick, identity)
+        _registry().call(run.kick, identity)
 
 
 def kick_everywhere(identity: str) -> None:
-    """Close an account's sockets in every live lab."""
-    for lab in registry.labs():
+    """Close a visitor's sockets in every live lab."""
+    registry = _registry()
+    for lab in registry.labs() if registry else ():
         kick(lab, identity)
 
 
 def stop(lab: uuid.UUID) -> None:
     """End a lab's run and close its sockets, as before the lab is deleted."""
-    if registry.peek(lab) is not None:
-        async_to_sync(registry.stop)(lab)
+    if run_of(lab) is not None:
+        _registry().wait(_registry().stop(lab))
+
+
+def reset(lab: uuid.UUID) -> bool:
+    """Start a lab's live run anew from its rows; false where it is at rest, and will anyway.
+
+    Raises EngineError where the rows make no scenario.
+    """
+    run = run_of(lab)
+    if run is None:
+        return False
+    _registry().wait(run.ask({"type": "reset"}))
+    return True

@@ -21,7 +21,7 @@ from vms.scenarios import templates
 LONGEST_NAME = 64
 
 
-class TooManyLabs(Exception):
+class TooManyLabsError(Exception):
     """An account has all the labs it may have; the text is the sentence they read."""
 
 
@@ -38,7 +38,7 @@ def found(
 ) -> Lab:
     """Make a lab from `document`, or from the template of that name, and return it.
 
-    Raises TooManyLabs, or EngineError with the sentence of what the document breaks.
+    Raises TooManyLabsError, or EngineError with the sentence of what the document breaks.
     """
     lab = Lab(
         owner=owner,
@@ -49,7 +49,9 @@ def found(
         public=public,
         template=template,
     )
-    given = document if document is not None else templates()[template].scenario
+    if template in templates():
+        lab.speed = templates()[template].speed
+    given = document if document is not None else templates()[template].data()
     scenario = Scenario.parse(given, limits=store.limits_for(lab))
     with transaction.atomic():
         if owner is not None:
@@ -61,9 +63,9 @@ def found(
 
 
 def _refuse_beyond_limit(owner: AbstractBaseUser) -> None:
-    most = settings.VMLAB["max_labs_per_user"]
+    most = settings.VMLAB_LABS_PER_USER
     if Lab.objects.filter(owner_id=owner.pk).count() >= most:
-        raise TooManyLabs(
+        raise TooManyLabsError(
             ngettext(
                 "You have %(count)d lab, which is all an account may have. Delete it first.",
                 "You have %(count)d labs, which is all an account may have. Delete one first.",

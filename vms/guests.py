@@ -25,7 +25,7 @@ from vms.models import Lab
 from vms.permissions import GUEST_KEY
 
 
-class TooManyGuests(Exception):
+class TooManyGuestsError(Exception):
     """A guest is refused a lab; the text is the sentence they read."""
 
 
@@ -41,7 +41,7 @@ def lab_of(request: HttpRequest) -> Lab | None:
 def start(request: HttpRequest, template: str) -> Lab:
     """Make a guest's lab from `template`, remember it in the session, return it.
 
-    Raises TooManyGuests with a sentence; EngineError where the template breaks a guest's limits.
+    Raises TooManyGuestsError with a sentence; EngineError where the template breaks a guest's limits.
     """
     clean()
     address = hashed_address(request)
@@ -52,24 +52,24 @@ def start(request: HttpRequest, template: str) -> Lab:
             template=template,
             guest=guest,
             guest_address=address,
-            expires=timezone.now() + datetime.timedelta(hours=settings.VMLAB["guest_age_hours"]),
+            expires=timezone.now() + datetime.timedelta(hours=settings.VMLAB_GUEST_HOURS),
             plays=True,
         )
 
 
 def _refuse_beyond_limits(address: str) -> None:
     guests = Lab.objects.filter(guest__isnull=False)
-    if guests.count() >= settings.VMLAB["max_guest_labs"]:
-        raise TooManyGuests(
+    if guests.count() >= settings.VMLAB_GUESTS:
+        raise TooManyGuestsError(
             _(
                 "All %(count)d places for guests are taken just now. Try again later, "
                 "or sign up: an account has labs of its own."
             )
-            % {"count": settings.VMLAB["max_guest_labs"]}
+            % {"count": settings.VMLAB_GUESTS}
         )
-    most = settings.VMLAB["max_guest_labs_per_address"]
+    most = settings.VMLAB_GUESTS_PER_ADDRESS
     if guests.filter(guest_address=address).count() >= most:
-        raise TooManyGuests(
+        raise TooManyGuestsError(
             ngettext(
                 "Your address has %(count)d guest lab already, which is all it may have. "
                 "Sign up to make more.",

@@ -93,7 +93,9 @@ def role_in(user: AbstractBaseUser | AnonymousUser | Visitor, lab: Lab) -> str |
 def _account_role(user: AbstractBaseUser | AnonymousUser, lab: Lab) -> str | None:
     if lab.owner_id == user.pk or getattr(user, "is_superuser", False):
         return "owner"
-    return Membership.objects.filter(lab=lab, user_id=user.pk).values_list("role", flat=True).first()
+    return (
+        Membership.objects.filter(lab=lab, user_id=user.pk).values_list("role", flat=True).first()
+    )
 
 
 def _predicate(verb: str) -> Callable[..., bool]:
@@ -118,7 +120,7 @@ def ticket(visitor: Visitor, lab: Lab, role: str) -> str:
 def read_ticket(text: str) -> dict[str, str] | None:
     """Return {lab, user, name, role} of a ticket, none where it is forged or too old."""
     try:
-        content = signing.loads(text, salt=_SALT, max_age=settings.VMLAB["ticket_age_s"])
+        content = signing.loads(text, salt=_SALT, max_age=settings.VMLAB_TICKET_SECONDS)
     except signing.BadSignature:
         return None
     return {key: str(content[key]) for key in ("lab", "user", "name", "role")}

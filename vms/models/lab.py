@@ -74,6 +74,11 @@ class Lab(models.Model):
         default=False,
         help_text=_("Starts to play by itself when the first viewer arrives."),
     )
+    speed = models.PositiveIntegerField(
+        _("speed"),
+        default=200,
+        help_text=_("Ticks per second at which it plays first; 0: flat out."),
+    )
     guest = models.UUIDField(_("guest"), null=True, blank=True, editable=False, db_index=True)
     guest_address = models.CharField(
         _("guest's address, hashed"), max_length=64, blank=True, editable=False, db_index=True
@@ -157,9 +162,7 @@ class Invitation(models.Model):
         Lab, verbose_name=_("lab"), on_delete=models.CASCADE, related_name="invitations"
     )
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.OBSERVER)
-    code = models.CharField(
-        _("code"), max_length=8, unique=True, default=new_code, editable=False
-    )
+    code = models.CharField(_("code"), max_length=8, unique=True, default=new_code, editable=False)
     made_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("made by"), on_delete=models.CASCADE
     )

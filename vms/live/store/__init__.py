@@ -7,18 +7,31 @@ download, a check of an edit), and is taken apart into them when a lab is founde
 from vms.live.store.rest import (
     LabGone,
     journal,
+    limits,
     load,
     open_run,
     plays,
     resume,
+    speed,
     write_back,
 )
-from vms.live.store.rows import Rows, limits_for, read_rows, rows_from, scenario_of
+from vms.live.store.rows import (
+    DEVICE_KEYS,
+    VM_KEYS,
+    Rows,
+    limits_for,
+    read_rows,
+    rows_from,
+    scenario_of,
+)
 
 __all__ = [
+    "DEVICE_KEYS",
+    "VM_KEYS",
     "LabGone",
     "Rows",
     "journal",
+    "limits",
     "limits_for",
     "load",
     "open_run",
@@ -27,5 +40,6 @@ __all__ = [
     "resume",
     "rows_from",
     "scenario_of",
+    "speed",
     "write_back",
 ]

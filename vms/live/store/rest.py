@@ -14,8 +14,9 @@ from channels.db import database_sync_to_async
 from django.db import transaction
 from django.db.models import Max
 
+from vms.engine import VERSION
 from vms.engine.errors import EngineError
-from vms.engine.scenario import Scenario
+from vms.engine.scenario import Limits, Scenario
 from vms.live.store.pages import MOST_RUNS, PageRuns, rows_of, runs_of
 from vms.live.store.rows import limits_for, scenario_of
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile, VirtualMachine
@@ -29,7 +30,7 @@ MOST_CHECKPOINT = 16 * 2**20
 Files = Callable[[str], bytes]
 
 
-class LabGone(Exception):
+class LabGone(Exception):  # noqa: N818 (what is the matter, not an error of ours)
     """The lab was deleted, or its guest's time is over."""
 
 
@@ -71,9 +72,21 @@ def load(lab_id: UUID | str) -> tuple[Scenario, Files]:
 
 
 @database_sync_to_async
+def limits(lab_id: UUID | str) -> Limits:
+    """Return what a scenario in the lab may hold: for what commands add while it runs."""
+    return limits_for(_lab(lab_id))
+
+
+@database_sync_to_async
 def plays(lab_id: UUID | str) -> bool:
     """Return whether the lab plays by itself when its first viewer arrives."""
     return _lab(lab_id).plays
+
+
+@database_sync_to_async
+def speed(lab_id: UUID | str) -> int:
+    """Return the ticks per second at which the lab plays first; 0 is flat out."""
+    return _lab(lab_id).speed
 
 
 @database_sync_to_async
@@ -82,15 +95,14 @@ def open_run(lab_id: UUID | str, machine: Machine, scenario: Scenario) -> int:
     """Write down that a run starts at tick 0 (a start, a reset); return its database id."""
     lab = _lab(lab_id)
     last = Run.objects.filter(lab=lab).aggregate(last=Max("number"))["last"] or 0
-    version = _engine_version()
     run = Run.objects.create(
         lab=lab,
         number=last + 1,
         seed=scenario.seed,
         scenario=scenario_of(lab),
-        engine_version=version,
+        engine_version=VERSION,
     )
-    Lab.objects.filter(pk=lab.pk).update(status=Lab.Status.PAUSED, engine_version=version)
+    Lab.objects.filter(pk=lab.pk).update(status=Lab.Status.PAUSED, engine_version=VERSION)
     return run.pk
 
 
@@ -103,7 +115,7 @@ def resume(lab_id: UUID | str) -> tuple[int, bytes, list[dict[str, Any]]] | None
     """
     lab = _lab(lab_id)
     run = Run.objects.filter(lab=lab).select_related("checkpoint").order_by("-number").first()
-    if run is None or not hasattr(run, "checkpoint") or run.engine_version != _engine_version():
+    if run is None or not hasattr(run, "checkpoint") or run.engine_version != VERSION:
         return None
     if run.scenario != scenario_of(lab):
         return None
@@ -222,9 +234,3 @@ def _write(
         Checkpoint.objects.update_or_create(
             run=last, defaults={"tick": remains.tick, "state": remains.checkpoint}
         )
-
-
-def _engine_version() -> str:
-    from vms.engine import VERSION  # noqa: PLC0415
-
-    return VERSION

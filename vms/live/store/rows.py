@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import models, transaction
 
-from vms.engine.scenario import Limits, Scenario
+from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.engine.scenario.schema import plain
 from vms.models import Device, Host, Lab, Mapping, VirtualMachine
 
@@ -57,6 +57,67 @@ class Rows:
             **({"host": host} if host else {}),
             "vms": [_vm(row, mappings, names) for row, mappings in self.vms],
         }
+
+    def put(self, row: models.Model) -> None:
+        """Put `row`, changed and perhaps unsaved, in the place of the one with its identity."""
+        if isinstance(row, Lab):
+            self.lab = row
+        elif isinstance(row, Host):
+            self.host = row
+        elif isinstance(row, Device):
+            _put(self.devices, row)
+        elif isinstance(row, VirtualMachine):
+            self.put_vm(row, None)
+        elif isinstance(row, Mapping):
+            _put(next(mappings for vm, mappings in self.vms if vm.pk == row.vm_id), row)
+
+    def put_vm(self, row: VirtualMachine, mappings: list[Mapping] | None) -> None:
+        """Put a VM in its place, with these virtual devices (none: those it has)."""
+        for at, (vm, had) in enumerate(self.vms):
+            if row.pk is not None and vm.pk == row.pk:
+                self.vms[at] = row, had if mappings is None else mappings
+                return
+        self.vms.append((row, mappings or []))
+
+    def drop(self, row: models.Model) -> None:
+        """Leave `row` out, as if it were deleted."""
+        self.devices = [device for device in self.devices if device != row]
+        self.vms = [
+            (vm, [mapping for mapping in mappings if mapping != row])
+            for vm, mappings in self.vms
+            if vm != row
+        ]
+
+    def path(self, row: models.Model) -> str:
+        """Return where `row` stands in the scenario: `vms[3]`, `host.devices[0]`, `host`."""
+        if isinstance(row, Host):
+            return "host"
+        for at, device in enumerate(self.devices):
+            if device is row:
+                return f"host.devices[{at}]"
+        for at, (vm, mappings) in enumerate(self.vms):
+            if vm is row:
+                return f"vms[{at}]"
+            for place, mapping in enumerate(mappings):
+                if mapping is row:
+                    return f"vms[{at}].devices[{place}]"
+        return ""
+
+    def check(self) -> Scenario:
+        """Return the scenario; raises EngineError with the sentence of what is wrong."""
+        return Scenario.parse(self.scenario(), limits=limits_for(self.lab))
+
+
+M = TypeVar("M", bound=models.Model)
+
+
+def _put(rows: list[M], row: M) -> None:
+    """Replace the row of the same identity, or append."""
+    for at, other in enumerate(rows):
+        if row.pk is not None and other.pk == row.pk:
+            rows[at] = row
+            return
+    rows.append(row)
 
 
 def _keys(row: models.Model, keys: Iterable[str]) -> JSON:
@@ -138,17 +199,12 @@ def _folded(vms: list[JSON]) -> Iterator[JSON]:
 
 def limits_for(lab: Lab) -> Limits:
     """Return what a scenario in `lab` may hold: the server's limits, lower ones for guests."""
-    most = settings.VMLAB
-    frames, pages = most["max_frames"], most["max_pages"]
-    if lab.guest is not None:
-        frames = min(frames, most["max_guest_frames"])
-        pages = min(pages, 4 * most["max_guest_frames"])
+    most = settings.VMLAB_LIMITS if lab.guest is None else settings.VMLAB_GUEST_LIMITS
     return Limits(
-        frames=frames,
-        vms=most["max_vms"],
-        pages=pages,
-        total_pages=pages,
-        total_vcpus=most["max_vcpus"],
+        frames=min(most["frames"], LIMITS.frames),
+        pages=min(most["pages"], LIMITS.pages),
+        total_pages=min(most["pages"], LIMITS.total_pages),
+        total_vcpus=min(most["vcpus"], LIMITS.total_vcpus),
     )
 
 

@@ -1,0 +1,91 @@
+"""Runs and their journals: to read, not to write."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
+
+from vms.models import JournalEntry, Run
+
+
+class ReadOnlyMixin:
+    """History is not edited."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class JournalInline(ReadOnlyMixin, admin.TabularInline):  # type: ignore[type-arg]
+    model = JournalEntry
+    fields = ("sequence", "tick", "who", "what", "accepted", "sentence", "at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    @admin.display(description=gettext_lazy("user"))
+    def who(self, entry: JournalEntry) -> str:
+        return entry.name or "–"
+
+    @admin.display(description=gettext_lazy("command"))
+    def what(self, entry: JournalEntry) -> str:
+        return words_of(entry.command)
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyMixin, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("lab", "number", "status", "tick", "event_hash", "engine_version", "started")
+    list_filter = ("status", "engine_version", "started")
+    search_fields = ("lab__name", "event_hash", "lab__owner__username")
+    list_select_related = ("lab",)
+    date_hierarchy = "started"
+    inlines = (JournalInline,)
+    fields = (
+        "lab",
+        "number",
+        "seed",
+        "status",
+        "tick",
+        "event_hash",
+        "engine_version",
+        "message",
+        "started",
+        "written",
+        "scenario_text",
+        "result_text",
+    )
+    readonly_fields = fields
+
+    @admin.display(description=gettext_lazy("scenario"))
+    def scenario_text(self, run: Run) -> str:
+        return format_html("<pre>{}</pre>", json.dumps(run.scenario, indent=2)[:50_000])
+
+    @admin.display(description=gettext_lazy("result"))
+    def result_text(self, run: Run) -> str:
+        return format_html("<pre>{}</pre>", json.dumps(run.result, indent=2)[:50_000])
+
+
+@admin.register(JournalEntry)
+class JournalEntryAdmin(ReadOnlyMixin, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("run", "sequence", "tick", "name", "what", "accepted", "sentence", "at")
+    list_filter = ("accepted", "at")
+    search_fields = ("name", "sentence", "run__lab__name", "command")
+    list_select_related = ("run__lab",)
+    date_hierarchy = "at"
+
+    @admin.display(description=gettext_lazy("command"))
+    def what(self, entry: JournalEntry) -> str:
+        return words_of(entry.command)
+
+
+def words_of(command: dict[str, Any]) -> str:
+    """Return a command in one line: its type and its fields."""
+    fields = [f"{key}={value}" for key, value in command.items() if key != "type"]
+    return " ".join([str(command.get("type", "?")), *fields])[:200]

@@ -1,0 +1,20 @@
+"""Forms. What a scenario allows is said by its schema; here its sentences find their fields."""
+
+from vms.forms.check import attach
+from vms.forms.device import DeviceForm
+from vms.forms.host import LabForm
+from vms.forms.members import InvitationForm, MemberForm, RoleForm
+from vms.forms.new import ScenarioTextForm, TraceFileForm
+from vms.forms.vm import VMEditor
+
+__all__ = [
+    "DeviceForm",
+    "InvitationForm",
+    "LabForm",
+    "MemberForm",
+    "RoleForm",
+    "ScenarioTextForm",
+    "TraceFileForm",
+    "VMEditor",
+    "attach",
+]

@@ -1,0 +1,1 @@
+"""The screens, one module per group; addresses in vms/urls.py."""
