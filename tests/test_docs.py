@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-REGISTRIES = {
+REGISTRIES: dict[str, Collection[str]] = {
     "schedulers": SCHEDULERS,
     "replacement": REPLACEMENTS,
     "devices": DEVICES,
