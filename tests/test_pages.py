@@ -1,4 +1,4 @@
-"""What holds for every page: it loads from this server alone, and its policy refuses nothing there."""
+"""What holds for every page: it loads from this server alone, and obeys its own policy."""
 
 from __future__ import annotations
 
