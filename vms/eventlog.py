@@ -14,7 +14,15 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from vms.engine.errors import EngineError
-from vms.engine.tables import EVENTS, EXITS
+from vms.engine.tables import (
+    CONTAINER,
+    EVENTS,
+    EXIT_FAULT,
+    EXIT_TIMER,
+    EXITS,
+    SLICE_ENDS,
+    SLICE_USED_UP,
+)
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -25,8 +33,12 @@ _OF_A_FRAME = frozenset({"evict", "writeback"})
 
 
 def described(machine: Machine, rows: np.ndarray) -> Iterator[Event]:
-    """Yield drained events as objects with names for rows: `{"t": 0, "kind": "slice", …}`."""
+    """Yield drained events as objects with names for rows: `{"t": 0, "kind": "slice", …}`.
+
+    VM exits that another event implies (of a fault, of the timer) follow that event.
+    """
     columns = (rows[name].tolist() for name in ("tick", "kind", "vcpu", "pcpu", "a", "b"))
+    exits = _exiting(machine)
     for tick, kind, vcpu, pcpu, a, b in zip(*columns, strict=True):
         name = EVENTS[kind]
         event: Event = {"t": tick, "kind": name}
@@ -34,14 +46,36 @@ def described(machine: Machine, rows: np.ndarray) -> Iterator[Event]:
             event["pcpu"] = pcpu
         if vcpu >= 0 and name not in _OF_A_FRAME:
             event["vcpu"] = machine.vcpu_names[vcpu]
-        event.update(_details(machine, name, vcpu, a, b))
+        event.update(_details(machine, name, a, b))
         yield event
+        if name in _IMPLYING and vcpu in exits:
+            yield from _implied_exit(event)
 
 
-def _details(machine: Machine, kind: str, vcpu: int, a: int, b: int) -> Event:
+_IMPLYING = frozenset({"fault", "cow", "slice"})
+
+
+def _exiting(machine: Machine) -> set[int]:
+    """The vCPUs that trap into a hypervisor: all but those of containers."""
+    kinds = machine.state.vm["kind"][machine.state.vcpu["vm"][: len(machine.vcpu_names)]]
+    return set(np.flatnonzero(kinds != CONTAINER).tolist())
+
+
+def _implied_exit(event: Event) -> Iterator[Event]:
+    """The exit of a fault or of a slice that was used up: not logged, as it is certain."""
+    if event["kind"] == "slice" and event["why"] != SLICE_ENDS[SLICE_USED_UP]:
+        return
+    timer = event["kind"] == "slice"
+    tick = event["t"] + event["ticks"] if timer else event["t"]
+    reason = EXITS[EXIT_TIMER] if timer else EXITS[EXIT_FAULT]
+    yield {"t": tick, "kind": "exit", "vcpu": event["vcpu"], "reason": reason, "count": 1}
+
+
+def _details(machine: Machine, kind: str, a: int, b: int) -> Event:
     """What the two numbers of an event mean: see EVENTS in vms.engine.tables."""
     if kind == "slice":
-        return {"ticks": a, "overhead": b} if b else {"ticks": a}
+        overhead = {"overhead": b >> 3} if b >> 3 else {}
+        return {"ticks": a, **overhead, "why": SLICE_ENDS[b & 7]}
     if kind in _OF_A_FRAME:
         vm = int(machine.state.page_vm[a])
         page = a - int(machine.state.vm[vm].first_page)

@@ -12,6 +12,6 @@ class Command(makemessages.Command):
         "--keyword=_refuse:1",
         "--keyword=Quantity:3",
         "--keyword=Numbers:3",
-        "--keyword=Law:1",
-        "--keyword=Law:2",
+        "--keyword=law:1",
+        "--keyword=law:2",
     ]
