@@ -20,8 +20,8 @@ class Command(BaseCommand):
         from vms.engine.compiled.warm import warm  # noqa: PLC0415  (imports Numba: a second)
 
         warm(self._show)
-        self._line(_("Engine ready in {seconds:.1f} s").format(seconds=time.monotonic() - started))
-        self.stdout.write("")
+        text = _("Engine ready in {seconds:.1f} s").format(seconds=time.monotonic() - started)
+        self._line(f"{text}\n")
 
     def _show(self, done: int, total: int, name: str) -> None:
         """Write over the line on a terminal; elsewhere keep silent until the end."""
