@@ -160,12 +160,14 @@ def look_ahead(machine: Machine, frames: np.ndarray) -> None:
     host = state.host[0]
     reader = state.vcpu[int(host.reader)]
     first, n = int(host.reader_first), int(host.reader_n)
-    at = int(state.step["offset"][int(reader.step)]) + int(reader.position) - first
+    at = n
+    if int(reader.step) >= 0:
+        at = int(state.step["offset"][int(reader.step)]) + int(reader.position) - first
     pages = np.roll(state.trace[first : first + n] >> 1, -at)
     known, ahead = np.unique(pages, return_index=True)
     next_use = np.full(len(state.pte), INF, np.int64)
-    last_round = int(reader.repeat_left) == 1
-    seen = ahead < n - at if last_round else np.full(len(ahead), True)
+    no_more_rounds = int(reader.repeat_left) in (0, 1)
+    seen = ahead < n - at if no_more_rounds else np.full(len(ahead), True)
     base = int(state.vm["first_page"][int(reader.vm)])
     next_use[base + known[seen]] = int(reader.references) + ahead[seen]
     keys = next_use[state.frame["page"][frames]]

@@ -9,16 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from vms.engine.build import build_state, compile_parts
+from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.scenario import Scenario
 from vms.engine.state import State
 from vms.engine.tables import LATENCY_BUCKETS, OFFLINE
 
-KEPT = """
-    pcpu vcpu step vm device vdevice flist flink frame pte page_vm mate image_frame changed
-    alias_p alias_i trace heap heap_pos heap_key heap_load
-""".split()  # noqa: SIM905
-"""Tables whose old rows are the first rows of the new ones."""
+KEPT = ("pcpu", "vcpu", "vm", "device", "flist", "flink", "frame", "pte", "mate", "image_frame")
+"""Tables whose old rows are the first rows of the new ones; workloads are compiled anew."""
 SIZES = ("vcpus", "vms", "vdevices", "live", "reader", "reader_first", "reader_n")
 """Fields of the host that come from the larger scenario."""
 
@@ -28,6 +26,10 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     old = machine.state
     new = build_state(scenario, compile_parts(scenario, machine.files))
     before = old.host[0]
+    if machine.replacement == "opt" and new.host[0].reader != before.reader:
+        raise EngineError(
+            "{field}: under opt one vCPU alone must make references, got another one", "vm"
+        )
     sizes = {name: int(new.host[0][name]) for name in SIZES}
     ended = int(old.vcpu["ended"].sum())
     vms, now = int(before.vms), int(before.now)
@@ -37,6 +39,13 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     new.host["live"] = sizes["vcpus"] - ended
     for name in KEPT:
         getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
+    n = int(before.vdevices)
+    new.vdevice[:n] = old.vdevice[:n]
+    n = int(before.changed_n)
+    new.changed[:n] = old.changed[:n]
+    if machine.replacement == "opt":
+        for name in ("heap", "heap_pos", "heap_key", "heap_load"):
+            getattr(new, name)[:] = getattr(old, name)
     _arrive(new, int(before.vcpus), vms, now)
     _move_queue(old, new)
     _move_requests(old, new)
