@@ -133,8 +133,8 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
 def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
     """Return the tables of all VMs of a scenario, in their order."""
     parts = Parts()
-    for row, vm in enumerate(scenario.expanded):
-        add_vm(parts, scenario, vm, files, f"vms[{row}].workload")
+    for vm in scenario.expanded:
+        add_vm(parts, scenario, vm, files, f"vms.{vm.name}.workload")
     return parts
 
 
