@@ -193,7 +193,9 @@ def _yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = error.problem or error.context or "unreadable"
-        _refuse("line {line}: not YAML, {reason}", mark.line + 1 if mark else 1, reason=reason)
+        last = _line(text, len(text))
+        line = min(mark.line + 1, last) if mark else last
+        _refuse("line {line}: not YAML, {reason}", line, reason=reason)
     except yaml.reader.ReaderError as error:
         position = error.position if isinstance(error.position, int) else 0
         _refuse("line {line}: a character that YAML does not allow", _line(text, position))
