@@ -105,11 +105,7 @@ SENTENCES = [
     ("vms[0].kind", "jail", "vms[0].kind must be one of vm, container, microvm, got jail"),
     ("vms[0].vcpus", "2", 'vms[0].vcpus must be 1..256 vCPUs, got "2"'),
     ("vms[0].start_at", 1.5, "vms[0].start_at must be 0..1000000000000 ticks, got 1.5"),
-    (
-        "vms[0].cap",
-        40,
-        "vms[0].cap must be 0 under round_robin, which has no caps, got 40",
-    ),
+    ("vms[0].cap", -1, "vms[0].cap must be 0..25600 percent, got -1"),
     ("vms[0].workload", {}, "vms[0].workload.steps is required"),
     ("vms[0].workload.steps", [], "vms[0].workload.steps must have at least one entry, got none"),
     (

@@ -253,15 +253,6 @@ def _policies(scenario: Scenario) -> None:
         raise EngineError(
             "{field} must be false in this version, got true", "host.account_page_tables"
         )
-    policy = scenario.host.scheduler.policy
-    for index, vm in enumerate(scenario.vms):
-        if vm.cap:
-            raise EngineError(
-                "{field} must be 0 under {policy}, which has no caps, got {given}",
-                f"vms[{index}].cap",
-                policy=policy,
-                given=vm.cap,
-            )
     if scenario.host.replacement.policy == "opt":
         check_opt(scenario.vms)
 

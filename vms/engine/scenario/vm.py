@@ -47,9 +47,9 @@ class VM(Model):
     time_slice: Annotated[int | None, Quantity(1, 100_000, "ticks")] = None
     """Ticks of this VM's slices; left out: the host's."""
     weight: Weight = 256
-    """Share of the processor under policies that weigh: tickets, stride."""
+    """Share of the processor: tickets under lottery, share under stride; others ignore it."""
     cap: Annotated[int, Quantity(0, 25_600, "percent")] = 0
-    """Most it may use, in percent of one pCPU; 0: no cap."""
+    """Most it may use, in percent of one pCPU; 0: no cap.  Policies without caps ignore it."""
     start_at: Annotated[int, Quantity(0, FAR, "ticks")] = 0
     """Tick at which it is up."""
     boot: Bool = False
