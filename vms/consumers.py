@@ -66,7 +66,7 @@ class Again(Model):
 
 
 class Check(Model):
-    """Tell me the version of the picture and the CRC-32 of its map: is mine the same?"""
+    """Tell me the version and the CRC-32 of the map that was sent: mine should be equal."""
 
 
 Wish = Watch | Want | Again | Check

@@ -26,6 +26,8 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @property {number} to        tick after its last one
  * @property {number} vcpu      row
  * @property {number} overhead  ticks of it that were overhead
+ * @property {number} busy      ticks that slices filled: all of it but for a bar, see merged
+ * @property {string|null} why  a name of `model.meta.slice_ends`, null for a bar
  * @property {number} merged    1 = exactly this slice; n > 1 = a bar that stands for n slices of a
  *                              machine running flat out, with the vCPU of the longest of them
  */
@@ -98,7 +100,7 @@ export function emptyHistory() {
 export function createModel() {
   return {
     version: 0,
-    meta: { vms: [], vcpus: [], devices: [], vdevices: [], events: [], pcpus: 0, frames: 0 },
+    meta: { vms: [], vcpus: [], devices: [], vdevices: [], events: [], slice_ends: [], pcpus: 0, frames: 0 },
     state: { tick: 0, status: "paused", message: "", speed: 0, rate: 0, behind_ms: 0, viewers: 0 },
     pcpu: {}, vcpu: {}, vm: {}, device: {}, vdevice: {},
     queue: new Int32Array(0),

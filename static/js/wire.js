@@ -222,7 +222,7 @@ const APPLY = {
       const ring = (model.slices[columns.pcpu[i]] ??= []);
       ring.push({
         from: columns.from[i], to: columns.to[i], vcpu: columns.vcpu[i], overhead: columns.overhead[i],
-        busy: columns.busy[i], merged: columns.merged[i],
+        busy: columns.busy[i], merged: columns.merged[i], why: model.meta.slice_ends[columns.why[i]] ?? null,
       });
     }
     for (let pcpu = 0; pcpu < model.meta.pcpus; pcpu++) {

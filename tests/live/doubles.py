@@ -18,11 +18,11 @@ class Clock:
 
 
 def first_steps(**changes):
-    """Three programs of lengths 10, 5 and 3, as the article has them, that start again and again."""
+    """Three programs of lengths 10, 5 and 3 that start again and again."""
     lengths = {"one": 10, "two": 5, "three": 3}
     data = {
         "name": "First steps",
-        "host": {"pcpus": 1, "frames": 64, "scheduler": {"policy": "round_robin", "time_slice": 2}},
+        "host": {"frames": 64, "scheduler": {"policy": "round_robin", "time_slice": 2}},
         "vms": [
             {
                 "name": name,
@@ -123,3 +123,35 @@ class Browser:
 
     async def take_one(self):
         return await self.viewer.send_one()
+
+
+def busy_lab(vms=6, pcpus=2, frames=96):
+    """More pages than frames, a disk that is written back to, sleepers: everything moves."""
+    return {
+        "name": "Busy",
+        "host": {
+            "pcpus": pcpus,
+            "frames": frames,
+            "scheduler": {"policy": "stride", "time_slice": 5},
+            "devices": [{"name": "disk0", "kind": "disk", "service_us": 300}],
+        },
+        "vms": [
+            {
+                "name": f"vm-{n}",
+                "pages": 64,
+                "vcpus": 1 + n % 2,
+                "weight": 100 + n,
+                "devices": [{"name": "vda", "backend": "disk0", "mode": "paravirtual"}],
+                "workload": {
+                    "repeat": "forever",
+                    "steps": [
+                        {"compute": 3 + n},
+                        {"touch": {"pattern": "zipf", "pages": 64, "refs": 50, "write": 0.4}},
+                        {"io": {"device": "vda", "requests": 1 + n}},
+                        {"sleep": 4},
+                    ],
+                },
+            }
+            for n in range(vms)
+        ],
+    }

@@ -36,7 +36,8 @@ class Pace:
 
     def due(self, now_s: float, tick: int) -> int:
         """Return the ticks that should have been run by now and have not; not for flat out."""
-        due = int((now_s - self._from_s) * self.speed) + self._from_tick - tick
+        elapsed = (now_s - self._from_s) * self.speed + 1e-6  # what is a hair's breadth off is due
+        due = int(elapsed) + self._from_tick - tick
         most = max(1, int(self.speed * self.MOST_BEHIND_S))
         if due > most:
             self._from_tick -= due - most

@@ -28,6 +28,7 @@ async def start(lab: str, idle_s: float, engine_threads: int) -> Run:
         [],
     )
     run = Run(lab, machine, store, run_id, past=past, executor=executor, idle_s=idle_s)
+    run.set_speed(await store.speed(lab))
     await run.show()
     if await store.plays(lab) and not run.over:
         run.go()

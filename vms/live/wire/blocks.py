@@ -74,7 +74,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "device": _columns("queued:f8 in_service:f8 requests:f8 busy_ns:f8 sojourn_ns:f8"),
     "vdevice": _columns("mode:i4 requests:f8 kib:f8 latency_ns:f8 in_flight:f8"),
     "queue": _columns("vcpu:i4"),
-    "slices": _columns("from:f8 to:f8 vcpu:i4 overhead:u4 busy:u4 merged:u4 pcpu:u2"),
+    "slices": _columns("from:f8 to:f8 vcpu:i4 overhead:u4 busy:u4 merged:u4 pcpu:u2 why:u1"),
     "frames": _columns("value:u4"),
     "events": _columns("tick:f8 a:f8 b:f8 kind:u2 pcpu:i4 vcpu:i4"),
     "history": _columns(

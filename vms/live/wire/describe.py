@@ -8,7 +8,7 @@ from vms.engine import VERSION
 from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
-from vms.engine.tables import EVENTS, KINDS, MODES
+from vms.engine.tables import EVENTS, KINDS, MODES, SLICE_ENDS
 from vms.live.wire.charts import SHOWN
 
 if TYPE_CHECKING:  # importing it wakes Numba
@@ -53,6 +53,7 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
         "devices": _devices(machine),
         "vdevices": _vdevices(machine),
         "events": EVENTS,
+        "slice_ends": SLICE_ENDS,
         "shown": SHOWN,
     }
 

@@ -213,7 +213,7 @@ def frame_values(machine: Machine, frames: Array) -> Array:
     entry = state.pte[page]
     # A page that is on its way out no longer points at the frame: owner, but no flags.
     mapped = used & (entry & PRESENT != 0) & (entry & FRAME == frames)
-    values = np.where(used, state.page_vm[page].astype("u4") + 1, 0).astype("u4")
+    values = np.where(used, state.frame["vm"][frames] + 1, 0).astype("u4")
     for flag, bit in FRAME_FLAGS:
         values |= np.where(mapped & (entry & flag != 0), bit, 0).astype("u4")
     return values

@@ -99,7 +99,7 @@ class Picture:
         for name, values in block.columns.items():
             before = old[name]
             if values.ndim == 2 and before.shape[1] != values.shape[1]:
-                before, values = _same_width(before, values)  # noqa: PLW2901
+                before, values = _same_width(before, values)
             columns[name] = np.concatenate((before, values))[-KEPT[block.table] :]
         self.tables[block.table] = columns
 

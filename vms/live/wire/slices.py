@@ -23,6 +23,8 @@ BUDGET = 1024
 LOOKED_AT = 8192
 """Slices of one chunk that are looked at."""
 U32 = (1 << 32) - 1
+UNKNOWN = 255
+"""In the column `why`, which is an index into SLICE_ENDS: a bar ends for many reasons."""
 
 Slices = dict[str, Array]
 
@@ -39,7 +41,7 @@ def slices_of(events: Array) -> Slices:
 
 
 def _columns(rows: Array, step: int) -> Slices:
-    ticks, overhead = rows["a"], rows["b"]
+    ticks, overhead, why = rows["a"], rows["b"] >> 3, rows["b"] & 7
     return {
         "from": rows["tick"].astype("f8"),
         "to": (rows["tick"] + ticks).astype("f8"),
@@ -48,6 +50,7 @@ def _columns(rows: Array, step: int) -> Slices:
         "busy": np.minimum(ticks * step, U32).astype("u4"),
         "merged": np.full(len(rows), step, "u4"),
         "pcpu": rows["pcpu"].astype("u2"),
+        "why": (why if step == 1 else np.full(len(rows), UNKNOWN)).astype("u1"),
     }
 
 
@@ -85,14 +88,16 @@ def bars(slices: Slices, pcpus: int, most: int) -> Slices:
     longest = order[np.append(first[1:], len(order)) - 1]
     begin = np.minimum.reduceat(slices["from"][order], first)
     end = np.maximum.reduceat(slices["to"][order], first)
+    merged = _sum(slices["merged"], order, first, None)
     return {
         "from": begin,
         "to": end,
         "vcpu": slices["vcpu"][longest],
         "overhead": _sum(slices["overhead"], order, first, end - begin),
         "busy": _sum(slices["busy"], order, first, end - begin),
-        "merged": _sum(slices["merged"], order, first, None),
+        "merged": merged,
         "pcpu": slices["pcpu"][longest],
+        "why": np.where(merged > 1, UNKNOWN, slices["why"][longest]).astype("u1"),
     }
 
 
