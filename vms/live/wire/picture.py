@@ -67,8 +67,10 @@ class Picture:
 
     def _documents(self) -> dict[str, Any]:
         """Return the documents, `state` telling since when all slices are among those kept."""
-        to = self.tables.get("slices", {"to": ()})["to"]
-        if len(to) < KEPT["slices"] or "state" not in self.documents:
+        if "slices" not in self.tables or "state" not in self.documents:
+            return self.documents
+        to = self.tables["slices"]["to"]
+        if len(to) < KEPT["slices"]:
             return self.documents
         state = self.documents["state"]
         since = max(state.get("slices_from", 0), float(to[0]))
