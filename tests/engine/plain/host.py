@@ -12,7 +12,7 @@ from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import BOOT_NS, Mapping, fill
 from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on its own
 
-REASONS = ("io", "fault", "timer")
+SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash")
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = "running", "runnable", "blocked", "offline"
 
 
@@ -258,10 +258,11 @@ class Host:
             vdevice.requests += 1
             vdevice.kib += request.kib
             vdevice.latencies_ns.append(request.latency_ns)
-        if vcpu is not None:
-            row = -1 if vdevice is None else vdevice.row
-            self.log("io", vcpu=vcpu, a=row, b=request.latency_ns)
-        if vcpu is None or vcpu.vm.crashed:
+        if vcpu is not None and vcpu.vm.crashed:
+            vcpu = None  # nobody waits any more
+        row = -1 if vdevice is None else vdevice.row
+        self.log("io", vcpu=vcpu, a=row, b=request.latency_ns)
+        if vcpu is None:
             return
         if vdevice is None:
             self.wake_from_swap(vcpu)
@@ -292,8 +293,8 @@ class Host:
         """Count exits where there is a guest to leave; return how many that were."""
         n = 0 if vcpu.vm.kind == "container" else n
         vcpu.vm.exits[reason] += n
-        if n:
-            self.log("exit", vcpu=vcpu, a=REASONS.index(reason), b=n)
+        if n and reason == "io":  # faults, and slices that are used up, imply theirs
+            self.log("exit", vcpu=vcpu, a=0, b=n)
         return n
 
     # Phase 4: giving up
@@ -305,23 +306,18 @@ class Host:
             vcpu = pcpu.vcpu
             if vcpu and vcpu.remaining == 0:
                 vcpu.preemptions += 1
-                self.release(pcpu)
+                self.release(pcpu, "used up")
                 self.exit(vcpu, "timer", 1)
                 vcpu.state = RUNNABLE
                 self.queue.append(vcpu)
 
-    def release(self, pcpu: PhysicalProcessor) -> None:
+    def release(self, pcpu: PhysicalProcessor, why: str) -> None:
         """Take the vCPU off and log its slice."""
         vcpu = pcpu.vcpu
         assert vcpu
-        self.log(
-            "slice",
-            pcpu.row,
-            vcpu,
-            self.now - pcpu.slice_at,
-            pcpu.slice_overhead,
-            tick=pcpu.slice_at,
-        )
+        start = pcpu.slice_at
+        notes = pcpu.slice_overhead << 3 | SLICE_ENDS.index(why)
+        self.log("slice", pcpu.row, vcpu, self.now - start, notes, tick=start)
         pcpu.vcpu = None
 
     # Phase 5: picking
@@ -490,12 +486,12 @@ class Host:
         if vcpu is None:
             return
         if vcpu.vm.crashed:
-            self.leave(pcpu)
+            self.leave(pcpu, "crash")
             vcpu.state = OFFLINE
             return
         if vcpu.blocked_by_fault:
             vcpu.blocked_by_fault = False
-            self.leave(pcpu)
+            self.leave(pcpu, "fault")
             vcpu.state = BLOCKED
             return
         if vcpu.step is not None and vcpu.left == 0:
@@ -503,17 +499,17 @@ class Host:
         step = vcpu.current()
         if step is None:
             if vcpu.debt_ns < self.tick_ns:
-                self.leave(pcpu)
+                self.leave(pcpu, "end")
                 self.end(vcpu)
         elif step["kind"] in ("io", "sleep"):
-            self.leave(pcpu)
+            self.leave(pcpu, step["kind"])
             self.block(vcpu)
 
-    def leave(self, pcpu: PhysicalProcessor) -> None:
+    def leave(self, pcpu: PhysicalProcessor, why: str) -> None:
         """Take off a vCPU that blocks or ends; the rest of its slice is given up, or lost."""
         vcpu = pcpu.vcpu
         assert vcpu
-        self.release(pcpu)
+        self.release(pcpu, why)
         if self.rules["unused_slice"] == "lost" and self.policy != "fcfs":
             pcpu.held_until = self.now + vcpu.remaining
         vcpu.remaining = 0

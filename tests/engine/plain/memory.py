@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from tests.engine.plain.host import Host, VirtualMachine, VirtualProcessor
 
 SWAPPED = "swapped"
-LISTS = ("fifo", "lru", "clock")  # policies that keep the frames in a list
 SERVED, WAITS, REFUSED = "served", "waits for the swap device", "out of memory"
 
 
@@ -105,11 +104,11 @@ class Memory:
         else:
             self.load(vm, page, image, write and not image)
         self.host.count_exits(vcpu, "fault", 1)
-        device = self.host.swap_device if major else None
-        if device:
-            self.host.submit_host(device, vcpu)
         if write and image and not self.copy_on_write(vcpu, page):
             return REFUSED
+        device = self.host.swap_device if major else None
+        if device:  # the read comes after the write-backs that made room for it
+            self.host.submit_host(device, vcpu)
         return WAITS if device else SERVED
 
     def charge_fault(self, vcpu: VirtualProcessor, major: bool) -> None:
@@ -133,6 +132,7 @@ class Memory:
             self.unmap(source, vm, page)
         vm.copied.add(page)
         self.fill(frame, vm, page, None, write=True)
+        vm.table[page].bit = 1  # the write that made the copy has used it
         vm.cow_breaks += 1
         vcpu.debt_ns += self.host.costs["cow_ns"]
         self.host.log("cow", vcpu=vcpu, a=page, b=frame)
@@ -236,9 +236,9 @@ class Memory:
         scope, owner = [content for content in self.frames if content], vm
         if self.local:
             owners = [each.owner for each in scope if each.owner]
-            if vm not in owners and self.policy in LISTS:  # then the first VM that has a frame
+            if vm not in owners:  # then the first VM that has a frame
                 owner = min(owners, key=lambda each: each.row)
-            scope = [each for each in scope if each.owner is owner] or scope
+            scope = [each for each in scope if each.owner is owner]
         if self.policy == "fifo":
             return min(scope, key=lambda each: each.loaded).frame
         if self.policy == "lru":
