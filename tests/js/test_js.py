@@ -26,54 +26,64 @@ HERE = Path(__file__).parent
 NODE = shutil.which("node")
 
 
+class Recorder:
+    """A lab that is played, and what its viewers are sent."""
+
+    def __init__(self):
+        self.machine = build(Scenario.parse(busy_lab()))
+        self.picture = Picture()
+        self.encoder = Encoder(self.machine, self.picture)
+        self.pages, self.heat = PagesEncoder(2), HeatEncoder()
+        self.versions = {0: 0, 1: 0, 18: 0}
+        self.sent = []
+
+    def advance(self, ticks):
+        while ticks:
+            ticks -= advance(self.machine, ticks)
+            self.encoder.collect(self.machine.drain())
+
+    def samples(self):
+        state = {"tick": self.machine.now, "status": "playing", "speed": 100}
+        documents = {"state": state, "people": [{"name": "alice"}], "laws": {"a": {"holds": True}}}
+        documents["meta"] = describe(self.machine, "lab")
+        journal = [{"sequence": self.machine.now}]
+        yield 0, self.picture, self.encoder.sample(documents, journal)
+        yield 1, self.heat.picture, self.heat.sample(self.machine)
+        yield 18, self.pages.picture, self.pages.sample(self.machine)
+
+    def begin(self):
+        for topic, picture, sample in self.samples():
+            picture.apply(sample.body)
+            self.send(message(SNAPSHOT, topic, 0, 0, picture.snapshot()))
+
+    def go_on(self):
+        for topic, picture, sample in self.samples():
+            if sample is not None:
+                picture.apply(sample.body)
+                base, self.versions[topic] = self.versions[topic], self.versions[topic] + 1
+                to, packed = self.versions[topic], sample.compressed
+                self.send(message(DELTA, topic, base, to, sample.wire, compressed=packed))
+
+    def send(self, data):
+        self.sent.append(base64.b64encode(data).decode())
+
+
 def recorded():
     """Play a lab, and return what its viewers were sent and what they should then see."""
-    machine = build(Scenario.parse(busy_lab()))
-    picture = Picture()
-    encoder, pages, heat = Encoder(machine, picture), PagesEncoder(2), HeatEncoder()
-    streams = [(0, encoder, picture), (1, heat, heat.picture), (18, pages, pages.picture)]
-    versions, sent = {0: 0, 1: 0, 18: 0}, []
-
-    def sample(each):
-        if each is not encoder:
-            return each.sample(machine)
-        state = {"tick": machine.now, "status": "playing", "speed": 100}
-        documents = {"state": state, "people": [{"name": "alice"}], "laws": {"a": {"holds": True}}}
-        documents["meta"] = describe(machine, "lab")
-        return encoder.sample(documents, [{"sequence": machine.now}])
-
-    def publish(begin=False):
-        for topic, each, picture in streams:
-            made = sample(each)
-            if made is not None:
-                picture.apply(made.body)
-            if begin:
-                data = message(SNAPSHOT, topic, 0, versions[topic], picture.snapshot())
-            elif made is not None:
-                base, versions[topic] = versions[topic], versions[topic] + 1
-                data = message(
-                    DELTA, topic, base, versions[topic], made.wire, compressed=made.compressed
-                )
-            else:
-                continue
-            sent.append(base64.b64encode(data).decode())
-
-    publish(begin=True)
+    lab = Recorder()
+    lab.begin()
     for n in range(60):
         if n == 30:
             late = {**busy_lab()["vms"][0], "name": "late"}
-            parse({"type": "add_vm", "vm": late}).apply(machine)
-        left = 17
-        while left:
-            left -= advance(machine, left)
-            encoder.collect(machine.drain())
-        publish()
-    whole = zlib.compress(picture.snapshot(), 1)
-    snapshot = message(SNAPSHOT, 0, 0, versions[0], whole, compressed=True)
+            parse({"type": "add_vm", "vm": late}).apply(lab.machine)
+        lab.advance(17)
+        lab.go_on()
+    whole = zlib.compress(lab.picture.snapshot(), 1)
+    snapshot = message(SNAPSHOT, 0, 0, lab.versions[0], whole, compressed=True)
     return {
-        "messages": sent,
+        "messages": lab.sent,
         "snapshot": base64.b64encode(snapshot).decode(),
-        "expected": expected(machine, picture, pages, heat),
+        "expected": expected(lab.machine, lab.picture, lab.pages, lab.heat),
     }
 
 

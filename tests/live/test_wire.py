@@ -379,6 +379,31 @@ def test_a_point_of_the_charts_adds_up_to_all_pcpus(busy):
     assert history["io_p99"].max() >= history["io_p50"].min() >= 300
 
 
+def test_single_slices_do_not_show_in_the_charts():
+    lab = Lab(first_steps(host={"scheduler": {"policy": "round_robin", "time_slice": 30}}))
+    lab.sample()
+    for _ in range(60):
+        lab.advance(10)
+        lab.sample()
+    share = lab.seen.tables["history"]["share"][20:]
+    assert share.min() > 0.1
+    assert share.max() < 0.7
+
+
+def test_a_point_forgets_what_was_long_ago(busy):
+    busy.sample()
+    for _ in range(50):
+        busy.advance(100)
+        busy.sample()
+    vcpu = busy.machine.state.vcpu
+    before = vcpu["run"].sum()
+    for _ in range(20):
+        busy.advance(100)
+        busy.sample()
+    last = busy.seen.tables["history"]["share"][-1].sum()
+    assert last == pytest.approx((vcpu["run"].sum() - before) / 2_000, abs=0.001)
+
+
 def test_a_point_without_io_has_no_latency():
     lab = Lab(first_steps())
     lab.advance(10)

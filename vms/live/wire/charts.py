@@ -1,7 +1,13 @@
-"""One point of the charts per sample: what happened since the last one."""
+"""The points of the charts: one per sample, each of a window that slides along.
+
+A sample is often shorter than a time slice, so that a VM would seem to run wholly or not at all.
+Each point is therefore of the last second's samples or so, and of at least four time slices.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,23 +20,45 @@ if TYPE_CHECKING:  # importing it wakes Numba
 
 SHOWN = 64
 """VMs with a line of their own; of more, the last entry is all the others together."""
-LATENCIES = 4096
-"""Latencies of one sample that its percentiles are of."""
+SAMPLES = 20
+"""Samples of a point at least: a second, when all are sent."""
+SLICES = 4
+"""Time slices of a point at least,"""
+MOST_SAMPLES = 600
+"""unless that takes longer than the charts are wide."""
+LATENCIES = 1024
+"""Latencies of one sample that percentiles are of."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Counters when a sample was made: ticks run and waited per VM, faults, ticks of all pCPUs.
+
+    `latencies` are those since the sample before, in ns.
+    """
+
+    tick: int
+    run: Array
+    steal: Array
+    minor: int
+    major: int
+    overhead: int
+    idle: int
+    latencies: Array
 
 
 class Charts:
-    """Counters as of the last point, and the latencies since."""
+    """Counters as they were at the last samples, and the latencies since."""
 
     def __init__(self, machine: Machine) -> None:
         self._latencies: list[Array] = []
-        self._counted = _counters(machine)
+        self._marks = deque([self._mark(machine)], maxlen=MOST_SAMPLES)
 
     def add(self, events: Array) -> None:
         """Take the events of one chunk: the latencies among them."""
         done = (events["kind"] == EV_IO) & (events["a"] >= 0)
         if done.any():
-            latency = events["b"][done]
-            self._latencies.append(latency[:: max(1, len(latency) // LATENCIES)].copy())
+            self._latencies.append(events["b"][done])
 
     def take(self, machine: Machine) -> dict[str, Array] | None:
         """Return the point as one row of columns; None where no tick has passed.
@@ -39,49 +67,63 @@ class Charts:
         of all pCPUs; minor, major: faults per 1,000 ticks; io_p50, io_p99: µs, NaN without any
         I/O.
         """
-        before, now = self._counted, _counters(machine)
-        ticks = now["tick"] - before["tick"]
-        if ticks <= 0:
+        if machine.now <= self._marks[-1].tick:
             return None
-        self._counted = now
+        now = self._mark(machine)
+        self._marks.append(now)
+        self._forget(now.tick, _least_ticks(machine))
+        first, pcpus = self._marks[0], len(machine.state.pcpu)
+        ticks = now.tick - first.tick
         p50, p99 = self._percentiles()
-        pcpus = len(machine.state.pcpu)
         return {
-            "tick": np.array([now["tick"]], "f8"),
-            "share": _growth(before["run"], now["run"], ticks),
-            "steal": _growth(before["steal"], now["steal"], ticks),
-            "minor": np.array([1000 * (now["minor"] - before["minor"]) / ticks], "f4"),
-            "major": np.array([1000 * (now["major"] - before["major"]) / ticks], "f4"),
+            "tick": np.array([now.tick], "f8"),
+            "share": _growth(first.run, now.run, ticks),
+            "steal": _growth(first.steal, now.steal, ticks),
+            "minor": np.array([1000 * (now.minor - first.minor) / ticks], "f4"),
+            "major": np.array([1000 * (now.major - first.major) / ticks], "f4"),
             "io_p50": np.array([p50], "f4"),
             "io_p99": np.array([p99], "f4"),
-            "overhead": np.array([(now["overhead"] - before["overhead"]) / ticks / pcpus], "f4"),
-            "idle": np.array([(now["idle"] - before["idle"]) / ticks / pcpus], "f4"),
+            "overhead": np.array([(now.overhead - first.overhead) / ticks / pcpus], "f4"),
+            "idle": np.array([(now.idle - first.idle) / ticks / pcpus], "f4"),
         }
 
+    def _mark(self, machine: Machine) -> Mark:
+        state = machine.state
+        vcpu, vms = state.vcpu, min(len(machine.vm_names), SHOWN)
+        line = np.minimum(vcpu["vm"], SHOWN - 1)
+        latencies = np.concatenate(self._latencies) if self._latencies else np.zeros(0, "i8")
+        self._latencies = []
+        return Mark(
+            tick=machine.now,
+            run=np.bincount(line, vcpu["run"], vms),
+            steal=np.bincount(line, vcpu["runnable"], vms),
+            minor=int(state.vm["minor_faults"].sum()),
+            major=int(state.vm["major_faults"].sum()),
+            overhead=int(state.pcpu["overhead"].sum()),
+            idle=int(state.pcpu["idle"].sum()),
+            latencies=latencies[:: max(1, len(latencies) // LATENCIES)],
+        )
+
+    def _forget(self, tick: int, ticks: int) -> None:
+        """Let go of the marks that the window has left."""
+        while len(self._marks) > SAMPLES + 1 and tick - self._marks[1].tick >= ticks:
+            self._marks.popleft()
+
     def _percentiles(self) -> tuple[float, float]:
-        if not self._latencies:
+        latencies = np.concatenate([mark.latencies for mark in self._marks])
+        if not len(latencies):
             return np.nan, np.nan
-        p50, p99 = np.percentile(np.concatenate(self._latencies), (50, 99)) / 1000
-        self._latencies.clear()
+        p50, p99 = np.percentile(latencies, (50, 99)) / 1000
         return float(p50), float(p99)
 
 
-def _counters(machine: Machine) -> dict[str, Array]:
+def _least_ticks(machine: Machine) -> int:
+    """Return how many ticks a point must be of, so that single slices do not show."""
     state = machine.state
-    vcpu, vms = state.vcpu, min(len(machine.vm_names), SHOWN)
-    line = np.minimum(vcpu["vm"], SHOWN - 1)
-    return {
-        "tick": np.array(machine.now, "f8"),
-        "run": np.bincount(line, vcpu["run"], vms),
-        "steal": np.bincount(line, vcpu["runnable"], vms),
-        "minor": state.vm["minor_faults"].sum(),
-        "major": state.vm["major_faults"].sum(),
-        "overhead": state.pcpu["overhead"].sum(),
-        "idle": state.pcpu["idle"].sum(),
-    }
+    return SLICES * int(max(state.host[0]["time_slice"], state.vm["time_slice"].max()))
 
 
-def _growth(before: Array, now: Array, ticks: Array) -> Array:
+def _growth(before: Array, now: Array, ticks: int) -> Array:
     """Return the growth per tick as one row; VMs that came meanwhile began at 0."""
     grown = now - np.pad(before, (0, len(now) - len(before)))
     return np.asarray(np.round(grown / ticks, 4), "f4")[None, :]
