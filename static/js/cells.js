@@ -25,7 +25,7 @@ export function arrange(n, w, h, tile, tileGap) {
     if (!cols) continue;
     const rows = Math.ceil(tiles / cols);
     if (rows * side - between > height) continue;
-    return shape(cell, cols, rows, tile, between, 1);
+    return shape(cell, tile === 1 ? cols : Math.ceil(tiles / rows), rows, tile, between, 1);
   }
   const cols = Math.max(1, Math.ceil(Math.sqrt((tiles * width) / height)));
   const rows = Math.ceil(tiles / cols);

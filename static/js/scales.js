@@ -17,6 +17,7 @@ export const percent = (share) => `${whole.format(100 * share)} %`;
 /** Nanoseconds in the unit that keeps at most four figures. */
 export function duration(ns) {
   if (!(ns >= 0)) return "–";
+  if (ns === 0) return "0";
   if (ns < 1e3) return `${whole.format(ns)} ns`;
   if (ns < 1e6) return `${(ns < 1e4 ? tenth : whole).format(ns / 1e3)} µs`;
   if (ns < 1e9) return `${(ns < 1e7 ? tenth : whole).format(ns / 1e6)} ms`;
@@ -44,7 +45,10 @@ export function niceStep(least) {
 }
 
 /** The largest value of an axis that shows `value` well. */
-export const niceTop = (value) => niceStep(Math.max(value, 1e-9) / 2) * 2;
+export function niceTop(value) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
+  return [1, 1.2, 1.6, 2, 3, 4, 6, 8, 10].map((k) => k * power).find((top) => top >= value * 0.999) ?? 10 * power;
+}
 
 /** First index whose `key(item)` exceeds `value`, in a list sorted by key. */
 export function firstAbove(list, value, key) {

@@ -185,7 +185,7 @@ function pageIn(frame, owner) {
 function readOut() {
   const read = $(".read", element);
   if (at === null || at >= model.frames.length) {
-    write(read, gettext("Point at a frame or move with the arrow keys; Enter or a click follows it to its page."));
+    write(read, gettext("Point at a frame; a click follows it to its page."));
     return;
   }
   const word = model.frames[at];

@@ -3,15 +3,19 @@
 // reads and keeps them a small part of the page's time.
 import { colourOf, colours, textureOf } from "../colours.js";
 import { $, fillTable, write } from "../elements.js";
-import { compact, count, duration, niceTop, percent, say } from "../scales.js";
+import { compact, count, duration, niceStep, niceTop, percent, say } from "../scales.js";
 
 export const title = () => gettext("Charts");
 
 const PACE = 250;
+const POINTS = 60;
 const MOST = 7; // VMs told apart in a chart; the others are summed up
+const ROWS = ["share", "steal"];
+const VALUES = ["minor", "major", "overhead", "idle", "io_p50", "io_p99"];
 const LEFT = 46;
 const RIGHT = 56;
 let element, model;
+let history = null; // model.history, gathered into POINTS stretches of equal length
 let drawnAt = -PACE;
 let charts = [];
 let chosenRows = [];
@@ -28,23 +32,69 @@ export function draw(theModel, all) {
   const now = performance.now();
   if (!all && now - drawnAt < PACE) return;
   drawnAt = now;
-  const { history } = model;
-  $(".none", element).hidden = history.tick.length > 1;
-  if (history.tick.length < 2 || !window.uPlot) return;
-  const rows = leaders(history);
+  if (!window.uPlot) return;
+  if (model.history.tick.length > 2) history = gathered(model.history);
+  const enough = history?.tick.length > 1;
+  $(".none", element).hidden = enough;
+  if (!enough) return;
+  const rows = leaders();
   const key = `${rows}|${model.meta.vms.length}`;
   if (all || key !== builtFor) build(rows, key);
-  for (const chart of charts) feed(chart, history);
+  for (const chart of charts) feed(chart);
   const span = history.tick.at(-1) - history.tick[0];
   write($("#charts-sub"), say(gettext("last %(n)s ticks"), { n: count(span) }));
 }
 
+/**
+ * The samples as means over stretches of equal length: a sample of ten ticks shows who ran in them,
+ * not a share. Sample i stands for the ticks since sample i − 1. Stretches begin at multiples of
+ * their length, so that they do not shimmer; the last one waits until it is whole.
+ */
+function gathered(samples) {
+  const { tick } = samples;
+  const last = tick.at(-1);
+  const length = Math.max(1, niceStep((last - tick[0]) / POINTS));
+  const out = { tick: [], ...Object.fromEntries([...ROWS, ...VALUES].map((name) => [name, []])) };
+  let i = 1;
+  for (let from = Math.ceil(tick[0] / length) * length; from + length <= last; from += length) {
+    const parts = []; // [sample, ticks of it in this stretch]
+    while (tick[i] <= from) i++;
+    for (let k = i; k < tick.length && tick[k - 1] < from + length; k++) {
+      parts.push([k, Math.min(tick[k], from + length) - Math.max(tick[k - 1], from)]);
+    }
+    out.tick.push(from + length);
+    for (const name of ROWS) out[name].push(meanRow(samples[name], parts));
+    for (const name of VALUES) out[name].push(mean(samples[name], parts));
+  }
+  return out;
+}
+
+/** Mean of a column where it has numbers; null where it has none. */
+function mean(column, parts) {
+  let total = 0;
+  let weight = 0;
+  for (const [k, ticks] of parts) {
+    const value = column[k];
+    if (value === null || Number.isNaN(value)) continue;
+    total += ticks * value;
+    weight += ticks;
+  }
+  return weight ? total / weight : null;
+}
+
+function meanRow(rows, parts) {
+  const out = new Float64Array(rows[parts.at(-1)[0]].length);
+  const sum = parts.reduce((total, [, ticks]) => total + ticks, 0) || 1;
+  for (const [k, ticks] of parts) for (let vm = 0; vm < rows[k].length; vm++) out[vm] += (ticks * rows[k][vm]) / sum;
+  return out;
+}
+
 /** The VMs told apart: those with most CPU share over the charts' span, in order of rows. */
-function leaders(history) {
+function leaders() {
   const own = history.share.at(-1)?.length ?? 0;
   if (own <= MOST) return Array.from({ length: own }, (_, k) => k);
   const sums = new Float64Array(own);
-  for (let i = 0; i < history.share.length; i += 8) history.share[i].forEach((v, k) => (sums[k] += v));
+  for (let i = 0; i < history.share.length; i++) history.share[i].forEach((v, k) => (sums[k] += v));
   const named = Math.min(own, model.meta.vms.length > 64 ? 63 : own);
   const rows = Array.from({ length: named }, (_, k) => k);
   const kept = (row) => sums[row] * (chosenRows.includes(row) ? 1.3 : 1); // no flicker between equals
@@ -58,7 +108,7 @@ function build(rows, key) {
   charts = [...element.querySelectorAll("[data-chart]")].map((box) => {
     const kind = KINDS[box.dataset.chart];
     const chart = { kind, box, top: 1 };
-    chart.plot = new window.uPlot(options(chart, kind.series(rows)), kind.data(model.history, rows), box);
+    chart.plot = new window.uPlot(options(chart, kind.series(rows)), kind.data(history, rows), box);
     box.querySelector("canvas").setAttribute("aria-hidden", "true");
     return chart;
   });
@@ -93,6 +143,7 @@ function ends(u, chart) {
   g.font = `${11 * d}px ${font}`;
   g.fillStyle = css["text-2"];
   g.textBaseline = "middle";
+  g.textAlign = "left";
   let last = Infinity;
   const places = [];
   for (let k = 1; k < u.series.length; k++) {
@@ -144,7 +195,7 @@ function point(u, chart) {
   write($("b", chart.box.parentElement), words);
 }
 
-function feed(chart, history) {
+function feed(chart) {
   const { box, plot, kind } = chart;
   const [w, h] = [box.clientWidth, box.clientHeight];
   if (!w || !h) return;
@@ -231,7 +282,7 @@ const KINDS = {
   },
   steal: {
     least: 0.1,
-    series: (rows) => lineSeries((stealing = stealRows(model.history, rows))),
+    series: (rows) => lineSeries((stealing = stealRows(history, rows))),
     data: (history) => [history.tick, ...stealing.map((row) => history.steal.map((values) => values[row] ?? 0))],
     unit: (v, top) => (v === top ? percent(v) : String(Math.round(100 * v))),
     words(u, i) {
@@ -241,14 +292,18 @@ const KINDS = {
     },
   },
   faults: {
-    least: 1,
+    least: 2,
     series: () => [
       { label: gettext("minor"), stroke: colours().css["line-2"], fill: colours().css["line-2"], width: 0, paths: bars([0.9, 100]), points: { show: false } },
       { label: gettext("major"), stroke: colours().css.bad, fill: colours().css.bad, width: 0, paths: bars([0.9, 100]), points: { show: false } },
     ],
     data: (history) => [history.tick, history.minor, history.major],
-    unit: (v) => compact(v),
-    words: (u, i) => say(gettext("%(minor)s minor, %(major)s major"), { minor: compact(u.data[1][i] ?? 0), major: compact(u.data[2][i] ?? 0) }),
+    unit: (v) => (Number.isInteger(v) ? compact(v) : ""),
+    words(u, i) {
+      const [minor, major] = [u.data[1][i] ?? 0, u.data[2][i] ?? 0];
+      if (!minor && !major) return gettext("none");
+      return major >= minor ? say(gettext("%(n)s major"), { n: compact(Math.round(major)) }) : say(gettext("%(n)s minor"), { n: compact(Math.round(minor)) });
+    },
   },
   io: {
     least: 10,
@@ -264,12 +319,11 @@ const KINDS = {
 
 /** The text alternative: the newest samples as rows. */
 export function table(body) {
-  const { history } = model;
   const rows = [];
-  for (let i = history.tick.length - 1; i >= 0 && rows.length < 40; i -= 5) {
+  for (let i = (history?.tick.length ?? 0) - 1; i >= 0 && rows.length < 40; i -= 3) {
     const busy = history.share[i].reduce((a, b) => a + b, 0) / Math.max(1, model.meta.pcpus);
     const latency = history.io_p99[i];
-    rows.push([count(history.tick[i]), percent(busy), compact(history.minor[i]), compact(history.major[i]), latency === null || Number.isNaN(latency) ? "–" : duration(latency * 1000)]);
+    rows.push([count(history.tick[i]), percent(busy), compact(Math.round(history.minor[i])), compact(Math.round(history.major[i])), latency === null ? "–" : duration(latency * 1000)]);
   }
   fillTable(body, rows.length ? rows : [[gettext("No sample yet."), "", "", "", ""]]);
 }

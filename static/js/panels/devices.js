@@ -44,7 +44,8 @@ export function draw(theModel, all) {
     shown = rows.sort((a, b) => (vdevices[b].vm === chosen) - (vdevices[a].vm === chosen) || a - b).slice(0, MOST);
     all = true;
   }
-  $(".none", element).hidden = vdevices.length + devices.length > 0;
+  $("p.none", element).hidden = devices.length > 0;
+  $(".virtual-none", element).hidden = vdevices.length > 0 || !devices.length;
   keep(list, shown, makeVirtual, refreshVirtual);
   keep(physical, devices, makePhysical, refreshPhysical);
   $(".virtual-more", element).hidden = vdevices.length <= shown.length;
@@ -76,14 +77,14 @@ function refreshVirtual(item, row) {
   const flight = model.vdevice.in_flight?.[row] ?? 0;
   const done = requests - flight;
   const mean = done > 0 ? duration(model.vdevice.latency_ns[row] / done) : "–";
-  const words = say(gettext("%(flight)s in flight · %(requests)s requests · mean %(mean)s"), { flight: count(flight), requests: compact(requests), mean });
-  write(item.querySelector("small"), words);
+  write(item.querySelector("small"), say(gettext("%(requests)s requests · mean %(mean)s"), { requests: compact(requests), mean }));
+  write(item.querySelector(".flight"), flight ? say(gettext("%(n)s in flight"), { n: count(flight) }) : "");
 }
 
 function identify(item, key, { vm, name, mode, vmName }) {
   item.dataset.key = key;
   item.dataset.mode = mode;
-  item.querySelector(".who").replaceChildren(badge(model, vm), el("b", {}, vmName), ` ${name}`);
+  item.querySelector(".who").replaceChildren(badge(model, vm), el("b", {}, vmName), ` ${name} `, el("span", { class: "flight" }));
   const [vmInput, device] = item.querySelectorAll("input");
   vmInput.value = vmName;
   device.value = name;

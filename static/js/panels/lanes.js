@@ -9,6 +9,7 @@ const BUCKETS = 9; // eight VM colours and overhead
 const OVERHEAD = 8;
 const NARROW = 3; // CSS pixels of a mean slice below which columns are drawn
 const LEAST_LANE = 4;
+const THICK = 58; // a bar is never higher, however few the lanes
 
 /**
  * Geometry of the lanes: {left, w, h, from, to, px, lane, lanes, top}.
@@ -17,7 +18,7 @@ const LEAST_LANE = 4;
 export function geometry(model, w, h, left, wish) {
   const lanes = Math.max(1, model.meta.pcpus);
   const room = h - AXIS;
-  const lane = Math.max(LEAST_LANE, Math.min(96, room / lanes));
+  const lane = Math.max(LEAST_LANE, Math.min(104, room / lanes));
   const px = wish.px ?? automatic(model, w - left);
   const to = wish.end ?? model.state.tick;
   const shown = Math.min(lanes, Math.ceil(room / lane));
@@ -93,7 +94,7 @@ export function drawLanes(g, at, model, picked, d) {
 }
 
 const xOf = (at, tick) => at.w - (at.to - tick) * at.px;
-const insetOf = (at) => (at.lane >= 26 ? 5 : at.lane >= 14 ? 2 : 0.5);
+const insetOf = (at) => (at.lane >= 26 ? Math.max(5, (at.lane - THICK) / 2) : at.lane >= 14 ? 2 : 0.5);
 
 function axis(g, at, model) {
   const { css } = colours();
@@ -126,8 +127,8 @@ function labels(g, at, model) {
     const busy = whole ? `${Math.round((100 * model.pcpu.busy[p]) / whole)} %` : "";
     const two = at.lane >= 30;
     g.fillStyle = css.text;
-    g.font = `600 12px ${font}`;
-    g.fillText(at.lane >= 14 && at.left > 48 ? `pCPU ${p}` : `${p}`, 0, two ? y - 8 : y);
+    g.font = `600 ${at.left > 48 ? 12 : 11}px ${font}`;
+    g.fillText(at.lane >= 14 ? `pCPU ${p}` : `${p}`, 0, two ? y - 8 : y);
     g.font = `11px ${font}`;
     g.fillStyle = css["text-3"];
     if (two) g.fillText(busy, 0, y + 8);

@@ -101,20 +101,31 @@ function commandWords(command, values) {
   return sentences[command] ? say(sentences[command], named) : command;
 }
 
+/** The VM and guest page of a row of the machine's page table: VMs stand one after the other. */
+function pageOfRow(row) {
+  let first = 0;
+  for (const [vm, { pages }] of model.meta.vms.entries()) {
+    if (row < first + pages) return [vm, row - first];
+    first += pages;
+  }
+  return [-1, row];
+}
+
 /** What the machine did, as a sentence; a and b are explained in the engine's table of events. */
 function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
   const vdevice = model.meta.vdevices[a];
   const device = model.meta.devices[vdevice?.device]?.name ?? "";
   const n = count(a);
-  const ofVm = ["start", "pause", "resume", "stop"].includes(sort);
-  const who = ofVm ? model.meta.vms[a]?.name : name;
+  const [owner, page] = sort === "evict" || sort === "writeback" ? pageOfRow(a) : [a, 0];
+  const ofVm = ["start", "pause", "resume", "stop", "evict", "writeback"].includes(sort);
+  const who = ofVm ? model.meta.vms[owner]?.name : name;
   const sentences = {
     slice: () => say(b ? gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks, %(b)s of them overhead") : gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks"), { pcpu, from: count(tick), n, b: count(b) }),
     fault: () => say(b ? gettext("major fault at page %(n)s: it is in swap") : gettext("minor fault at page %(n)s: first use"), { n }),
-    evict: () => say(gettext("lost a page: frame %(b)s was taken"), { b: count(b) }),
-    writeback: () => gettext("a dirty page is written back"),
+    evict: () => say(gettext("lost page %(page)s: frame %(b)s was taken"), { page: count(page), b: count(b) }),
+    writeback: () => say(gettext("dirty page %(page)s is written back"), { page: count(page) }),
     cow: () => say(gettext("wrote to shared page %(n)s: it was copied"), { n }),
-    exit: () => say(gettext("%(n)s VM exits: %(reason)s"), { n: count(b), reason: exitWord(a) }),
+    exit: () => say(ngettext("%(n)s VM exit: %(reason)s", "%(n)s VM exits: %(reason)s", b), { n: count(b), reason: exitWord(a) }),
     io: () => say(a < 0 ? gettext("swap request done after %(time)s") : gettext("request of %(vdevice)s on %(device)s done after %(time)s"), { vdevice: vdevice?.name ?? "", device, time: duration(b) }),
     wake: () => gettext("woke up"), end: () => gettext("its workload ended"), start: () => gettext("started"),
     pause: () => gettext("paused"), resume: () => gettext("resumed"), stop: () => gettext("stopped"),

@@ -223,7 +223,7 @@ function readOut() {
   if (read.dataset.key === key) return;
   read.dataset.key = key;
   $(".walk", element).hidden = pte === null;
-  if (pte === null) return write(read, gettext("Click a page, or move with the arrow keys, to see its entry and its frame."));
+  if (pte === null) return write(read, gettext("Click a page to see its entry and its frame."));
   const hex = `0x${(pte >>> 0).toString(16).padStart(8, "0")}`;
   const parts = [el("span", {}, gettext("Page"), el("b", {}, count(page)))];
   if (pte & PTE.PRESENT) parts.push(el("span", {}, gettext("frame"), el("b", {}, count(pte & PTE.FRAME))));

@@ -11,7 +11,7 @@ export function mount(element, theModel, pick) {
   onPick = pick;
   list = element.querySelector("ol");
   more = element.querySelector(".more");
-  empty = element.querySelector(".empty");
+  empty = element.querySelector(".nobody");
   list.addEventListener("click", (event) => {
     const chip = event.target.closest("button");
     if (chip) onPick(Number(chip.dataset.vcpu));

@@ -92,7 +92,7 @@ const expandable = (row) => row.kind === "host" || row.kind === "devices" || row
 
 function make(row) {
   const node = el("div", { role: "treeitem", id: `t-${row.id}`, "aria-level": row.level, "data-id": row.id });
-  const name = { host: () => [el("b", {}, model.meta.name || gettext("Host"))], devices: () => [el("b", {}, gettext("Devices"))],
+  const name = { host: () => [el("b", {}, gettext("Host"))], devices: () => [el("b", {}, gettext("Devices"))],
     vm: () => [badge(model, row.row), el("b", {}, model.meta.vms[row.row].name)],
     vcpu: () => [`vCPU ${model.meta.vcpus[row.row].number}`], device: () => [model.meta.devices[row.row].name] }[row.kind]();
   node.append(...name, el("span"));

@@ -33,6 +33,18 @@ const POLICIES = {
   },
 };
 
+/** Why a slice ended, by the name the engine gives it. */
+const ENDS = {
+  "used up": () => gettext("then its slice was used up"),
+  sleep: () => gettext("then it went to sleep"),
+  io: () => gettext("then it waited for a device"),
+  fault: () => gettext("then it waited for a page in swap"),
+  end: () => gettext("then its workload ended"),
+  crash: () => gettext("then its VM was stopped: a violation, or out of memory"),
+  pause: () => gettext("then its VM was paused"),
+  stop: () => gettext("then its VM was stopped"),
+};
+
 /** Wire the card. */
 export function mount(element) {
   root = element;
@@ -86,17 +98,11 @@ function ending(model, slice, ran, vm) {
   if (slice.merged > 1) {
     return say(gettext("stands for %(n)s slices: the machine runs faster than slices can be sent"), { n: count(slice.merged) });
   }
-  const words = {
-    end: gettext("then its workload ended"), pause: gettext("then its VM was paused"), stop: gettext("then its VM was stopped"),
-    oom: gettext("then its VM ran out of memory"), violation: gettext("then its VM was stopped for a violation"),
-  };
-  const event = model.events.find((e) => e.tick === slice.to && e.kind in words && (e.vcpu === slice.vcpu || e.vcpu < 0));
-  if (event) return words[event.kind];
+  const words = ENDS[slice.why]?.();
+  if (words) return words;
   const { policy, time_slice: hosts } = model.meta.scheduler ?? {};
   const own = model.meta.vms[vm]?.time_slice || hosts;
-  if (policy !== "fcfs" && ran >= own) return say(gettext("then its slice of %(n)s was used up"), { n: count(own) });
-  if (policy === "fcfs") return gettext("then it blocked");
-  return gettext("then it left early: it blocked");
+  return policy !== "fcfs" && ran >= own ? ENDS["used up"]() : "";
 }
 
 /** Where the vCPU is now. */
