@@ -43,9 +43,13 @@ def withdraw(s, v):
 def charge_waiters(s, n):
     """Charge n ticks of waiting to who runs: the k-th waiter to the VM on pCPU k mod pcpus."""
     h = s.host
+    idle = (h.vms + 1) * h.vms
     p = 0
     for k in range(h.queue_n):
-        s.stolen[s.pcpu[p].culprit + s.queue_vm[waiting(s, k)]] += n
+        culprit = s.pcpu[p].culprit
+        s.stolen[culprit + s.queue_vm[waiting(s, k)]] += n
+        if culprit == idle and s.pcpu[p].hold > h.now:
+            h.held_waits += n
         p += 1
         if p == h.pcpus:
             p = 0

@@ -148,7 +148,8 @@ HOST_ROW = _table(
     # events: written, read, folded; frames to redraw
     "events events_read event_hash changed_n epoch "
     # what has been counted; live = vCPUs whose workload has not ended; stalled = 0 or 1
-    "decisions switches evictions writebacks live stalled"
+    "decisions switches evictions writebacks live stalled "
+    "held_waits"  # ticks waited for pCPUs that were idle by the rule unused_slice: lost
 )
 PCPU_ROW = _table(
     "vcpu last since attn hold "  # attn: look at it again at this tick; hold: idle until then

@@ -1,0 +1,128 @@
+"""A storm of commands on a small host under contention: whatever users ask for, the laws hold."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from typing import Any
+
+import pytest
+
+from tests.engine.running import built, run
+from vms.engine import laws
+from vms.engine.commands import parse
+from vms.engine.errors import EngineError
+from vms.engine.machine import Machine
+from vms.engine.replacement import REPLACEMENTS
+from vms.engine.schedulers import SCHEDULERS
+from vms.engine.snapshot import load, save
+from vms.engine.tables import MODES
+
+KINDS = ("vm", "container", "microvm")
+
+
+def guest(draw: random.Random, name: str) -> dict[str, Any]:
+    """Return a VM that does a little of everything."""
+    pages = draw.randint(8, 40)
+    steps: list[dict[str, Any]] = [
+        {"compute": draw.randint(1, 9)},
+        {
+            "touch": {
+                "pattern": draw.choice(["sequential", "uniform", "zipf", "working_set"]),
+                "refs": draw.randint(5, 90),
+                "refs_per_tick": draw.randint(1, 30),
+                "write": draw.choice([0, 0.3, 1]),
+            }
+        },
+        {"io": {"device": "vda", "requests": draw.randint(1, 12)}},
+        {"sleep": draw.randint(1, 15)},
+    ]
+    draw.shuffle(steps)
+    image = {"image": {"name": "base", "pages": 8}} if draw.random() < 0.5 else {}
+    return {
+        "name": name,
+        "kind": draw.choice(KINDS),
+        "vcpus": draw.randint(1, 3),
+        "pages": pages,
+        "weight": draw.choice([64, 256, 1024]),
+        "start_at": draw.choice([0, 0, 30]),
+        "devices": [{"name": "vda", "backend": "disk0", "mode": draw.choice(MODES[:2])}],
+        "workload": {"repeat": draw.choice([3, "forever", "forever"]), "steps": steps},
+        **image,
+    }
+
+
+def scenario(draw: random.Random) -> dict[str, Any]:
+    """Return a host that is too small for its guests; now and then without swap."""
+    swap = draw.choice([{}, {"swap": {"device": "disk0"}}, {"swap": None}])
+    return {
+        "name": "storm",
+        "seed": draw.randint(0, 1 << 40),
+        "dialect": draw.choice(["textbook", "ostep", "libcachesim"]),
+        "host": {
+            "pcpus": draw.randint(1, 4),
+            "frames": draw.randint(12, 90),
+            "scheduler": {"policy": draw.choice(list(SCHEDULERS)), "time_slice": 4},
+            "devices": [{"name": "disk0", "channels": draw.randint(1, 3), "vfs": 1}],
+            **swap,
+        },
+        "vms": [guest(draw, f"g{n}") for n in range(draw.randint(1, 4))],
+    }
+
+
+def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any]:
+    """Return any command, possible or not."""
+    vm = draw.choice(machine.vm_names)
+    return draw.choice(
+        [
+            {"type": "pause_vm", "vm": vm},
+            {"type": "resume_vm", "vm": vm},
+            {"type": "stop_vm", "vm": vm},
+            {"type": "start_vm", "vm": vm},
+            {"type": "set_time_slice", "vm": draw.choice([None, vm]), "ticks": draw.randint(1, 9)},
+            {"type": "set_weight", "vm": vm, "weight": draw.randint(1, 2000)},
+            {"type": "set_scheduler", "policy": draw.choice(list(SCHEDULERS))},
+            {
+                "type": "set_replacement",
+                "policy": draw.choice(list(REPLACEMENTS)),
+                "scope": draw.choice(["global", "local", None]),
+            },
+            {"type": "set_device_mode", "vm": vm, "device": "vda", "mode": draw.choice(MODES)},
+            {"type": "add_vm", "vm": guest(draw, f"n{number}")},
+        ]
+    )
+
+
+def storm(seed: int, commands: int) -> None:
+    """Run one storm; every command is applied or refused whole, and a copy has the same future."""
+    draw = random.Random(seed)
+    machine = built(scenario(draw))
+    for number in range(commands):
+        run(machine, draw.choice([0, 1, 2, 17, 60]))
+        asked = command(draw, machine, number)
+        with contextlib.suppress(EngineError):
+            parse(asked).apply(machine)
+        broken = [name for name, holds in laws.check(machine).items() if not holds]
+        assert not broken, (seed, number, asked, broken)
+    twin = load(save(machine))
+    for one in (machine, twin):
+        run(one, 200)
+    assert machine.event_hash == twin.event_hash
+    assert all(laws.check(machine).values())
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("seed", range(4))
+def test_a_short_storm_of_commands_breaks_no_law(seed: int) -> None:
+    storm(seed, 15)
+
+
+@pytest.mark.parametrize("seed", range(100, 112))
+def test_a_storm_of_commands_breaks_no_law(seed: int) -> None:
+    storm(seed, 40)
+
+
+@pytest.mark.soak
+def test_a_thousand_storms_break_no_law() -> None:
+    for seed in range(1_000, 2_000):
+        storm(seed, 60)
