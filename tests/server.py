@@ -84,12 +84,16 @@ class RunningServer:
         """Run Python code with this server's models, and return what it printed."""
         return self.manage("shell", "--verbosity", "0", "-c", code)
 
-    def peak_kib(self) -> int:
-        """Return the most memory that was resident, in KiB, since the last `forget_peak`."""
+    def memory_kib(self, line: str = "VmRSS") -> int:
+        """Return the memory that is resident now, in KiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        found = re.search(rf"{line}:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1])
+
+    def peak_kib(self) -> int:
+        """Return the most memory that was resident, in KiB, since the last `forget_peak`."""
+        return self.memory_kib("VmHWM")
 
     def forget_peak(self) -> None:
         """Measure the peak of memory from now on."""
