@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 
 from vms.engine.scenario import Scenario
+from vms.engine.tables import EV_SLICE
 
 WIDTH, HEIGHT, MARGIN, GAP = 320, 120, 10, 4
 MAP_WIDTH = 76
 MOST_LANES = 6
+HIGHEST_LANE = 30
+FEWEST_LANES = 3
+"""A host of one pCPU is shown in as many lines, each going on where the one above ends."""
 TICKS = 240
 """Ticks shown."""
-WARM_UP = 600
-"""Ticks that are run before, so that memory has filled and everybody has come."""
+MOST_TICKS = 4_000
+"""Ticks that are run, of which the liveliest are shown."""
 
 VMS_LIGHT = ("#2f3fc4", "#1f8ae8", "#0b766f", "#c08038", "#4b4f58", "#d444a8", "#7f6508", "#98201c")
 VMS_DARK = ("#5686ff", "#2ec8f8", "#63b58c", "#f9b82a", "#bcc8cc", "#c079be", "#f0f28a", "#e0602c")
@@ -33,13 +37,14 @@ def drawn(document: Mapping[str, Any], dark: bool) -> str:
     from vms.engine.tick import advance  # noqa: PLC0415
 
     machine = build(Scenario.parse(document))
-    events = []
-    while machine.now < WARM_UP + TICKS and not (machine.ended or machine.stalled):
-        if not advance(machine, min(200, WARM_UP + TICKS - machine.now)) and not machine.in_tick:
-            break
-        events.append(machine.drain())
-    start = max(0, machine.now - TICKS)
-    shapes = [*_lanes(machine, np.concatenate(events), start, dark), *_frames(machine, dark)]
+    found = []
+    while machine.now < MOST_TICKS and not (machine.ended or machine.stalled):
+        advance(machine, min(200, MOST_TICKS - machine.now))
+        events = machine.drain()
+        found.append(events[events["kind"] == EV_SLICE])
+    slices = np.concatenate(found)
+    start = _liveliest(machine, slices)
+    shapes = [*_lanes(machine, slices, start, dark), *_frames(machine, dark)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'shape-rendering="crispEdges"><rect width="{WIDTH}" height="{HEIGHT}" '
@@ -47,30 +52,46 @@ def drawn(document: Mapping[str, Any], dark: bool) -> str:
     )
 
 
-def _lanes(machine: Any, events: Any, start: int, dark: bool) -> Iterator[str]:
-    lanes = min(MOST_LANES, len(machine.state.pcpu))
+def _liveliest(machine: Any, slices: Any) -> int:
+    """Return the tick from which on many VMs run and much is run."""
+    owner = machine.state.vcpu["vm"][slices["vcpu"]]
+    starts = range(0, max(1, machine.now - TICKS + 1), 60)
+
+    def seen(start: int) -> int:
+        within = (slices["tick"] >= start) & (slices["tick"] < start + TICKS)
+        ran = slices["a"][within] - slices["b"][within]
+        return 40 * len(np.unique(owner[within])) + int(ran.sum())
+
+    return max(starts, key=seen)
+
+
+def _lanes(machine: Any, slices: Any, start: int, dark: bool) -> Iterator[str]:
+    pcpus = min(MOST_LANES, len(machine.state.pcpu))
+    bands = max(1, FEWEST_LANES // pcpus) if pcpus == 1 else 1
+    lanes = pcpus * bands
     room = HEIGHT - 2 * MARGIN
-    height = (room - (lanes - 1) * GAP) / lanes
+    height = min(HIGHEST_LANE, (room - (lanes - 1) * GAP) / lanes)
+    above = (HEIGHT - lanes * height - (lanes - 1) * GAP) / 2
     width = WIDTH - 3 * MARGIN - MAP_WIDTH
-    scale = width / TICKS
+    scale = width * bands / TICKS
     colours = VMS_DARK if dark else VMS_LIGHT
     owner = machine.state.vcpu["vm"]
     for lane in range(lanes):
-        top = MARGIN + lane * (height + GAP)
+        top = above + lane * (height + GAP)
         yield _rect(MARGIN, top, width, height, EMPTY[dark])
-    slices = events[(events["kind"] == 0) & (events["pcpu"] < lanes)]
-    for slice_ in slices[slices["tick"] + slices["a"] > start]:
-        top = MARGIN + int(slice_["pcpu"]) * (height + GAP)
-        begin = max(0, int(slice_["tick"]) - start)
-        end = int(slice_["tick"]) + int(slice_["a"]) - start
-        overhead = min(int(slice_["b"]), end - begin)
-        left = MARGIN + begin * scale
-        if overhead:
-            yield _rect(left, top, overhead * scale, height, OVERHEAD[dark])
-        if end - begin > overhead:
-            colour = colours[int(owner[slice_["vcpu"]]) % 8]
-            ran = (end - begin - overhead) * scale
-            yield _rect(left + overhead * scale, top, max(0.4, ran - 0.5), height, colour)
+    shown = (slices["tick"] + slices["a"] > start) & (slices["tick"] < start + TICKS)
+    for slice_ in slices[shown & (slices["pcpu"] < pcpus)]:
+        begin = int(slice_["tick"]) - start
+        end, paid = begin + int(slice_["a"]), begin + int(slice_["b"])
+        colour = colours[int(owner[slice_["vcpu"]]) % 8]
+        for band in range(bands):
+            top = above + (band + int(slice_["pcpu"])) * (height + GAP)
+            first, last = band * TICKS // bands, (band + 1) * TICKS // bands
+            for from_, to, fill in ((begin, paid, OVERHEAD[dark]), (paid, end, colour)):
+                left, right = max(from_, first), min(to, last)
+                if right > left:
+                    x = MARGIN + (left - first) * scale
+                    yield _rect(x, top, max(0.4, (right - left) * scale - 0.4), height, fill)
 
 
 def _frames(machine: Any, dark: bool) -> Iterator[str]:

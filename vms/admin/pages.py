@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.db.models import F, Q
+from django.contrib import admin, messages
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from vms.admin.base import note_change
+from vms import alive
+from vms.engine.errors import EngineError
 from vms.forms.fields import Value
-from vms.models import Host, Page
+from vms.live import store
+from vms.models import Host, Lab, Page
 from vms.models.machine import PAGE_FLAGS, PRESENT, SHARED, SWAPPED
+from vms.words import sentence
+
+
+def alive_refusal(lab: Lab) -> str:
+    """Return why the pages of a lab that is alive are not edited."""
+    return _(
+        "A run of %(lab)s is alive and moves its pages itself. Leave the lab alone until it "
+        "rests, then edit them: they are in effect when it starts again."
+    ) % {"lab": lab}
 
 
 class FlagsField(forms.TypedMultipleChoiceField):
@@ -52,6 +63,9 @@ class PageForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or self.cleaned_data
         if self.errors or not cleaned.get("vm"):
             return cleaned
+        if alive.state_of(cleaned["vm"].lab_id) is not None:
+            self.add_error(None, alive_refusal(cleaned["vm"].lab))
+            return cleaned
         if cleaned["span"] is None:
             cleaned["span"] = 1
         self._refuse_range("virtual_address", cleaned["vm"].pages - 1)
@@ -59,6 +73,7 @@ class PageForm(forms.ModelForm):  # type: ignore[type-arg]
             self._refuse_range("span", cleaned["vm"].pages - cleaned["virtual_address"], low=1)
         if not self.errors:
             self._refuse_flags()
+            self._refuse_shared()
         if not self.errors:
             self._refuse_other_pages()
         if not self.errors and cleaned["physical_address"] is not None:
@@ -86,6 +101,10 @@ class PageForm(forms.ModelForm):  # type: ignore[type-arg]
                 if isinstance(frame, int)
                 else _("a page that is not present has no frame"),
             )
+
+    def _refuse_shared(self) -> None:
+        if (self.cleaned_data["flags"] | self.initial.get("flags", 0)) & SHARED:
+            self.add_error("flags", _("pages of an image are shared and are not edited one by one"))
 
     def _others(self) -> Any:
         return Page.objects.exclude(pk=self.instance.pk).select_related("vm")
@@ -205,8 +224,39 @@ class PageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: Any, obj: Page, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        note_change(request, obj.vm.lab)
+        keep(request, obj.vm.lab)
 
     def delete_model(self, request: HttpRequest, obj: Page) -> None:
+        lab = obj.vm.lab
         super().delete_model(request, obj)
-        note_change(request, obj.vm.lab)
+        keep(request, lab)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Page]) -> None:
+        labs = list(Lab.objects.filter(vms__page_runs__in=queryset).distinct())
+        super().delete_queryset(request, queryset)
+        for lab in labs:
+            keep(request, lab)
+
+
+def keep(request: HttpRequest, lab: Lab) -> None:
+    """Put the pages into the lab's checkpoint, and say when they count."""
+    try:
+        changed = store.keep_pages(lab, request.user.pk, request.user.get_username())
+    except EngineError as error:
+        messages.error(request, sentence(error))
+        return
+    if changed is None:
+        messages.warning(
+            request,
+            _("%(lab)s has no run to go on with: it starts with empty memory.") % {"lab": lab},
+        )
+    elif changed:
+        messages.info(
+            request,
+            ngettext(
+                "%(n)d page changed. In effect at the next start of %(lab)s.",
+                "%(n)d pages changed. In effect at the next start of %(lab)s.",
+                changed,
+            )
+            % {"n": changed, "lab": lab},
+        )

@@ -17,8 +17,8 @@ from vms.models import Device, Lab
 
 
 def kind_choices() -> list[tuple[str, str]]:
-    """List the kinds with what they are by default."""
-    return list(DEVICES.items())
+    """List the kinds with what they are by default; in the reader's language when drawn."""
+    return [(name, f"{name} – {_(summary)}") for name, summary in DEVICES.items()]
 
 
 class DeviceForm(forms.Form):

@@ -21,12 +21,12 @@ _POLICY_KEYS = {"policy", "time_slice", "scope"}
 
 def scheduler_choices() -> list[tuple[str, str]]:
     """List the schedulers with their one-line summaries."""
-    return list(SCHEDULERS.items())
+    return [(name, f"{name} – {_(summary)}") for name, summary in SCHEDULERS.items()]
 
 
 def replacement_choices() -> list[tuple[str, str]]:
     """List the page replacement policies."""
-    return list(REPLACEMENTS.items())
+    return [(name, f"{name} – {_(summary)}") for name, summary in REPLACEMENTS.items()]
 
 
 class LabForm(forms.Form):

@@ -23,7 +23,7 @@ from vms.permissions import Visitor, visitor_of
 from vms.scenarios import templates
 from vms.words import sentence
 
-DEMO = "first_steps"
+DEMO = "server_consolidation"
 MOST_SHOWN = 100
 
 
@@ -39,6 +39,11 @@ class Line:
     viewers: int
     vms: int
     people: int
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it was changed within the last minute."""
+        return (timezone.now() - self.lab.updated).total_seconds() < 60
 
 
 @require_safe

@@ -4,6 +4,7 @@ The rows are the truth at rest. A scenario is derived from them whenever one is 
 download, a check of an edit), and is taken apart into them when a lab is founded.
 """
 
+from vms.live.store.edits import keep_pages
 from vms.live.store.rest import (
     LabGone,
     journal,
@@ -31,6 +32,7 @@ __all__ = [
     "LabGone",
     "Rows",
     "journal",
+    "keep_pages",
     "limits",
     "limits_for",
     "load",

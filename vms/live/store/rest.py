@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import zstandard
 from channels.db import database_sync_to_async
 from django.db import transaction
 from django.db.models import Max
@@ -25,7 +24,7 @@ if TYPE_CHECKING:  # importing it wakes Numba, which no management command shoul
     from vms.engine.machine import Machine
 
 MOST_CHECKPOINT = 16 * 2**20
-"""Bytes of a compressed checkpoint; a machine that needs more starts anew after a rest."""
+"""Bytes of a checkpoint; a machine that needs more starts anew after a rest."""
 
 Files = Callable[[str], bytes]
 
@@ -119,9 +118,8 @@ def resume(lab_id: UUID | str) -> tuple[int, bytes, list[dict[str, Any]]] | None
         return None
     if run.scenario != scenario_of(lab):
         return None
-    state = zstandard.ZstdDecompressor().decompress(bytes(run.checkpoint.state))
     entries = [_as_dict(entry) for entry in JournalEntry.objects.filter(run=run)]
-    return run.pk, state, entries
+    return run.pk, bytes(run.checkpoint.state), entries
 
 
 def _as_dict(entry: JournalEntry) -> dict[str, Any]:
@@ -199,7 +197,7 @@ def _remains(machine: Machine, status: str) -> Remains:
             most -= len(runs)
     checkpoint = None
     if status != Lab.Status.CRASHED:
-        packed = zstandard.ZstdCompressor(level=1).compress(save(machine))
+        packed = save(machine)
         checkpoint = packed if len(packed) <= MOST_CHECKPOINT else None
     return Remains(machine.now, machine.event_hash, result(machine), pages, checkpoint)
 

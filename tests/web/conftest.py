@@ -1,0 +1,85 @@
+"""alice owns a lab, bob is a member of it in some role, charlie is a stranger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from vms.founding import found
+from vms.models import Lab, Membership
+
+SMALL: dict[str, Any] = {
+    "name": "Small",
+    "seed": 7,
+    "host": {
+        "pcpus": 2,
+        "frames": 64,
+        "swap": {"device": "disk0"},
+        "devices": [{"name": "disk0", "kind": "disk"}, {"name": "nic0", "kind": "nic", "vfs": 2}],
+    },
+    "vms": [
+        {
+            "name": "web",
+            "count": 2,
+            "pages": 40,
+            "devices": [{"name": "vda", "backend": "disk0"}],
+            "workload": {
+                "repeat": "forever",
+                "steps": [
+                    {"compute": 3},
+                    {"touch": {"pattern": "uniform", "refs": 60, "write": 0.5}},
+                    {"io": {"device": "vda"}},
+                ],
+            },
+        },
+        {"name": "batch", "pages": 16, "workload": {"steps": [{"compute": 400}]}},
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def alice(db: None) -> Any:
+    return get_user_model().objects.create_user("alice", password="alice's password")
+
+
+@pytest.fixture
+def bob(db: None) -> Any:
+    return get_user_model().objects.create_user("bob", password="bob's password")
+
+
+@pytest.fixture
+def charlie(db: None) -> Any:
+    return get_user_model().objects.create_user("charlie", password="charlie's password")
+
+
+@pytest.fixture
+def lab(alice: Any) -> Lab:
+    return found(owner=alice, document=SMALL)
+
+
+@pytest.fixture
+def as_(db: None) -> Callable[[Any], Client]:
+    def client(user: Any) -> Client:
+        made = Client()
+        if user is not None:
+            made.force_login(user)
+        return made
+
+    return client
+
+
+@pytest.fixture
+def join(lab: Lab) -> Callable[[Any, str], Membership]:
+    def make(user: Any, role: str) -> Membership:
+        return Membership.objects.create(lab=lab, user=user, role=role)
+
+    return make

@@ -1,0 +1,315 @@
+"""The bridge between rows and engine: nothing is lost on the way there and back."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import numpy as np
+import pytest
+from asgiref.sync import async_to_sync
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tests.engine.strategies import scenarios
+from tests.web.conftest import SMALL
+from vms.engine.errors import EngineError
+from vms.engine.machine import build
+from vms.engine.pages import edit
+from vms.engine.scenario import Scenario
+from vms.engine.snapshot import load as load_machine
+from vms.engine.tables import FRAME, PRESENT, SWAPPED, WRITABLE
+from vms.engine.tick import advance
+from vms.founding import duplicate, found
+from vms.live import store
+from vms.live.store.pages import rows_of, runs_in_rows, runs_of, table_of
+from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile
+from vms.scenarios import templates
+
+
+def parsed(document: dict[str, Any]) -> Scenario:
+    return Scenario.parse(document)
+
+
+def play(machine: Any, ticks: int) -> None:
+    goal = machine.now + ticks
+    while machine.now < goal and not (machine.ended or machine.stalled):
+        advance(machine, goal - machine.now)
+        machine.drain()
+
+
+@pytest.mark.parametrize("name", templates())
+def test_a_template_comes_out_of_the_rows_as_it_went_in(name: str, alice: Any) -> None:
+    lab = found(owner=alice, template=name)
+    before, after = parsed(templates()[name].data()), parsed(store.scenario_of(lab))
+    assert after.expanded == before.expanded
+    assert after.host == before.host
+    assert after.rules() == before.rules()
+
+
+@pytest.mark.django_db
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(document=scenarios())
+def test_any_scenario_comes_out_of_the_rows_as_it_went_in(
+    document: dict[str, Any], django_db_blocker: Any
+) -> None:
+    before = parsed(document)
+    lab = found(document=document, guest=uuid.uuid4())
+    after = parsed(store.scenario_of(lab))
+    assert (after.seed, after.tick_us, after.dialect) == (
+        before.seed,
+        before.tick_us,
+        before.dialect,
+    )
+    assert after.host == before.host
+    assert after.host.ideal_store == before.host.ideal_store
+    assert after.expanded == before.expanded
+    # and once more, from the scenario that the rows gave
+    store.rows_from(lab, after)
+    assert store.scenario_of(lab) == store.scenario_of(Lab.objects.get(pk=lab.pk))
+    assert parsed(store.scenario_of(lab)) == after
+
+
+def test_equal_vms_that_are_numbered_are_written_with_count(lab: Lab) -> None:
+    written = store.scenario_of(lab)["vms"]
+    assert [(vm["name"], vm.get("count")) for vm in written] == [("web", 2), ("batch", None)]
+
+
+def test_a_vm_that_differs_is_written_apart(lab: Lab) -> None:
+    lab.vms.filter(name="web-2").update(weight=512)
+    assert [vm["name"] for vm in store.scenario_of(lab)["vms"]] == ["web-1", "web-2", "batch"]
+
+
+@given(
+    table=arrays(
+        np.int32,
+        st.integers(0, 40),
+        elements=st.one_of(
+            st.just(0),
+            st.just(SWAPPED),
+            st.builds(lambda f: f | PRESENT, st.integers(0, 8)),
+            st.builds(lambda f: f | PRESENT | WRITABLE, st.integers(0, 8)),
+        ),
+    )
+)
+def test_a_page_table_comes_out_of_its_runs_as_it_went_in(table: Any) -> None:
+    runs = runs_of(table)
+    assert np.array_equal(table_of(len(table), runs), table)
+    assert np.array_equal(table_of(len(table), runs_in_rows(rows_of(1, runs))), table)
+    assert int(runs.span.sum()) == np.count_nonzero(table)
+
+
+def test_pages_that_follow_one_another_are_one_run() -> None:
+    table = np.zeros(10, np.int32)
+    table[2:6] = np.arange(20, 24) | PRESENT
+    table[6] = SWAPPED
+    table[7] = SWAPPED
+    runs = runs_of(table)
+    assert list(zip(runs.first, runs.frame, runs.span, strict=True)) == [(2, 20, 4), (6, -1, 2)]
+
+
+def rest(lab: Lab, ticks: int = 300, status: str = "paused") -> Any:
+    """Run the lab for a while and write it back; return the machine."""
+    scenario, files = async_to_sync(store.load)(lab.pk)
+    machine = build(scenario, files)
+    run = async_to_sync(store.open_run)(lab.pk, machine, scenario)
+    play(machine, ticks)
+    async_to_sync(store.write_back)(lab.pk, machine, status, run)
+    return machine
+
+
+def table_in_rows(lab: Lab, name: str) -> Any:
+    vm = lab.vms.get(name=name)
+    return table_of(vm.pages, runs_in_rows(list(Page.objects.filter(vm=vm))))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_run_leaves_is_in_the_rows(lab: Lab) -> None:
+    machine = rest(lab)
+    for row, name in enumerate(machine.vm_names):
+        first, pages = (int(machine.state.vm[row][key]) for key in ("first_page", "pages"))
+        assert np.array_equal(table_in_rows(lab, name), machine.state.pte[first : first + pages])
+    run = Run.objects.get()
+    assert (run.status, run.tick, run.event_hash) == ("paused", machine.now, machine.event_hash)
+    assert run.result["ticks"] == machine.now
+    lab.refresh_from_db()
+    assert lab.status == "paused"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lab_goes_on_where_it_rested(lab: Lab) -> None:
+    machine = rest(lab)
+    kept = async_to_sync(store.resume)(lab.pk)
+    assert kept is not None
+    again = load_machine(kept[1])
+    for each in (machine, again):
+        play(each, 200)
+    assert again.event_hash == machine.event_hash
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lab_edited_at_rest_starts_anew(lab: Lab) -> None:
+    rest(lab)
+    lab.vms.filter(name="batch").update(weight=300)
+    assert async_to_sync(store.resume)(lab.pk) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_reset_leaves_nothing(lab: Lab) -> None:
+    scenario, files = async_to_sync(store.load)(lab.pk)
+    old = build(scenario, files)
+    first = async_to_sync(store.open_run)(lab.pk, old, scenario)
+    play(old, 200)
+    async_to_sync(store.open_run)(lab.pk, build(scenario, files), scenario)
+    async_to_sync(store.write_back)(lab.pk, old, "stopped", first)
+    assert not Page.objects.exists()
+    assert list(lab.runs.values_list("number", "tick")) == [(2, 0), (1, 0)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_of_a_vm_that_was_edited_meanwhile_are_not_written(lab: Lab) -> None:
+    scenario, files = async_to_sync(store.load)(lab.pk)
+    machine = build(scenario, files)
+    run = async_to_sync(store.open_run)(lab.pk, machine, scenario)
+    play(machine, 300)
+    lab.vms.filter(name="web-1").update(pages=20)
+    async_to_sync(store.write_back)(lab.pk, machine, "paused", run)
+    assert {page.vm.name for page in Page.objects.select_related("vm")} == {"web-2"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lab_that_is_gone_says_so(lab: Lab) -> None:
+    machine = rest(lab)
+    pk = lab.pk
+    lab.delete()
+    with pytest.raises(store.LabGone):
+        async_to_sync(store.load)(pk)
+    async_to_sync(store.write_back)(pk, machine, "stopped")  # nothing to do, nothing raised
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_limits_of_the_server_hold_for_rows_too(lab: Lab, settings: Any) -> None:
+    settings.VMLAB_LIMITS = {"vcpus": 2, "pages": 1000, "frames": 1000}
+    with pytest.raises(EngineError, match="vCPUs"):
+        async_to_sync(store.load)(lab.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_command_is_journaled_before_and_after(lab: Lab, alice: Any) -> None:
+    rest(lab)
+    run = Run.objects.get()
+    entry: dict[str, Any] = {
+        "sequence": 1,
+        "tick": 5,
+        "user": f"u{alice.pk}",
+        "name": "alice",
+        "command": {"type": "set_weight", "vm": "batch", "weight": 3},
+        "accepted": None,
+        "sentence": "",
+        "at": 1_790_000_000.0,
+    }
+    write = async_to_sync(store.journal)
+    write(run.pk, [entry])
+    write(run.pk, [entry | {"accepted": False, "sentence": "no"}])
+    write(run.pk, [entry | {"sequence": 2, "user": "g123", "accepted": True}])
+    rows = list(JournalEntry.objects.values_list("sequence", "user", "accepted", "sentence"))
+    assert rows == [(1, alice.pk, False, "no"), (2, None, True, "")]
+    kept = async_to_sync(store.resume)(lab.pk)
+    assert kept is not None
+    assert [each["user"] for each in kept[2]] == [f"u{alice.pk}", None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_workload_reads_the_labs_own_files(alice: Any) -> None:
+    document = SMALL | {
+        "vms": [{"name": "r", "pages": 9, "workload": {"steps": [{"trace": {"file": "t.txt"}}]}}]
+    }
+    lab = found(owner=alice, document=document)
+    scenario, files = async_to_sync(store.load)(lab.pk)
+    with pytest.raises(EngineError, match=r"t\.txt"):
+        build(scenario, files)
+    TraceFile.objects.create(lab=lab, name="t.txt", content=b"1\n2\n8\n", size=6)
+    scenario, files = async_to_sync(store.load)(lab.pk)
+    assert build(scenario, files).now == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_edited_at_rest_are_in_the_lab_when_it_goes_on(lab: Lab, alice: Any) -> None:
+    rest(lab)
+    page = Page.objects.filter(physical_address__isnull=False, span=1).first()
+    used = {
+        frame
+        for each in Page.objects.filter(physical_address__isnull=False)
+        for frame in range(each.physical_address or 0, (each.physical_address or 0) + each.span)
+    }
+    free = sorted(set(range(64)) - used)
+    assert page is not None
+    if free:
+        page.physical_address = free[0]
+        page.save()
+    else:
+        page.delete()
+    assert store.keep_pages(lab, alice.pk, "alice") == 1
+    kept = async_to_sync(store.resume)(lab.pk)
+    assert kept is not None
+    machine = load_machine(kept[1])
+    for row, name in enumerate(machine.vm_names):
+        first, pages = (int(machine.state.vm[row][key]) for key in ("first_page", "pages"))
+        assert np.array_equal(table_in_rows(lab, name), machine.state.pte[first : first + pages])
+    assert JournalEntry.objects.get().command == {"type": "edit_pages", "pages": 1}
+
+
+@pytest.mark.parametrize("policy", ["fifo", "lru", "clock", "random"])
+@pytest.mark.parametrize("scope", ["global", "local"])
+def test_a_machine_whose_pages_were_edited_obeys_its_laws(policy: str, scope: str) -> None:
+    from vms.engine.laws import check
+
+    document = SMALL | {
+        "host": SMALL["host"] | {"frames": 48, "replacement": {"policy": policy, "scope": scope}}
+    }
+    machine = build(parsed(document))
+    play(machine, 60)
+    pages = int(machine.state.vm[0]["pages"])
+    table = machine.state.pte[:pages].copy()
+    present = np.flatnonzero(table & PRESENT)
+    moved = int(table[present[0]])
+    table[present[0]] = SWAPPED
+    table[present[1]] = 0
+    empty = np.flatnonzero(table == 0)
+    table[empty[0]] = (moved & FRAME) | PRESENT | WRITABLE
+    assert edit(machine, {0: table}) >= 2
+    assert np.array_equal(machine.state.pte[:pages], table)
+    assert all(check(machine).values())
+    play(machine, 500)
+    assert all(check(machine).values())
+
+
+def test_an_edit_that_would_put_two_pages_into_a_frame_changes_nothing() -> None:
+    machine = build(parsed(SMALL))
+    play(machine, 60)
+    table = machine.state.pte[:40].copy()
+    before = machine.state.pte.copy()
+    first, second = np.flatnonzero(table & PRESENT)[:2]
+    table[second] = table[first]
+    with pytest.raises(EngineError, match="a frame holds one page"):
+        edit(machine, {0: table})
+    assert np.array_equal(machine.state.pte, before)
+
+
+def test_a_duplicate_has_the_scenario_and_the_files(lab: Lab, charlie: Any) -> None:
+    TraceFile.objects.create(lab=lab, name="t.txt", content=b"1", size=1)
+    copy = duplicate(lab, charlie)
+    assert copy.owner == charlie
+    assert store.scenario_of(copy) == store.scenario_of(lab) | {"name": "Small copy"}
+    assert [file.name for file in copy.files.all()] == ["t.txt"]
+
+
+def test_a_checkpoint_goes_with_its_run(lab: Lab) -> None:
+    run = Run.objects.create(lab=lab, number=1, seed=1, scenario={}, engine_version="x")
+    Checkpoint.objects.create(run=run, tick=0, state=b"x")
+    lab.delete()
+    assert not Checkpoint.objects.exists()
