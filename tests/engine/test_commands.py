@@ -293,3 +293,19 @@ def test_a_vm_added_at_a_tick_is_as_one_that_starts_then(
     assert added.event_hash == known.event_hash
     assert result(added) == result(known)
     assert all(laws.check(added).values())
+
+
+def test_recency_survives_a_clock_beyond_31_bits() -> None:
+    step = {"trace": {"pages": [0, 1, 2, 3], "refs_per_tick": 1}}
+    workload = {"repeat": "forever", "steps": [{"compute": (1 << 31) - 6}, step]}
+    reader = {"name": "r", "pages": 8, "workload": workload}
+    fcfs = {"policy": "fcfs"}
+    machine = built(raw(reader, frames=8, pcpus=1, costs="none", scheduler=fcfs))
+    run(machine, (1 << 31) - 6 + 4)
+    do(machine, "set_replacement", policy="lru")
+    recency = []
+    f = int(machine.state.flist["head"][0])
+    while f >= 0:
+        recency.append(int(machine.state.frame["page"][f]))
+        f = int(machine.state.flink["next"][f])
+    assert recency == [3, 2, 1, 0]

@@ -22,7 +22,7 @@ from vms.engine.scenario.fields import Model, Name
 from vms.engine.scenario.host import ReplacementName, SchedulerName, Scope, TimeSlice, Weight
 from vms.engine.scenario.vm import DeviceMode
 from vms.engine.schedulers import SCHEDULERS
-from vms.engine.tables import INF, MODES, ON, PASSTHROUGH, PAUSED, POWER, RUNNING, VF
+from vms.engine.tables import CLOCK, INF, MODES, ON, PASSTHROUGH, PAUSED, POWER, RUNNING, VF
 
 
 class Command(Model):
@@ -147,7 +147,8 @@ class SetReplacement(Command):
         state.flink["list"] = -1
         state.host["heap_n"] = 0
         resident = np.flatnonzero(state.frame["page"] >= 0)
-        order = resident[np.lexsort((resident, state.frame["used"][resident]))].astype(np.int32)
+        age = (machine.now - state.frame["used"][resident].astype(np.int64)) & CLOCK
+        order = resident[np.lexsort((resident, -age))].astype(np.int32)
         if self.policy == "opt":
             look_ahead(machine, order)
         else:

@@ -10,6 +10,7 @@ from vms.engine.io import swap_in, write_back
 from vms.engine.log import count_exits, log
 from vms.engine.tables import (
     ACCESSED,
+    CLOCK,
     CONTAINER,
     CRASHED,
     DIRTY,
@@ -243,7 +244,7 @@ def fault(s, v, gpn, write, at):
             map_page(s, m, page, f, SHARED | load_flags(s, False))
         else:
             map_page(s, m, page, f, WRITABLE | load_flags(s, write))
-        s.frame[f].used = at
+        s.frame[f].used = at & CLOCK
         fill(s, f, page)
     count_exits(s, v, EXIT_FAULT, 1, at)
     if image and write and copy_on_write(s, v, gpn, at) == OUT:
@@ -271,7 +272,7 @@ def copy_on_write(s, v, gpn, at):
             s.image_frame[vm.image + gpn] = -1
             free_frame(s, source)
     map_page(s, m, page, f, WRITABLE | ACCESSED | DIRTY)
-    s.frame[f].used = at
+    s.frame[f].used = at & CLOCK
     fill(s, f, page)
     vm.cow_breaks += 1
     s.vcpu[v].debt_ns += s.host.cow_ns
@@ -294,7 +295,7 @@ def access(s, v, gpn, write, at):
     if bits != entry_:
         s.pte[page] = bits
         changed(s, f)
-    s.frame[f].used = at
+    s.frame[f].used = at & CLOCK
     hit(s, f, page)
     return HIT
 

@@ -230,4 +230,7 @@ LAYOUT: dict[str, np.dtype] = {**TABLES, **{name: np.dtype(kind) for name, kind 
 SINGLE = ("host",)
 """Tables of one row, reached as ``s.host.now``."""
 
+CLOCK = (1 << 31) - 1
+"""frame.used keeps the low 31 bits of a tick; an age is (now - used) & CLOCK."""
+
 LAYOUT_HASH = hashlib.blake2b(repr(LAYOUT).encode(), digest_size=4).hexdigest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine.tables import ACCESSED, DIRTY, FRAME, PRESENT, SHARED, WRITABLE
+from vms.engine.tables import ACCESSED, CLOCK, DIRTY, FRAME, PRESENT, SHARED, WRITABLE
 from vms.live.wire import blocks
 from vms.live.wire.blocks import APPEND, REPLACE, UPDATE, Array, Column
 from vms.live.wire.charts import Charts
@@ -222,6 +222,6 @@ def frame_values(machine: Machine, frames: Array) -> Array:
 def heat_of(machine: Machine) -> Array:
     """Return the heat of every frame (u1): halving the age adds 12, 2^21 ticks are cold."""
     frame = machine.state.frame
-    age = np.maximum(machine.now - frame["used"].astype(np.int64), 0)
+    age = (machine.now - frame["used"].astype(np.int64)) & CLOCK
     heat = np.maximum(255 - 12 * np.log2(age + 1), 1)
     return np.where(frame["page"] >= 0, heat, 0).astype("u1")
