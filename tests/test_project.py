@@ -18,6 +18,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from vms.engine import VERSION as ENGINE_VERSION
 from vmsite.origins import SameOriginValidator
 from vmsite.secret import stored_secret_key
 from vmsite.static import StaticFiles
@@ -263,7 +264,7 @@ def test_the_browser_libraries_are_locked_and_name_no_server() -> None:
 def test_the_newest_change_is_of_this_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert headings[0] == version
+    assert headings[0] == version == ENGINE_VERSION
 
 
 def test_every_environment_variable_is_described() -> None:
