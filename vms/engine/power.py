@@ -1,6 +1,7 @@
 """Pausing, resuming, stopping and starting a VM between two ticks."""
 
 from vms.engine.compiled import entry
+from vms.engine.compiled.dispatch import wake
 from vms.engine.cpu import become, leave, sync
 from vms.engine.io import forget
 from vms.engine.log import log
@@ -68,6 +69,7 @@ def resume(s, m):
         vc.held = 0
         if held == 1 + RUNNABLE:
             become(s, v, RUNNABLE, h.now)
+            wake(s, v)
             enqueue(s, v)
         elif held and vc.waits_for != ARRIVAL:
             become(s, v, BLOCKED, h.now)
