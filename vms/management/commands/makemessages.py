@@ -1,10 +1,29 @@
-"""`makemessages` that also finds the engine's sentences, which know nothing of gettext."""
+"""`makemessages` that also finds what the engine and the templates of labs say.
+
+The engine knows nothing of gettext: its sentences are the first argument of EngineError, units the
+third of Quantity, and so on.  Other texts are data: comments of YAML files, laws, registries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from django.core.management.commands import makemessages
 
+from vms.engine.devices import DEVICES
+from vms.engine.laws import LAWS
+from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario import COSTS
+from vms.engine.schedulers import SCHEDULERS
+from vms.scenarios import templates
+
+TEXTS = Path(__file__).parents[2] / "scenarios" / "texts.py"
+
 
 class Command(makemessages.Command):
-    """Django's own, with the engine's words as keywords: templates, units, laws."""
+    """Django's own, with more keywords, and the texts that are data."""
 
     xgettext_options = [
         *makemessages.Command.xgettext_options,
@@ -12,6 +31,23 @@ class Command(makemessages.Command):
         "--keyword=_refuse:1",
         "--keyword=Quantity:3",
         "--keyword=Numbers:3",
-        "--keyword=law:1",
-        "--keyword=law:2",
     ]
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write the texts that are data where xgettext finds them, for as long as it looks."""
+        TEXTS.write_text("".join(f"gettext_noop({text!r})\n" for text in texts()))
+        try:
+            super().handle(*args, **options)
+        finally:
+            TEXTS.unlink()
+
+
+def texts() -> Iterator[str]:
+    """Yield what users read and no call names: of templates, laws, costs and registries."""
+    for template in templates().values():
+        yield from (template.title, template.about, *template.watch, *template.try_)
+    for law in LAWS.values():
+        yield from (law.title, law.formula)
+    yield from (cost.what for cost in COSTS)
+    for registry in (SCHEDULERS, REPLACEMENTS, DEVICES):
+        yield from registry.values()
