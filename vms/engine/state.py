@@ -57,6 +57,31 @@ class State:
             raise IndexError(f"no such row in table {list(LAYOUT)[mark - 1]!r}")
 
 
+LONG = ("event", "request")
+"""Tables of which a step uses few rows: the uncompiled engine makes those only."""
+
+
+class LazyRows:
+    """The rows of a table, made into objects when they are first used."""
+
+    def __init__(self, array: np.ndarray, kind: type) -> None:
+        self.array = array
+        self.kind = kind
+        self.made: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: int) -> Any:
+        row = self.made.get(index)
+        if row is None:
+            if index < 0:
+                raise IndexError(index)
+            names = self.array.dtype.names or ()
+            row = self.made[index] = _row(self.kind, names, self.array[index].item())
+        return row
+
+
 def python_state(state: State, hooks: list[Any]) -> Any:
     """Return the state as lists of small objects: what the uncompiled engine steps through.
 
@@ -65,9 +90,11 @@ def python_state(state: State, hooks: list[Any]) -> Any:
     """
     out = SimpleNamespace()
     for name, array in state.arrays().items():
-        if name in TABLES:
-            names = array.dtype.names or ()
-            kind = type(name.capitalize(), (), {"__slots__": names})
+        names = array.dtype.names or ()
+        kind = type(name.capitalize(), (), {"__slots__": names})
+        if name in LONG:
+            setattr(out, name, LazyRows(array, kind))
+        elif name in TABLES:
             setattr(out, name, [_row(kind, names, values) for values in array.tolist()])
         else:
             setattr(out, name, array.tolist())
@@ -89,10 +116,14 @@ def read_back(state: State, python: Any) -> None:
         if name == "hooks":
             continue
         rows = getattr(python, name)
+        names = array.dtype.names or ()
+        if isinstance(rows, LazyRows):
+            for index, row in rows.made.items():
+                array[index] = tuple(getattr(row, field) for field in names)
+            continue
         if name in SINGLE:
             rows = [rows]
         if name in TABLES:
-            names = array.dtype.names or ()
             array[:] = np.array([tuple(getattr(r, n) for n in names) for r in rows], array.dtype)
         else:
             array[:] = rows
