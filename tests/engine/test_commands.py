@@ -194,7 +194,7 @@ def test_opt_chosen_while_it_runs_knows_the_future_as_if_from_the_start(
     run(machine, ticks)
     do(machine, "set_replacement", policy="opt")
     made = int(machine.state.vcpu["references"][0])
-    rounds = 3 if repeat == "forever" else int(repeat)
+    rounds = 6 if repeat == "forever" else int(repeat)
     future = (pages * rounds)[made:]
     for f in range(int(machine.state.host[0].heap_n)):
         page = int(machine.state.frame["page"][machine.state.heap[f]])
