@@ -17,6 +17,7 @@ import yaml
 
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario import LIMITS, Limits
+from vms.engine.scenario.sentences import joined
 
 DEPTH = 50
 _TOO_DEEP = "line {line}: nested more than {high} deep"
@@ -69,12 +70,13 @@ def line_of(text: str, path: str) -> int | None:
     """
     if len(text) > LIMITS.yaml_bytes:
         return None
-    builder = _Builder()
+    builder = _Builder(lines={})
     try:
         for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
     except (EngineError, yaml.YAMLError):
         return None
+    assert builder.lines is not None
     while path and path not in builder.lines:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return builder.lines.get(path)
@@ -228,11 +230,11 @@ def scalar(text: str) -> Any:
 
 
 class _Builder:
-    """Builds data from a YAML parser's events; `lines` has the line of every path."""
+    """Builds data from a YAML parser's events; `lines`, if wanted, gets the line of every path."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: dict[str, int] | None = None) -> None:
         self.result: Any = None
-        self.lines: dict[str, int] = {}
+        self.lines = lines
         self._open: list[tuple[Any, str, str | None]] = []  # container, its path, pending key
         self._documents = 0
 
@@ -280,15 +282,19 @@ class _Builder:
             self.result = value
             return ""
         container, path, key = self._open[-1]
+        part: int | str
         if isinstance(container, list):
-            path = f"{path}[{len(container)}]"
+            part = len(container)
             container.append(value)
         elif key is None:
             _refuse("line {line}: keys must be text", line)
         else:
+            part = key
             container[key] = value
             self._open[-1] = (container, path, None)
-            path = f"{path}.{key}" if path else key
+        if self.lines is None:
+            return ""
+        path = joined(path, f"[{part}]" if isinstance(part, int) else part)
         self.lines[path] = line
         return path
 

@@ -99,7 +99,7 @@ def _log(x: Floats) -> Floats:
     series = np.zeros_like(s)
     for k in range(23, 0, -2):
         series = series * s2 + 1.0 / k
-    return power * _LN2_HIGH + (power * _LN2_LOW + 2 * s * series)
+    return cast("Floats", power * _LN2_HIGH + (power * _LN2_LOW + 2 * s * series))
 
 
 def _exp(x: Floats) -> Floats:

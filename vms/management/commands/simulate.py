@@ -70,30 +70,35 @@ class Command(BaseCommand):
 
     def _simulate(self, options: dict[str, Any]) -> None:
         path, changes = _file_and_changes(options["file"], options["changes"])
-        data = scenario_file.read(path)
-        for change in changes:
-            data = _changed(data, change)
-        if options["seed"] is not None:
-            data["seed"] = scenario_file.value(str(options["seed"]))
-        scenario = Scenario.parse(data)
+        scenario = _scenario(path, changes, options["seed"])
         ticks = _ticks(options["ticks"])
         if ticks is None and not scenario.ends:
             raise EngineError("the scenario never ends: --ticks N must say when to stop")
         events = _events(options["events"], path)
-
-        # NumPy and Numba take a second to load; a refusal need not wait for them.
-        from vms.engine.machine import build  # noqa: PLC0415
-        from vms.engine.metrics import result  # noqa: PLC0415
-
-        machine = build(scenario, _beside(path))
-        log = open_log(events, machine) if events else None
+        say(_("Loading the engine …"))
         try:
-            run(machine, ticks, log)
+            outcome = outcome_of(scenario, path, ticks, events)
         finally:
-            if log:
-                log.close()
-        outcome = result(machine)
+            say("")
         self.stdout.write(json.dumps(outcome) if options["json"] else report(outcome))
+
+
+def outcome_of(
+    scenario: Scenario, path: Path, ticks: int | None, events: Path | None
+) -> dict[str, Any]:
+    """Run a scenario whose page traces are beside `path`; return the result object."""
+    # NumPy and Numba take a second to load; a refusal need not wait for them.
+    from vms.engine.machine import build  # noqa: PLC0415
+    from vms.engine.metrics import result  # noqa: PLC0415
+
+    machine = build(scenario, _beside(path))
+    log = open_log(events, machine) if events else None
+    try:
+        run(machine, ticks, log)
+    finally:
+        if log:
+            log.close()
+    return result(machine)
 
 
 def _refuse(message: str) -> NoReturn:
@@ -110,6 +115,15 @@ def _file_and_changes(file: str | None, changes: Sequence[str]) -> tuple[Path, l
     if file is None:
         raise EngineError("simulate needs a scenario: simulate FILE")
     return Path(file), given
+
+
+def _scenario(path: Path, changes: Sequence[str], seed: str | int | None) -> Scenario:
+    data = scenario_file.read(path)
+    for change in changes:
+        data = _changed(data, change)
+    if seed is not None:
+        data["seed"] = scenario_file.value(str(seed))
+    return Scenario.parse(data)
 
 
 def _changed(data: dict[str, Any], change: str) -> dict[str, Any]:
@@ -165,9 +179,15 @@ def run(machine: Machine, ticks: int | None, log: EventLog | None = None) -> Non
         if time.monotonic() - started < REFRESH_S / 2:
             chunk *= 2
         bar.show(machine.now)
-    bar.clear()
     if log:
         log.write(machine, machine.drain())
+
+
+def say(text: str) -> None:
+    """Write over the line of progress on a terminal; elsewhere keep silent."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
 
 
 class Bar:
@@ -177,26 +197,18 @@ class Bar:
 
     def __init__(self, ticks: int | None) -> None:
         self.ticks = ticks
-        self.shown_at = 0.0
-        self.on = sys.stderr.isatty()
+        self.shown_at = time.monotonic()
 
     def show(self, now: int) -> None:
         """Draw the bar, ten times a second at most."""
-        if not self.on or time.monotonic() - self.shown_at < REFRESH_S:
+        if time.monotonic() - self.shown_at < REFRESH_S:
             return
         self.shown_at = time.monotonic()
         text = _("tick {now}").format(now=f"{now:,}")
         if self.ticks:
             done = self.WIDTH * now // self.ticks
             text = f"[{'#' * done}{'.' * (self.WIDTH - done)}] {text}"
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Leave no trace of the bar."""
-        if self.on and self.shown_at:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        say(text)
 
 
 KEYS = ("response", "turnaround", "run", "runnable", "blocked", "minor_faults", "major_faults")
