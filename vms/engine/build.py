@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vms.engine.devices import DEVICES
+from vms.engine.errors import EngineError
 from vms.engine.replacement import REPLACEMENTS
-from vms.engine.scenario import VM, Scenario
+from vms.engine.scenario import LIMITS, VM, Scenario
 from vms.engine.scenario.host import Host
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.state import State, new_table
@@ -66,7 +67,10 @@ class Parts:
     pages: int = 0
     image_pages: int = 0
     images: dict[str, tuple[int, int]] = field(default_factory=dict)
-    compiled: dict[int, tuple[int, int]] = field(default_factory=dict)
+    compiled: dict[int, list[tuple[StepRecord, int]]] = field(default_factory=dict)
+    """id(workload) → its steps, and where in `trace` or `alias` what they read begins."""
+    shared: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """id(workload) → first row of `step` and number of steps, as last entered."""
     zipf: dict[tuple[int, float], int] = field(default_factory=dict)
     trace_length: int = 0
     alias_length: int = 0
@@ -135,6 +139,13 @@ def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
     parts = Parts()
     for vm in scenario.expanded:
         add_vm(parts, scenario, vm, files, f"vms.{vm.name}.workload")
+    if parts.trace_length > LIMITS.references:
+        raise EngineError(
+            "{field} together must have 1..{high} trace references, got {given}",
+            "vms",
+            high=LIMITS.references,
+            given=parts.trace_length,
+        )
     return parts
 
 
@@ -151,26 +162,30 @@ def _image(parts: Parts, vm: VM) -> tuple[int, int]:
 
 def _workload(parts: Parts, vm: VM, files: traces.Files | None, path: str) -> tuple[int, int]:
     """Return first row and number of the VM's steps; VMs of one count share them."""
-    first_vdevice = len(parts.vdevice)
-    if not vm.devices and id(vm.workload) in parts.compiled:
-        return parts.compiled[id(vm.workload)]
-    first = len(parts.step)
-    for record in compile_workload(vm, files, path):
-        parts.step.append(_step(parts, record, first_vdevice))
-    shared = first, len(parts.step) - first
-    parts.compiled[id(vm.workload)] = shared
-    return shared
+    key = id(vm.workload)
+    if key not in parts.compiled:
+        records = compile_workload(vm, files, path)
+        parts.compiled[key] = [(record, _offset(parts, record)) for record in records]
+    if vm.devices or key not in parts.shared:  # steps name rows of vdevice
+        first_vdevice = len(parts.vdevice)
+        parts.shared[key] = len(parts.step), len(parts.compiled[key])
+        parts.step += [_step(record, at, first_vdevice) for record, at in parts.compiled[key]]
+    return parts.shared[key]
 
 
-def _step(parts: Parts, record: StepRecord, first_vdevice: int) -> dict[str, int]:
-    offset = 0
+def _offset(parts: Parts, record: StepRecord) -> int:
+    """Return where the references or the alias table of a step begin, having put them there."""
+    parts.heaviest_tick = max(parts.heaviest_tick, min(record.refs_per_tick, record.n))
     if record.kind == TRACE and record.trace is not None:
-        offset = parts.trace_length
         parts.trace.append(record.trace)
         parts.trace_length += len(record.trace)
-    elif record.kind == TOUCH and record.pattern == ZIPF:
-        offset = _zipf(parts, record.pages, record.alpha)
-    parts.heaviest_tick = max(parts.heaviest_tick, min(record.refs_per_tick, record.n))
+        return parts.trace_length - len(record.trace)
+    if record.kind == TOUCH and record.pattern == ZIPF:
+        return _zipf(parts, record.pages, record.alpha)
+    return 0
+
+
+def _step(record: StepRecord, offset: int, first_vdevice: int) -> dict[str, int]:
     return {
         "kind": record.kind,
         "n": record.n,
