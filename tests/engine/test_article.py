@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from vms.engine.machine import EVENTS, build
 from vms.engine.scenario import Scenario
 from vms.engine.tick import advance
-
-pytestmark = pytest.mark.interpreted
 
 WRAP = 2**32
 NAMES = "ABC"
