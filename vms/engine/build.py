@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from vms.engine.devices import DEVICES
-from vms.engine.errors import EngineError
+from vms.engine.parts import Parts, find_reader, reader_range
 from vms.engine.replacement import REPLACEMENTS
-from vms.engine.scenario import LIMITS, VM, Scenario
+from vms.engine.scenario import Scenario
 from vms.engine.scenario.host import Host
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.state import State, new_table
 from vms.engine.tables import (
     ALWAYS,
-    ARRIVAL,
     DIFFERENT,
     IDEAL_STORE,
     INF,
-    KINDS,
     LATENCY_BUCKETS,
     LAYOUT,
-    MODES,
     NEVER,
     NO_SWAP,
-    OFFLINE,
-    ON,
-    TOUCH,
-    TRACE,
-    ZIPF,
 )
-from vms.engine.workloads import patterns, traces
-from vms.engine.workloads.steps import StepRecord, compile_workload, repetitions
+from vms.engine.workloads import traces
 
 SWITCH_COST = {"different": DIFFERENT, "always": ALWAYS, "never": NEVER}
 OWN_COSTS = (
@@ -52,163 +42,6 @@ OWN_COSTS = (
 def power_of_two(n: int) -> int:
     """Return the least power of two that is n or more."""
     return 1 << max(0, n - 1).bit_length()
-
-
-@dataclass
-class Parts:
-    """Tables that grow VM by VM; `tables` turns them into arrays."""
-
-    vm: list[dict[str, int]] = field(default_factory=list)
-    vcpu: list[dict[str, int]] = field(default_factory=list)
-    vdevice: list[dict[str, int]] = field(default_factory=list)
-    step: list[dict[str, int]] = field(default_factory=list)
-    trace: list[traces.References] = field(default_factory=list)
-    alias: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
-    pages: int = 0
-    image_pages: int = 0
-    images: dict[str, tuple[int, int]] = field(default_factory=dict)
-    compiled: dict[int, list[tuple[StepRecord, int]]] = field(default_factory=dict)
-    """id(workload) → its steps, and where in `trace` or `alias` what they read begins."""
-    shared: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """id(workload) → first row of `step` and number of steps, as last entered."""
-    zipf: dict[tuple[int, float], int] = field(default_factory=dict)
-    trace_length: int = 0
-    alias_length: int = 0
-    heaviest_tick: int = 0
-    """References of one vCPU in one tick, at the most."""
-
-
-def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None, path: str) -> None:
-    """Append a VM with its vCPUs, virtual devices and workload."""
-    first_step, steps = _workload(parts, vm, files, path)
-    row = len(parts.vm)
-    image, image_pages = _image(parts, vm)
-    boot = scenario.start_ticks(vm.kind) if vm.boot else 0
-    parts.vm.append(
-        {
-            "kind": KINDS.index(vm.kind),
-            "first_vcpu": len(parts.vcpu),
-            "vcpus": vm.vcpus,
-            "first_page": parts.pages,
-            "pages": vm.pages,
-            "weight": vm.weight,
-            "time_slice": vm.time_slice or 0,
-            "start_at": vm.start_at,
-            "boot_ticks": boot,
-            "power": ON,
-            "image": image,
-            "image_pages": image_pages,
-            "first_vdevice": len(parts.vdevice),
-            "vdevices": len(vm.devices),
-        }
-    )
-    parts.pages += vm.pages
-    backends = [device.name for device in scenario.host.devices]
-    for device in vm.devices:
-        backend, mode = backends.index(device.backend), MODES.index(device.mode)
-        parts.vdevice.append({"vm": row, "device": backend, "mode": mode})
-    for number in range(vm.vcpus):
-        repeat = repetitions(vm) or -1
-        parts.vcpu.append(
-            {
-                "vm": row,
-                "number": number,
-                "state": OFFLINE,
-                "weight": vm.weight,
-                "pcpu": -1,
-                "last_pcpu": -1,
-                "first_step": first_step,
-                "steps": steps,
-                "step": first_step,
-                "step_left": parts.step[first_step]["n"],
-                "repeat": repeat,
-                "repeat_left": repeat,
-                "first_run": -1,
-                "finish": -1,
-                "waits_for": ARRIVAL,
-                "wake_at": vm.start_at + boot,
-                "heap_pos": -1,
-                "io_vdevice": -1,
-                "submit_next": -1,
-            }
-        )
-
-
-def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
-    """Return the tables of all VMs of a scenario, in their order."""
-    parts = Parts()
-    for vm in scenario.expanded:
-        add_vm(parts, scenario, vm, files, f"vms.{vm.name}.workload")
-    if parts.trace_length > LIMITS.references:
-        raise EngineError(
-            "{field} together must have 1..{high} trace references, got {given}",
-            "vms",
-            high=LIMITS.references,
-            given=parts.trace_length,
-        )
-    return parts
-
-
-def _image(parts: Parts, vm: VM) -> tuple[int, int]:
-    """Return where the image's pages begin in image_frame, and how many this VM takes of it."""
-    if vm.image is None:
-        return 0, 0
-    known = parts.images.get(vm.image.name)
-    if known is None or known[1] < vm.image.pages:
-        known = parts.images[vm.image.name] = (parts.image_pages, vm.image.pages)
-        parts.image_pages += vm.image.pages
-    return known[0], vm.image.pages
-
-
-def _workload(parts: Parts, vm: VM, files: traces.Files | None, path: str) -> tuple[int, int]:
-    """Return first row and number of the VM's steps; VMs of one count share them."""
-    key = id(vm.workload)
-    if key not in parts.compiled:
-        records = compile_workload(vm, files, path)
-        parts.compiled[key] = [(record, _offset(parts, record)) for record in records]
-    if vm.devices or key not in parts.shared:  # steps name rows of vdevice
-        first_vdevice = len(parts.vdevice)
-        parts.shared[key] = len(parts.step), len(parts.compiled[key])
-        parts.step += [_step(record, at, first_vdevice) for record, at in parts.compiled[key]]
-    return parts.shared[key]
-
-
-def _offset(parts: Parts, record: StepRecord) -> int:
-    """Return where the references or the alias table of a step begin, having put them there."""
-    parts.heaviest_tick = max(parts.heaviest_tick, min(record.refs_per_tick, record.n))
-    if record.kind == TRACE and record.trace is not None:
-        parts.trace.append(record.trace)
-        parts.trace_length += len(record.trace)
-        return parts.trace_length - len(record.trace)
-    if record.kind == TOUCH and record.pattern == ZIPF:
-        return _zipf(parts, record.pages, record.alpha)
-    return 0
-
-
-def _step(record: StepRecord, offset: int, first_vdevice: int) -> dict[str, int]:
-    return {
-        "kind": record.kind,
-        "n": record.n,
-        "pattern": record.pattern,
-        "first": record.first,
-        "pages": record.pages,
-        "refs_per_tick": record.refs_per_tick,
-        "write_below": record.write,
-        "window": record.window,
-        "move_every": max(1, record.move_every),
-        "offset": offset,
-        "vdevice": first_vdevice + record.device if record.device >= 0 else -1,
-        "kib": record.kib,
-        "write": record.op,
-    }
-
-
-def _zipf(parts: Parts, pages: int, alpha: float) -> int:
-    if (pages, alpha) not in parts.zipf:
-        parts.zipf[pages, alpha] = parts.alias_length
-        parts.alias.append(patterns.zipf_table(pages, alpha))
-        parts.alias_length += pages
-    return parts.zipf[pages, alpha]
 
 
 def rows(name: str, entries: Sequence[dict[str, int]]) -> np.ndarray:
@@ -287,27 +120,6 @@ def reader_trace(parts: Parts, reader: int) -> np.ndarray:
     """Return the references of one round of a vCPU's workload."""
     first, n = reader_range(parts, reader)
     return join("trace", parts.trace)[first : first + n]
-
-
-def reader_range(parts: Parts, reader: int) -> tuple[int, int]:
-    """Return where the references of a vCPU begin in `trace`, and how many one round has."""
-    vcpu = parts.vcpu[reader]
-    steps = parts.step[vcpu["first_step"] : vcpu["first_step"] + vcpu["steps"]]
-    read = [step for step in steps if step["kind"] == TRACE]
-    return read[0]["offset"], sum(step["n"] for step in read)
-
-
-def find_reader(parts: Parts) -> int:
-    """Return the only vCPU that references memory, if it does so by traces only; else -1."""
-    reader = -1
-    for v, vcpu in enumerate(parts.vcpu):
-        steps = parts.step[vcpu["first_step"] : vcpu["first_step"] + vcpu["steps"]]
-        kinds = {step["kind"] for step in steps}
-        if TOUCH in kinds or (TRACE in kinds and reader >= 0):
-            return -1
-        if TRACE in kinds:
-            reader = v
-    return reader
 
 
 def host_row(scenario: Scenario) -> dict[str, int]:

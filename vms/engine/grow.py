@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vms.engine.build import build_state, compile_parts
+from vms.engine.build import build_state
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
+from vms.engine.parts import compile_parts
 from vms.engine.scenario import Scenario
 from vms.engine.state import State
 from vms.engine.tables import LATENCY_BUCKETS, OFFLINE

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from vms.engine.build import build_state, compile_parts
+from vms.engine.build import build_state
 from vms.engine.compiled import INTERPRETED
 from vms.engine.compiled.dispatch import functions, use
+from vms.engine.parts import compile_parts
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.engine.schedulers import SCHEDULERS
