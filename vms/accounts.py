@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -21,7 +21,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 @receiver(user_logged_in)
-def keep_the_guests_lab(request: HttpRequest, user: AbstractBaseUser, **_: Any) -> None:
+def keep_the_guests_lab(request: HttpRequest, user: User, **_: Any) -> None:
     """Give the labs that a visitor made as a guest to the account they now sign in with."""
     guest = request.session.pop(GUEST_KEY, None)
     if guest:
@@ -29,7 +29,7 @@ def keep_the_guests_lab(request: HttpRequest, user: AbstractBaseUser, **_: Any) 
 
 
 @receiver(user_logged_out)
-def close_sockets(user: AbstractBaseUser | None, **_: Any) -> None:
+def close_sockets(user: User | None, **_: Any) -> None:
     """Close the sockets that the account has open in live labs."""
     if user is not None:
         alive.kick_everywhere(Visitor(user).identity)

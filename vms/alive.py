@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from vms.permissions import revoke_tickets
+
 T = TypeVar("T")
 
 
@@ -63,17 +65,29 @@ def result_of(lab: uuid.UUID) -> dict[str, Any] | None:
 
 
 def kick(lab: uuid.UUID | str, identity: str) -> None:
-    """Close a visitor's sockets in a lab."""
+    """Close a visitor's sockets in a lab; tickets they still hold open none."""
+    revoke_tickets(identity, lab)
     run = run_of(lab)
     if run is not None:
         _registry().call(run.kick, identity)
 
 
+def renew(lab: uuid.UUID | str, identity: str) -> None:
+    """Have a visitor's pages of a lab load anew, as their role is another now."""
+    revoke_tickets(identity, lab)
+    run = run_of(lab)
+    if run is not None:
+        _registry().call(getattr(run, "renew", run.kick), identity)
+
+
 def kick_everywhere(identity: str) -> None:
-    """Close a visitor's sockets in every live lab."""
+    """Close a visitor's sockets in every live lab; tickets they still hold open none."""
+    revoke_tickets(identity)
     registry = _registry()
     for lab in registry.labs() if registry else ():
-        kick(lab, identity)
+        run = run_of(lab)
+        if run is not None:
+            registry.call(run.kick, identity)
 
 
 def stop(lab: uuid.UUID) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -27,7 +27,7 @@ class TooManyLabsError(Exception):
 
 def found(
     *,
-    owner: AbstractBaseUser | None = None,
+    owner: User | None = None,
     template: str = "",
     document: Mapping[str, Any] | None = None,
     guest: uuid.UUID | None = None,
@@ -62,7 +62,7 @@ def found(
     return lab
 
 
-def _refuse_beyond_limit(owner: AbstractBaseUser) -> None:
+def _refuse_beyond_limit(owner: User) -> None:
     most = settings.VMLAB_LABS_PER_USER
     if Lab.objects.filter(owner_id=owner.pk).count() >= most:
         raise TooManyLabsError(
@@ -75,7 +75,7 @@ def _refuse_beyond_limit(owner: AbstractBaseUser) -> None:
         )
 
 
-def _name_apart(lab: Lab, owner: AbstractBaseUser) -> None:
+def _name_apart(lab: Lab, owner: User) -> None:
     """Number the lab where its owner has one of the same name already."""
     others = Lab.objects.filter(owner_id=owner.pk).exclude(pk=lab.pk)
     taken = set(others.values_list("name", flat=True))
@@ -86,7 +86,7 @@ def _name_apart(lab: Lab, owner: AbstractBaseUser) -> None:
     lab.save(update_fields=["name"])
 
 
-def duplicate(lab: Lab, owner: AbstractBaseUser | None) -> Lab:
+def duplicate(lab: Lab, owner: User | None) -> Lab:
     """Make another lab of the same scenario for `owner`; members and runs stay behind."""
     document = store.scenario_of(lab)
     name = _("%(name)s copy") % {"name": document["name"][: LONGEST_NAME - 6]}

@@ -11,7 +11,7 @@ import uuid
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -41,7 +41,7 @@ def lab_of(request: HttpRequest) -> Lab | None:
 def start(request: HttpRequest, template: str) -> Lab:
     """Make a guest's lab from `template`, remember it in the session, return it.
 
-    Raises TooManyGuestsError with a sentence; EngineError where the template breaks a guest's limits.
+    Raises TooManyGuestsError with a sentence; EngineError where the template is too large.
     """
     clean()
     address = hashed_address(request)
@@ -99,7 +99,7 @@ def clean(now: datetime.datetime | None = None) -> int:
     return len(labs)
 
 
-def adopt(guest: uuid.UUID, user: AbstractBaseUser) -> int:
+def adopt(guest: uuid.UUID, user: User) -> int:
     """Give a guest's labs to an account: they no longer expire. Return how many."""
     labs = Lab.objects.filter(guest=guest, expires__gt=timezone.now())
     return labs.update(owner=user, guest=None, guest_address="", expires=None)

@@ -13,14 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec
 
-import rules
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.core import signing
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
+from rules.permissions import add_perm
+from rules.predicates import Predicate
 
 from vms.models import Lab, Membership
 
@@ -48,7 +50,7 @@ P = ParamSpec("P")
 class Visitor:
     """Whoever asks: an account, a guest, or neither."""
 
-    user: AbstractBaseUser | AnonymousUser
+    user: User | AnonymousUser
     guest: uuid.UUID | None = None
 
     @property
@@ -82,7 +84,7 @@ def rights(role: str | None) -> dict[str, bool]:
     return {verb: may(role, verb) for verb in VERBS}
 
 
-def role_in(user: AbstractBaseUser | AnonymousUser | Visitor, lab: Lab) -> str | None:
+def role_in(user: User | AnonymousUser | Visitor, lab: Lab) -> str | None:
     """Return the visitor's role in `lab`, none for a stranger; at most one query."""
     visitor = user if isinstance(user, Visitor) else Visitor(user)
     role = _account_role(visitor.user, lab) if visitor.user.is_authenticated else None
@@ -91,24 +93,21 @@ def role_in(user: AbstractBaseUser | AnonymousUser | Visitor, lab: Lab) -> str |
     return role or ("observer" if lab.public else None)
 
 
-def _account_role(user: AbstractBaseUser | AnonymousUser, lab: Lab) -> str | None:
-    if lab.owner_id == user.pk or getattr(user, "is_superuser", False):
+def _account_role(user: User | AnonymousUser, lab: Lab) -> str | None:
+    if lab.owner_id == user.pk or user.is_superuser:
         return "owner"
-    return (
-        Membership.objects.filter(lab=lab, user_id=user.pk).values_list("role", flat=True).first()
-    )
+    return Membership.objects.filter(lab=lab, user=user.pk).values_list("role", flat=True).first()
 
 
-def _predicate(verb: str) -> Callable[..., bool]:
-    @rules.predicate(name=f"may_{verb}")  # type: ignore[untyped-decorator]
-    def predicate(user: AbstractBaseUser | AnonymousUser, lab: Lab | None) -> bool:
+def _predicate(verb: str) -> Any:
+    def predicate(user: User | AnonymousUser, lab: Lab | None) -> bool:
         return lab is not None and may(role_in(user, lab), verb)
 
-    return predicate  # type: ignore[no-any-return]
+    return Predicate(predicate, name=f"may_{verb}")
 
 
 for _verb in VERBS:  # user.has_perm("vms.steer_lab", lab), in templates {% has_perm %}
-    rules.add_perm(f"vms.{_verb}_lab", _predicate(_verb))
+    add_perm(f"vms.{_verb}_lab", _predicate(_verb))  # type: ignore[no-untyped-call]
 
 
 def ticket(visitor: Visitor, lab: Lab, role: str) -> str:
@@ -126,6 +125,25 @@ def read_ticket(text: str) -> dict[str, str] | None:
     except signing.BadSignature:
         return None
     return {key: str(content[key]) for key in ("lab", "user", "name", "role", "at")}
+
+
+def revoke_tickets(identity: str, lab_id: uuid.UUID | str | None = None) -> None:
+    """Have no ticket of a visitor from before now count any more: in one lab, or in all.
+
+    Remembered (in Django's cache) for as long as such a ticket could live.
+    """
+    key = _revoked_key(identity, lab_id)
+    cache.set(key, time.time(), settings.VMLAB_TICKET_SECONDS + 60)
+
+
+def revoked(identity: str, lab_id: uuid.UUID | str, made: float) -> bool:
+    """Tell whether a ticket made at `made` (seconds) was taken back since. No database."""
+    keys = [_revoked_key(identity, lab_id), _revoked_key(identity, None)]
+    return any(made <= since for since in cache.get_many(keys).values())
+
+
+def _revoked_key(identity: str, lab_id: uuid.UUID | str | None) -> str:
+    return f"vms.revoked:{lab_id or 'all'}:{identity}"
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,7 @@ def test_what_a_run_leaves_is_in_the_rows(lab: Lab) -> None:
         first, pages = (int(machine.state.vm[row][key]) for key in ("first_page", "pages"))
         assert np.array_equal(table_in_rows(lab, name), machine.state.pte[first : first + pages])
     run = Run.objects.get()
+    assert run.result is not None
     assert (run.status, run.tick, run.event_hash) == ("paused", machine.now, machine.event_hash)
     assert run.result["ticks"] == machine.now
     lab.refresh_from_db()

@@ -53,7 +53,8 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
             for name, field in self.fields.items()
             if isinstance(field, Value | Keys | Choice | Text)
         }
-        return super()._get_validation_exclusions() | judged
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | judged
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -65,7 +66,7 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def _post_clean(self) -> None:
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]
         lab = lab_of(self.instance)
         if self.alone and not self.errors and lab is not None and not lab._state.adding:
             rows = read_rows(lab)
@@ -73,7 +74,7 @@ class RowForm(forms.ModelForm):  # type: ignore[type-arg]
             refuse(rows, [(self, self.instance)], self)
 
 
-def refuse(rows: Rows, edited: list[tuple[RowForm, models.Model]], otherwise: RowForm) -> None:
+def refuse(rows: Rows, edited: list[tuple[Any, models.Model]], otherwise: Any) -> None:
     """Check the scenario of `rows`; put the sentence of a refusal on the form of its row."""
     try:
         rows.check()
@@ -90,7 +91,7 @@ class RowFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         if any(self.errors) or lab is None or lab._state.adding:
             return
         rows = read_rows(lab)
-        edited = []
+        edited: list[tuple[Any, models.Model]] = []
         for form in self.forms:
             if form in self.deleted_forms:
                 rows.drop(form.instance)

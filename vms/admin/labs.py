@@ -56,6 +56,7 @@ class NewLabForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> Lab:
         self.instance = self.made
+        self.save_m2m = lambda: None  # type: ignore[method-assign]  # nothing is left to do
         return self.made
 
 
@@ -237,7 +238,7 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: Any, obj: Membership, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        alive.kick(obj.lab_id, Visitor(obj.user).identity)
+        alive.renew(obj.lab_id, Visitor(obj.user).identity)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         super().delete_model(request, obj)

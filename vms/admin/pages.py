@@ -46,6 +46,9 @@ class FlagsField(forms.TypedMultipleChoiceField):
     def clean(self, value: Any) -> Any:
         return sum(super().clean(value))
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
 
 class PageForm(forms.ModelForm):  # type: ignore[type-arg]
     """A run of pages; conflicts with the host's memory and other pages are refused in words."""
@@ -73,6 +76,7 @@ class PageForm(forms.ModelForm):  # type: ignore[type-arg]
             self._refuse_range("span", cleaned["vm"].pages - cleaned["virtual_address"], low=1)
         if not self.errors:
             self._refuse_flags()
+        if not self.errors:
             self._refuse_shared()
         if not self.errors:
             self._refuse_other_pages()

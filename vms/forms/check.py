@@ -22,11 +22,15 @@ def attach(
 
     `targets` are forms with the path of what they edit (`vms[1].devices[0]`); the longest that
     begins the error's path is the one meant. The rest of the path is the field, its dots and
-    dashes written `_` (`touch.pages` → `touch_pages`), or the longest beginning of it that is one.
-    Where no form fits the sentence stands above `otherwise`.
+    dashes written `_` (`touch.pages` → `touch_pages`), or the longest beginning of it that is one,
+    or the field for keys without one of their own (`others` of the form). Where no form fits the
+    sentence stands above `otherwise`. A name given twice belongs to whoever is being edited.
     """
-    path = error.field or ""
+    path, targets = error.field or "", list(targets)
     fitting = [(prefix, form) for prefix, form in targets if _begins(prefix, path)]
+    if not fitting and "holder" in error.values:
+        path = f"{error.values['holder']}.name"
+        fitting = [(prefix, form) for prefix, form in targets if _begins(prefix, path)]
     if not fitting:
         otherwise.add_error(None, sentence(error))
         return
@@ -37,7 +41,8 @@ def attach(
         if name in form.fields:
             form.add_error(name, sentence(error))
             return
-    form.add_error(None, sentence(error))
+    others = getattr(form, "others", None) if len(rest) == 1 and rest[0] else None
+    form.add_error(others, sentence(error))
 
 
 def _begins(prefix: str, path: str) -> bool:

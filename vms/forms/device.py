@@ -24,6 +24,8 @@ def kind_choices() -> list[tuple[str, str]]:
 class DeviceForm(forms.Form):
     """Name, kind and figures of a device; empty figures are its kind's."""
 
+    others = "more"
+
     name = Text(label=_("Name"), required=True)
     kind = Choice(label=_("Kind"), choices=kind_choices)
     channels = Value(label=_("Channels"), help_text=_("Requests served at the same time."))

@@ -80,7 +80,7 @@ class Choice(forms.ChoiceField):
     def validate(self, value: Any) -> None:
         return None
 
-    def to_python(self, value: Any) -> str | None:  # type: ignore[override]
+    def to_python(self, value: Any) -> str | None:
         return str(value) if value not in self.empty_values else None
 
 

@@ -12,7 +12,7 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
 from vms.forms.check import attach
 from vms.forms.fields import Choice, Keys, Text, Value
-from vms.live.store import read_rows
+from vms.live.store import default_of, read_rows
 from vms.models import Host, Lab
 
 IDEAL, NONE = "[ideal]", "[none]"  # no device can be called so: names have no brackets
@@ -31,6 +31,8 @@ def replacement_choices() -> list[tuple[str, str]]:
 
 class LabForm(forms.Form):
     """Name, seed, tick; pCPUs, frames, policies, costs, swap; named by the schema's paths."""
+
+    others = "other"
 
     name = Text(label=_("Name"), required=True)
     seed = Value(label=_("Seed"), default=1, help_text=_("Same seed, same run."))
@@ -160,4 +162,4 @@ def _given(others: dict[str, Any] | None, **keys: Any) -> dict[str, Any]:
 
 def _set(row: Lab | Host, name: str, value: Any) -> None:
     """Put a value into a column; none is the column's default."""
-    setattr(row, name, row._meta.get_field(name).get_default() if value is None else value)
+    setattr(row, name, default_of(row, name) if value is None else value)

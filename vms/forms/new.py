@@ -65,7 +65,7 @@ class ScenarioTextForm(forms.Form):
 
     def _text(self, cleaned: dict[str, Any]) -> str | None:
         """Return the text given, and keep an uploaded one for the page that says what is wrong."""
-        upload: UploadedFile | None = cleaned.get("file")
+        upload: UploadedFile[bytes] | None = cleaned.get("file")
         most = settings.VMLAB_UPLOAD_BYTES
         text: str = cleaned.get("text") or ""
         size = upload.size or 0 if upload else len(text.encode("utf-8", "replace"))
@@ -86,8 +86,7 @@ class ScenarioTextForm(forms.Form):
                     % {"at": error.start},
                 )
                 return None
-            self.data = self.data.copy()
-            self.data["text"] = text
+            self.data = {**self.data, "text": text}
         if not text.strip():
             self.add_error("text", gettext("Choose a file or paste the text of a scenario."))
             return None
@@ -127,7 +126,7 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        upload: UploadedFile | None = cleaned.get("file")
+        upload: UploadedFile[bytes] | None = cleaned.get("file")
         if upload:
             name = cleaned.get("name") or upload.name or ""
             try:
@@ -147,4 +146,5 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"lab"}
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {"lab"}

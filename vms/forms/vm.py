@@ -19,7 +19,7 @@ from vms.engine.errors import EngineError
 from vms.forms.check import attach
 from vms.forms.fields import Choice, Keys, Text, Value
 from vms.forms.steps import StepForm, StepFormSet, initial_of
-from vms.live.store import VM_KEYS, read_rows
+from vms.live.store import VM_KEYS, default_of, read_rows
 from vms.models import Device, Lab, Mapping, VirtualMachine
 
 JSON = dict[str, Any]
@@ -27,6 +27,8 @@ JSON = dict[str, Any]
 
 class VMForm(forms.Form):
     """The figures of a VM."""
+
+    others = "more"
 
     name = Text(label=_("Name"), required=True)
     count = Value(label=_("How many"), default=1, help_text=_("More than one: name-1, name-2 …"))
@@ -138,8 +140,7 @@ class VMEditor:
         vm.name = given["name"]
         for key in VM_KEYS:
             if key != "image":
-                default = vm._meta.get_field(key).get_default()
-                setattr(vm, key, default if given[key] is None else given[key])
+                setattr(vm, key, default_of(vm, key) if given[key] is None else given[key])
         image = {"name": given["image_name"], "pages": given["image_pages"]}
         image = {key: value for key, value in image.items() if value is not None}
         vm.image = image or None

@@ -226,7 +226,7 @@ def file_add(request: HttpRequest, access: Access) -> HttpResponse:
         form.save()
         return _saved(request, access.lab, _("The file is kept."), "#files")
     for errors in form.errors.values():
-        messages.error(request, errors[0])
+        messages.error(request, str(errors[0]))
     return redirect(reverse("vms:lab_edit", args=[access.lab.pk]) + "#files")
 
 

@@ -93,14 +93,14 @@ def member_role(request: HttpRequest, access: Access, member_id: int) -> HttpRes
     if form.is_valid():
         member.role = form.cleaned_data["role"]
         member.save(update_fields=["role"])
-        alive.kick(access.lab.pk, Visitor(member.user).identity)
+        alive.renew(access.lab.pk, Visitor(member.user).identity)
         messages.success(
             request,
             _("%(name)s: %(role)s.")
             % {"name": member.user.get_username(), "role": member.get_role_display()},
         )
     else:
-        messages.error(request, form.errors["role"][0])
+        messages.error(request, str(form.errors["role"][0]))
     return _after_member_change(request, access)
 
 
@@ -133,7 +133,7 @@ def lab_invite(request: HttpRequest, access: Access) -> HttpResponse:
     """Make an invitation; it ends in a day."""
     form = InvitationForm(request.POST)
     if not form.is_valid():
-        messages.error(request, form.errors["role"][0])
+        messages.error(request, str(form.errors["role"][0]))
     elif not request.user.is_authenticated:
         messages.info(request, _("Sign up to invite others."))
     else:
@@ -192,13 +192,10 @@ def _read_token(token: str) -> tuple[Invitation | None, str]:
 
 
 def _accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
+    assert request.user.is_authenticated
     try:
         with transaction.atomic():
-            Membership.objects.create(
-                lab=invitation.lab,
-                user_id=request.user.pk,
-                role=invitation.role,
-            )
+            Membership.objects.create(lab=invitation.lab, user=request.user, role=invitation.role)
             Invitation.objects.filter(pk=invitation.pk).update(accepted=F("accepted") + 1)
     except IntegrityError:
         messages.info(request, _("You are in this lab already."))
@@ -214,7 +211,7 @@ def join(request: HttpRequest) -> HttpResponse:
     if link:
         return redirect("vms:accept_invitation", link[1])
     tries = f"join:{request.user.pk}"
-    if cache.get_or_set(tries, 0, 3600) >= WRONG_CODES:
+    if (cache.get_or_set(tries, 0, 3600) or 0) >= WRONG_CODES:
         messages.error(request, _("Too many wrong codes. Try again in an hour, or ask for a link."))
         return redirect("vms:start")
     code = re.sub(r"[\s-]", "", given).upper()[:8]

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from vms import alive, guests
 from vms.engine.errors import EngineError
 from vms.founding import TooManyLabsError, found
-from vms.models import Lab
+from vms.models import Lab, Membership
 from vms.permissions import Visitor, visitor_of
 from vms.scenarios import templates
 from vms.words import sentence
@@ -77,9 +77,7 @@ def _lines(labs: QuerySet[Lab], visitor: Visitor) -> list[Line]:
     )[:MOST_SHOWN]
     roles: dict[Any, str] = {}
     if visitor.user.is_authenticated:
-        roles = dict(
-            visitor.user.membership_set.values_list("lab_id", "role")  # type: ignore[union-attr]
-        )
+        roles = dict(Membership.objects.filter(user=visitor.user.pk).values_list("lab_id", "role"))
     return [_line(lab, visitor, roles) for lab in found]
 
 

@@ -74,7 +74,7 @@ class Rows:
     def put_vm(self, row: VirtualMachine, mappings: list[Mapping] | None) -> None:
         """Put a VM in its place, with these virtual devices (none: those it has)."""
         for at, (vm, had) in enumerate(self.vms):
-            if row.pk is not None and vm.pk == row.pk:
+            if vm.pk == row.pk and not row._state.adding:
                 self.vms[at] = row, had if mappings is None else mappings
                 return
         self.vms.append((row, mappings or []))
@@ -125,9 +125,16 @@ def _keys(row: models.Model, keys: Iterable[str]) -> JSON:
     found = {}
     for key in keys:
         value = getattr(row, key)
-        if value is not None and value != row._meta.get_field(key).get_default():
+        if value is not None and value != default_of(row, key):
             found[key] = value
     return found
+
+
+def default_of(row: models.Model, column: str) -> Any:
+    """Return what a column holds where the scenario leaves its key out."""
+    field = row._meta.get_field(column)
+    assert isinstance(field, models.Field)
+    return field.get_default()
 
 
 def _swap(host: Host, names: dict[int, str]) -> JSON:
@@ -226,8 +233,7 @@ def rows_from(lab: Lab, scenario: Scenario) -> None:
 def _take(row: models.Model, given: JSON, known: Iterable[str], columns: Iterable[str]) -> None:
     """Put the keys of `given` into the columns of `row`, unknown ones into `more`."""
     for key in columns:
-        default = row._meta.get_field(key).get_default()
-        setattr(row, key, given.get(key, default))
+        setattr(row, key, given.get(key, default_of(row, key)))
     known = set(known)
     row.more = {key: value for key, value in given.items() if key not in known}  # type: ignore[attr-defined]
 
