@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qs
 
@@ -75,7 +75,8 @@ WISHES: dict[str, type[Wish]] = {"watch": Watch, "want": Want, "again": Again, "
 
 def verb_for(kind: object) -> str:
     """Return what takes the right to do: a wish is for oneself, anything else steers the lab."""
-    return permissions.WATCH if kind in WISHES else permissions.STEER
+    wish = isinstance(kind, str) and kind in WISHES
+    return permissions.WATCH if wish else permissions.STEER
 
 
 class Bucket:
@@ -85,7 +86,7 @@ class Bucket:
         self.dropped = 0
         self._per_s, self._at_once = per_s, at_once
         self._left = at_once
-        self._at_s = time.monotonic()
+        self._at_s = monotonic()
 
     def takes(self, now_s: float) -> bool:
         """Tell whether one more message is within the limit."""
@@ -117,7 +118,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         self.who = Who(ticket["user"], ticket["name"], ticket["role"])
         await self.accept()
         with translation.override(self.language):
-            refusal = await self._enter(float(ticket.get("at", 0)))
+            refusal = await self._enter(float(ticket["at"]))
         if refusal is not None:
             await self._leave(*refusal)
 
@@ -156,7 +157,8 @@ class LabConsumer(AsyncWebsocketConsumer):
         except Exception:
             log.exception("lab %s could not be started", self.lab)
             return BROKEN, _("The lab could not be started. The server's log says why.")
-        if run.audience.refuses(self.who.user, ticket_made):
+        gone = permissions.revoked(self.who.user, self.lab, ticket_made)
+        if gone or run.audience.refuses(self.who.user, ticket_made):
             return KICKED, _("You were removed from this lab.")
         if run.viewers >= settings.LIVE_MAX_VIEWERS:
             return CROWDED, _("%(n)d viewers are in this lab, and no more may come in.") % {
@@ -195,7 +197,7 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def _hear(self, text: str) -> None:
         """Queue a message of the browser, unless there are too many, or it is too long."""
         limit = settings.VMLAB_MESSAGE_BYTES
-        if not self.bucket.takes(time.monotonic()):
+        if not self.bucket.takes(monotonic()):
             if self.bucket.dropped % MESSAGES_PER_S == 1:
                 problem = _("Too many messages: at most %(n)d a second are read.")
                 await self._tell(type="error", message=problem % {"n": MESSAGES_PER_S})
@@ -213,7 +215,13 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def _obey_all(self) -> None:
         with translation.override(self.language):
             while True:
-                await self._obey(await self.inbox.get())
+                text = await self.inbox.get()
+                try:
+                    await self._obey(text)
+                except Exception:
+                    log.exception("a message could not be dealt with: %.200s", text)
+                    problem = _("The server failed over this message. Its log says why.")
+                    await self._tell(type="error", message=problem)
 
     async def _obey(self, text: str) -> None:
         """Do what one message says, and answer its sender."""
