@@ -58,7 +58,13 @@ class Command(BaseCommand):
         call_command("compile_engine", stdout=self.stdout, stderr=self.stderr)
 
     def _announce(self, server: LabServer, host: str) -> None:
-        name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{server.listening_addresses[0][1]}/"
+        """Print the address; where others may come in too, say under which names."""
+        everywhere = host in {"0.0.0.0", "::"}
+        shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{server.listening_addresses[0][1]}/"
         self.stdout.write(_("VM Lab is at {address} (Ctrl-C stops it)").format(address=address))
+        if everywhere:
+            names = ", ".join(settings.ALLOWED_HOSTS)
+            text = _("Other machines reach it under the names in ALLOWED_HOSTS only: {names}")
+            self.stdout.write(text.format(names=names))
         self.stdout.flush()
