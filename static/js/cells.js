@@ -4,7 +4,7 @@
 // one drawImage, whatever changed (measured: 1,048,576 cells in under 8 ms, so no dirty
 // rectangles). While the cells fit they have whole pixels, gaps and textures; beyond that a cell
 // is a pixel and the picture is scaled.
-import { TILE, colours, fit } from "./colours.js";
+import { TILE, colours, fit, sizeOf } from "./colours.js";
 
 const LARGEST = 28;
 const ZOOM_LIMIT = 64;
@@ -18,8 +18,8 @@ export function arrange(n, w, h, tile, tileGap) {
   const tiles = Math.max(1, Math.ceil(n / (tile * tile)));
   const width = Math.max(w, 1);
   const height = Math.max(h, 1);
-  for (let cell = LARGEST; cell >= 1; cell--) {
-    const between = cell > 2 ? tileGap : 0;
+  for (let cell = LARGEST; cell > 2; cell--) {
+    const between = tileGap;
     const side = cell * tile + between;
     const cols = Math.min(tiles, Math.floor((width + between) / side));
     if (!cols) continue;
@@ -34,7 +34,7 @@ export function arrange(n, w, h, tile, tileGap) {
 
 function shape(cell, cols, rows, tile, tileGap, scale) {
   const side = cell * tile + tileGap;
-  const gap = cell > 2 ? 1 : 0;
+  const gap = cell > 1 ? 1 : 0;
   return { cell, gap, tile, tileGap, side, cols, rows, width: cols * side - tileGap, height: rows * side - tileGap, scale };
 }
 
@@ -75,8 +75,9 @@ export class CellMap {
   /** Fit `n` cells into the canvas. True when the buffer is new and every cell must be written. */
   resize(n) {
     const d = Math.min(window.devicePixelRatio || 1, 3);
-    const w = Math.round(this.canvas.clientWidth * d);
-    const h = Math.round(this.canvas.clientHeight * d);
+    const [width, height] = sizeOf(this.canvas);
+    const w = Math.round(width * d);
+    const h = Math.round(height * d);
     if (!w || !h || !n) return false;
     if (this.at && this.n === n && this.w === w && this.h === h) return false;
     Object.assign(this, { n, w, h });
@@ -157,7 +158,7 @@ export class CellMap {
     if (!w || !h || !this.at) return;
     const scale = this.at.scale * this.zoom;
     g.setTransform(1, 0, 0, 1, 0, 0);
-    g.imageSmoothingEnabled = scale < 1;
+    g.imageSmoothingEnabled = scale < 3 && !Number.isInteger(scale); // uneven pixels would look like edges
     g.drawImage(this.back, -this.left * scale, -this.top * scale, this.at.width * scale, this.at.height * scale);
     if (scale * this.at.cell >= 6 && this.at.gap === 0) this.grid(g, scale);
     for (const i of marked) if (i >= 0 && i < this.n) this.outline(g, i, scale, d);

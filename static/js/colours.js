@@ -135,13 +135,27 @@ export function pattern(g, kind) {
   return (own[kind] ??= g.createPattern(tile[kind], "repeat"));
 }
 
+const sizes = new WeakMap();
+const watcher = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) sizes.set(target, [contentRect.width, contentRect.height]);
+});
+
+/** Size of an element in CSS pixels, known without asking for a layout once it is watched. */
+export function sizeOf(element) {
+  let size = sizes.get(element);
+  if (!size) {
+    sizes.set(element, (size = [element.clientWidth, element.clientHeight]));
+    watcher.observe(element);
+  }
+  return size;
+}
+
 /**
  * Size a canvas to its box in device pixels and clear it; drawing is then in CSS pixels.
  * Returns {g, w, h, d}; w or h is 0 while the box is hidden.
  */
 export function fit(canvas) {
-  const w = canvas.clientWidth;
-  const h = canvas.clientHeight;
+  const [w, h] = sizeOf(canvas);
   const d = Math.min(window.devicePixelRatio || 1, 3);
   const width = Math.round(w * d);
   const height = Math.round(h * d);

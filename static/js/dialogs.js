@@ -49,7 +49,7 @@ export function openElement(element, from = document.activeElement) {
 
 function build() {
   heading = el("h2", {});
-  const close = el("button", { type: "button", class: "icon", "aria-label": gettext("Close") }, icon("bad"));
+  const close = el("button", { type: "button", class: "icon", "aria-label": gettext("Close") }, icon("cross"));
   body = el("div", { class: "dialog-body" });
   dialog = el("dialog", { class: "page-dialog" }, el("header", {}, heading, close), body);
   close.onclick = () => dialog.close();
@@ -76,6 +76,7 @@ function followLink(event, link) {
 /** Fetch a page and show its content. */
 export function openPage(url, from = null) {
   if (!dialog) build();
+  for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
   if (!dialog.open) {
     opener = from;
     heading.textContent = from?.dataset.dialog || from?.textContent.trim() || "";

@@ -4,10 +4,11 @@ import { refreshPalette } from "./colours.js";
 import { wireCommands } from "./commands.js";
 import { openElement, wireConfirm, wireDialogs } from "./dialogs.js";
 import { $, $$, icon, mark } from "./elements.js";
-import { choose, chosen, onChoice } from "./layout.js";
+import { assume, choose, chosen, onChoice } from "./layout.js";
 import { createModel } from "./model.js";
 import { startPainting } from "./paint.js";
 import { connect } from "./socket.js";
+import { crc32 } from "./wire.js";
 import * as allocation from "./panels/allocation.js";
 import * as bar from "./panels/bar.js";
 import * as charts from "./panels/charts.js";
@@ -62,19 +63,44 @@ function watch(panel) {
   for (const canvas of $$("canvas, [data-chart], .dev-map", panel.element)) shape.observe(canvas);
 }
 
+/** With the first sample: away with the server's picture; a VM to look at, one with pages if any. */
+function begin() {
+  document.body.classList.add("has-sample");
+  const resident = [...(model.vm.resident ?? [])];
+  if (resident.length) assume("vm", Math.max(0, resident.findIndex((pages) => pages > 0)));
+}
+
 /** Draw what is in sight; what is not is drawn wholly when it comes back. */
 function draw() {
-  if (!document.body.classList.contains("has-sample")) document.body.classList.add("has-sample");
+  if (!document.body.classList.contains("has-sample")) begin();
   for (const panel of mounted) {
     if (!panel.seen) {
       panel.stale ||= model.changed.any;
       continue;
     }
+    if (!panel.stale && tooSoon(panel)) continue;
     const all = panel.stale;
     panel.stale = false;
+    panel.drawnAt = performance.now();
     panel.module.draw(model, all);
     fillTable(panel);
   }
+}
+
+/** Panels of figures name a pace: nobody reads twenty numbers a second. What is put off is drawn soon. */
+function tooSoon(panel) {
+  const wait = (panel.module.pace ?? 0) - (performance.now() - (panel.drawnAt ?? -1e9));
+  if (wait <= 0) return false;
+  panel.stale ||= model.changed.meta;
+  panel.later ??= setTimeout(() => {
+    panel.later = null;
+    if (!panel.seen || !model.version) return;
+    panel.drawnAt = performance.now();
+    const all = panel.stale;
+    panel.stale = false;
+    panel.module.draw(model, all);
+  }, wait);
+  return true;
 }
 
 let asked = 0;
@@ -233,4 +259,4 @@ wireGuide();
 wireTheme();
 startPainting(model, socket, draw);
 // For tests and the curious: the machine as this page sees it.
-window.lab = { model, socket };
+window.lab = { model, socket, crc: () => crc32(model.frames) };

@@ -1,17 +1,18 @@
 // What this reader looks at: tab, maximised panel, chosen VM, page and frame. It lives in the
 // URL's hash, so a link shows what I see; it never travels to the server.
 const values = new URLSearchParams(location.hash.slice(1));
+const assumed = new Map();
 const listeners = new Set();
 let timer = 0;
 
 /** The value of a key, or `otherwise`. */
 export function chosen(key, otherwise = null) {
-  return values.get(key) ?? otherwise;
+  return values.get(key) ?? assumed.get(key) ?? otherwise;
 }
 
 /** The same as a whole number, or `otherwise`. */
 export function chosenNumber(key, otherwise = null) {
-  const text = values.get(key);
+  const text = chosen(key);
   return text !== null && /^\d+$/.test(text) ? Number(text) : otherwise;
 }
 
@@ -30,6 +31,13 @@ export function choose(changes) {
   // Browsers refuse more than some hundred replaceState calls in half a minute.
   clearTimeout(timer);
   timer = setTimeout(() => history.replaceState(null, "", `#${values}`), 250);
+}
+
+/** A value of this page's own making, for a key nobody has chosen: it stays out of the URL. */
+export function assume(key, value) {
+  if (values.has(key)) return;
+  assumed.set(key, String(value));
+  listeners.forEach((listener) => listener({ [key]: String(value) }));
 }
 
 /** Call `listener(changes)` after every choice. */

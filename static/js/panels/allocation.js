@@ -232,7 +232,7 @@ function legend() {
   const resident = model.vm.resident ?? [];
   const rows = model.meta.vms.map((_, row) => row).sort((a, b) => resident[b] - resident[a]);
   const key = by === "heat" ? by : `${by}|${states}|${by === "owner" ? rows.slice(0, LEGEND_VMS).map((r) => resident[r]) : ""}`;
-  write($("#alloc-sub"), say(gettext("%(used)s of %(all)s frames used"), { used: count(model.frames.length - states[0]), all: count(model.frames.length) }));
+  write($("#alloc-sub"), say(gettext("%(used)s of %(all)s used"), { used: count(model.frames.length - states[0]), all: count(model.frames.length) }));
   if (key === legendKey) return;
   legendKey = key;
   list.replaceChildren(...(by === "owner" ? byOwner(rows.sort((a, b) => a - b), resident, states) : by === "state" ? byState(states) : byHeat()));

@@ -1,7 +1,7 @@
 // Charts over the last samples: CPU share (stacked), steal, faults, I/O latency. uPlot draws them
 // (four live charts in 7.5 ms); they are redrawn four times a second, which is as fast as a reader
 // reads and keeps them a small part of the page's time.
-import { colourOf, colours, textureOf } from "../colours.js";
+import { colourOf, colours, sizeOf, textureOf } from "../colours.js";
 import { $, fillTable, write } from "../elements.js";
 import { compact, count, duration, niceStep, niceTop, percent, say } from "../scales.js";
 
@@ -197,7 +197,7 @@ function point(u, chart) {
 
 function feed(chart) {
   const { box, plot, kind } = chart;
-  const [w, h] = [box.clientWidth, box.clientHeight];
+  const [w, h] = sizeOf(box).map(Math.floor);
   if (!w || !h) return;
   if (plot.width !== w || plot.height !== h) plot.setSize({ width: w, height: h });
   const data = kind.data(history, chosenRows);

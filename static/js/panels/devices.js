@@ -7,6 +7,7 @@ import { compact, count, duration, percent, say } from "../scales.js";
 
 export const title = () => gettext("Devices");
 
+export const pace = 200;
 const MOST = 48; // virtual devices listed at once; the chosen VM's come first
 const LEDGER = 5;
 const MODES = ["emulated", "paravirtual", "vf", "passthrough"];
@@ -28,17 +29,17 @@ export function mount(theElement, theModel, socket) {
   physical = $(".physical", element);
   wires = $(".wires", element);
   steer = socket.may?.steer ?? false;
-  $(".dev-map", element).addEventListener("scroll", () => draw(model, true));
+  $(".dev-map", element).addEventListener("scroll", drawWires, { passive: true });
   onChoice((changes) => "vm" in changes && (layoutKey = ""));
 }
 
 /** Refresh both lists, the wires between them and the ledger. */
 export function draw(theModel, all) {
   model = theModel;
-  const { devices, vdevices, vms } = model.meta;
+  const { devices, vdevices } = model.meta;
   const chosen = chosenNumber("vm", -1);
-  const key = JSON.stringify([vdevices, devices, chosen, vms.length]);
-  if (key !== layoutKey) {
+  const key = `${chosen}|${vdevices.length}|${devices.length}`;
+  if (key !== layoutKey || model.changed.meta || all) {
     layoutKey = key;
     const rows = vdevices.map((_, row) => row);
     shown = rows.sort((a, b) => (vdevices[b].vm === chosen) - (vdevices[a].vm === chosen) || a - b).slice(0, MOST);

@@ -8,8 +8,10 @@ export const AXIS = 22;
 const BUCKETS = 9; // eight VM colours and overhead
 const OVERHEAD = 8;
 const NARROW = 3; // CSS pixels of a mean slice below which columns are drawn
-const LEAST_LANE = 4;
-const THICK = 58; // a bar is never higher, however few the lanes
+const LEGIBLE = 38; // CSS pixels of a whole slice, at the automatic scale
+const TOO_FAST = 50; // slices a second on one pCPU
+const LEAST_LANE = 2.5;
+const THICK = 84; // a bar is never higher, however few the lanes
 
 /**
  * Geometry of the lanes: {left, w, h, from, to, px, lane, lanes, top}.
@@ -26,16 +28,19 @@ export function geometry(model, w, h, left, wish) {
   return { left, w, h, px, to, from: to - (w - left) / px, lane, lanes, shown, top };
 }
 
-/** Pixels per tick: some fourteen slices across, fewer pixels the faster the machine runs. */
+/**
+ * Pixels per tick: some fourteen slices across, wide enough for their names. Where slices come
+ * faster than anybody can follow, some six seconds across instead.
+ */
 function automatic(model, width) {
   const { state, meta } = model;
   const slice = Math.min(100, Math.max(1, meta.scheduler?.time_slice ?? 30));
-  let px = Math.min(18, Math.max(0.5, width / (14 * slice)));
+  let px = Math.min(18, Math.max(LEGIBLE / slice, width / (14 * slice)));
   const rate = state.status === "playing" ? state.rate || state.speed || 0 : 0;
-  if (rate > 0) px = Math.min(px, width / (6 * rate));
+  if (rate > TOO_FAST * slice) px = Math.min(px, width / (6 * rate));
   const oldest = Math.min(state.tick, ...model.slices.map((ring) => ring[0]?.from ?? state.tick));
   px = Math.max(px, width / Math.max(60, state.tick - oldest), 1e-5);
-  return 2 ** (Math.round(Math.log2(px) * 2) / 2); // steps, so that the picture does not breathe
+  return 2 ** (Math.ceil(Math.log2(px) * 2 - 0.01) / 2); // steps, so that the picture does not breathe
 }
 
 /** Tick at a place across the canvas. */
@@ -90,6 +95,7 @@ export function drawLanes(g, at, model, picked, d) {
   commands(g, at, model);
   g.restore();
   labels(g, at, model);
+  if (at.shown < at.lanes) scrollMark(g, at);
   return { narrow };
 }
 
@@ -108,7 +114,7 @@ function axis(g, at, model) {
     g.fillRect(Math.round(x), 0, 1, at.h - AXIS + 4);
     if (x < at.left + 20 || x > at.w - 58) continue;
     g.fillStyle = css["text-3"];
-    g.fillText(word(t), x, at.h - 8);
+    g.fillText(word(t || 0), x, at.h - 8);
   }
   g.textAlign = "right";
   g.fillStyle = css["text-2"];
@@ -122,7 +128,7 @@ function labels(g, at, model) {
   for (let k = 0; k < at.shown; k++) {
     const p = at.top + k;
     if (p >= at.lanes || p % every) continue;
-    const y = k * at.lane + at.lane / 2;
+    const y = Math.max(7, k * at.lane + at.lane / 2);
     const whole = model.pcpu.busy ? model.pcpu.busy[p] + model.pcpu.idle[p] + model.pcpu.overhead[p] : 0;
     const busy = whole ? `${Math.round((100 * model.pcpu.busy[p]) / whole)} %` : "";
     const two = at.lane >= 30;
@@ -133,6 +139,13 @@ function labels(g, at, model) {
     g.fillStyle = css["text-3"];
     if (two) g.fillText(busy, 0, y + 8);
   }
+}
+
+/** Where these lanes stand among all: Page up and down, or Shift and the wheel, show the others. */
+function scrollMark(g, at) {
+  const high = at.h - AXIS;
+  g.fillStyle = colours().css["line-2"];
+  g.fillRect(at.left - 5, (at.top / at.lanes) * high, 3, Math.max(8, (at.shown / at.lanes) * high));
 }
 
 function sliceBySlice(g, at, model, seen, y) {

@@ -31,7 +31,7 @@ export function draw(model, all) {
 function row([name, { holds, broken_at: at }]) {
   const { title: head, formula } = words[name] ?? { title: name.replaceAll("_", " "), formula: "" };
   const sign = holds ? gettext("holds") : gettext("broken");
-  const parts = [icon(holds ? "ok" : "bad"), el("div", {}, el("b", {}, head, el("span", { class: "sr" }, `: ${sign}`)), el("span", {}, formula))];
+  const parts = [icon(holds ? "ok" : "cross"), el("div", {}, el("b", {}, head, el("span", { class: "sr" }, `: ${sign}`)), el("span", {}, formula))];
   if (!holds) parts.push(el("em", { class: "bad" }, at === null ? gettext("broken") : say(gettext("tick %(n)s"), { n: count(at) })));
   return el("li", { class: holds ? null : "broken" }, ...parts);
 }

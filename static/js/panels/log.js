@@ -78,9 +78,9 @@ function line({ tick, kind: sort, who, what, accepted }) {
   return el("li", { "data-kind": sort }, ...parts);
 }
 
-function journalRow({ sequence, tick, name, command, arguments: values = {}, accepted, sentence }) {
+function journalRow({ sequence, tick, user, command, arguments: values = {}, accepted, sentence }) {
   const what = commandWords(command, values);
-  return { tick, kind: "journal", who: name, what: accepted === false && sentence ? `${what}: ${sentence}` : what, accepted, order: sequence };
+  return { tick, kind: "journal", who: user, what: accepted === false && sentence ? `${what}: ${sentence}` : what, accepted, order: sequence };
 }
 
 /** What a command asked, as a sentence. */

@@ -1,4 +1,5 @@
 // The run queue beside the lanes: who waits, in the order the policy will take them.
+import { sizeOf } from "../colours.js";
 import { badge, el, keep, write } from "../elements.js";
 import { count, say } from "../scales.js";
 
@@ -32,8 +33,9 @@ export function order(theModel) {
 /** Refresh the chips. */
 export function draw(theModel) {
   model = theModel;
-  if (!list.clientHeight && !list.offsetParent) return;
-  const room = Math.max(3, Math.min(MOST, Math.floor((list.parentElement.clientHeight - 40) / 20)));
+  const [, height] = sizeOf(list.parentElement);
+  if (!height) return;
+  const room = Math.max(3, Math.min(MOST, Math.floor((height - 40) / 20)));
   const waiting = order(model);
   const rows = waiting.slice(0, waiting.length > room ? room - 1 : room);
   keep(list, rows, () => el("li", {}, el("button", { type: "button", class: "chip" })), fill);

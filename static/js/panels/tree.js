@@ -1,5 +1,6 @@
 // The tree: host, its VMs and their vCPUs, its devices. Only the rows in sight exist, so that
 // 4,096 VMs cost what forty do; the tree itself has the focus and names its active row.
+import { sizeOf } from "../colours.js";
 import { $, badge, dot, el, mark, write } from "../elements.js";
 import { choose, chosenNumber, onChoice } from "../layout.js";
 import { POWER, RUN_STATES } from "../model.js";
@@ -7,6 +8,7 @@ import { compact, count, say, size } from "../scales.js";
 
 export const title = () => gettext("Machine");
 
+export const pace = 100;
 const SPARE = 6; // rows above and below what is in sight
 const open = new Set(["host", "devices"]);
 let element, tree, rowsBox, model, socket;
@@ -14,6 +16,7 @@ let rows = []; // {id, level, row, kind}
 let active = "host";
 let structure = "";
 let rowHeight = 26;
+let top = 0; // of the scrolled tree
 
 /** Words for a run state or a power state. */
 export function stateWord(state) {
@@ -30,7 +33,10 @@ export function mount(theElement, theModel, theSocket) {
   [element, model, socket] = [theElement, theModel, theSocket];
   tree = $("[role=tree]", element);
   rowsBox = tree.appendChild(el("div", { class: "rows", role: "presentation" }));
-  tree.addEventListener("scroll", () => render());
+  tree.addEventListener("scroll", () => {
+    top = tree.scrollTop;
+    render();
+  });
   tree.addEventListener("click", click);
   tree.addEventListener("keydown", key);
   const vm = chosenNumber("vm");
@@ -72,17 +78,19 @@ function layOut() {
 }
 
 function render() {
-  const first = Math.max(0, Math.floor(tree.scrollTop / rowHeight) - SPARE);
-  const last = Math.min(rows.length, Math.ceil((tree.scrollTop + tree.clientHeight) / rowHeight) + SPARE);
+  const [, height] = sizeOf(tree);
+  const first = Math.max(0, Math.floor(top / rowHeight) - SPARE);
+  const last = Math.min(rows.length, Math.ceil((top + height) / rowHeight) + SPARE);
   const wanted = rows.slice(first, last);
-  const here = new Map([...rowsBox.children].map((node) => [node.id, node]));
-  for (const node of here.values()) if (!wanted.some((row) => `t-${row.id}` === node.id)) node.remove();
+  const made = new Map([...rowsBox.children].map((node) => [node.id, node]));
+  for (const node of made.values()) if (!wanted.some((row) => `t-${row.id}` === node.id)) node.remove();
   wanted.forEach((row, k) => {
-    let node = here.get(`t-${row.id}`);
+    let node = made.get(`t-${row.id}`);
     if (!node?.isConnected) node = make(row);
-    const place = rowsBox.children[k];
-    if (place !== node) rowsBox.insertBefore(node, place ?? null);
-    node.style.transform = `translateY(${(first + k) * rowHeight}px)`;
+    const here = rowsBox.children[k];
+    if (here !== node) rowsBox.insertBefore(node, here ?? null);
+    const place = `${(first + k) * rowHeight}px`;
+    if (node.style.top !== place) node.style.top = place;
     refresh(node, row);
   });
   mark(tree, "aria-activedescendant", `t-${active}`);

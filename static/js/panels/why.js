@@ -1,6 +1,7 @@
 // The card beside the queue: what a slice was, and what the policy looks at now, in its own terms.
 // It tells what the machine sends and nothing else: a slice's past candidates are not recorded,
 // so the keys are those of the run queue as it stands.
+import { sizeOf } from "../colours.js";
 import { $, badge, el, write } from "../elements.js";
 import { count, decimal, percent, say } from "../scales.js";
 import { order } from "./queues.js";
@@ -67,7 +68,7 @@ export function line(model, slice, pcpu) {
 
 /** Show the picked slice (or how to pick one) and the queue's keys. */
 export function draw(model, picked) {
-  if (!root.offsetParent) return;
+  if (!sizeOf(root)[1]) return;
   const waiting = order(model);
   if (picked) about(model, picked);
   else write(title, gettext("Who is next?"));
