@@ -701,12 +701,21 @@ async def test_a_run_that_is_watched_or_plays_does_not_end_by_itself(run, clock)
     assert not run._forgotten()
     await ask(run, type="play")
     run.leave(browser.seat)
-    clock.now += 10_000
+    clock.now += 3_500
     assert not run._forgotten()
     await ask(run, type="pause")
     assert not run._forgotten()
     clock.now += 301
     assert run._forgotten()
+
+
+async def test_a_run_that_plays_for_an_hour_with_nobody_watching_is_put_to_rest(run, store, clock):
+    await ask(run, type="play")
+    await play_for(run, clock, 0.2)
+    clock.now += 3_601
+    await run.live()
+    assert run.leaving
+    assert store.calls("write_back") == [(40, "paused")]
 
 
 async def test_it_rests_until_something_is_due(run, clock):

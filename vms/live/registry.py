@@ -27,7 +27,7 @@ _stopping = False
 
 
 class TooManyRunsError(Exception):
-    """As many labs are alive as the server may have, and none of them is idle."""
+    """As many labs are alive as the server may have, and all of them are watched."""
 
 
 async def run_for(lab: UUID | str) -> Run:
@@ -43,7 +43,7 @@ async def run_for(lab: UUID | str) -> Run:
         return _runs[key]
     if key not in _starting:
         _starting[key] = asyncio.create_task(_start(key))
-        _starting[key].add_done_callback(lambda task: _starting.pop(key, None))
+        _starting[key].add_done_callback(lambda task: _started(key, task))
     return await asyncio.shield(_starting[key])
 
 
@@ -109,11 +109,22 @@ async def _start(key: str) -> Run:
     await _make_room()
     from vms.live.start import start  # noqa: PLC0415  (wakes Numba)
 
-    run = await start(key, settings.LIVE_IDLE_S, settings.LIVE_ENGINE_THREADS)
+    run = await start(
+        key,
+        idle_s=settings.LIVE_IDLE_S,
+        unwatched_s=getattr(settings, "LIVE_UNWATCHED_S", 3600),
+        engine_threads=settings.LIVE_ENGINE_THREADS,
+    )
     _runs[key] = run
     task = _tasks[key] = asyncio.create_task(run.live(), name=f"lab {key}")
     task.add_done_callback(lambda done: _forget(key))
     return run
+
+
+def _started(key: str, task: asyncio.Task[Run]) -> None:
+    del _starting[key]
+    if not task.cancelled():
+        task.exception()  # whoever waits is told; asyncio need not complain when nobody does
 
 
 def _forget(key: str) -> None:
@@ -121,10 +132,14 @@ def _forget(key: str) -> None:
 
 
 async def _make_room() -> None:
-    """Stop the run that has been idle for longest if there are as many as may be."""
+    """Where there are as many runs as may be, stop one that nobody watches: first of those at rest.
+
+    Of these the one that has been alone for longest; it goes on from there when it is wanted.
+    """
     if len(_runs) + len(_starting) <= settings.LIVE_MAX_RUNS:
         return
-    idle = [run for run in _runs.values() if run.idle]
-    if not idle:
+    alone = [run for run in _runs.values() if not run.viewers and not run.leaving]
+    if not alone:
         raise TooManyRunsError
-    await stop(min(idle, key=lambda run: run.alone_since_s).lab, GONE, "the lab was left alone")
+    least = min(alone, key=lambda run: (not run.idle, run.alone_since_s))
+    await stop(least.lab, GONE, "the lab was left alone")

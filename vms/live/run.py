@@ -71,6 +71,7 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
         executor: ThreadPoolExecutor | None = None,
         idle_s: float = 300.0,
+        unwatched_s: float = 3600.0,
     ) -> None:
         self.lab = lab
         self.store = store
@@ -80,6 +81,7 @@ class Run:
         self._clock = clock
         self.executor = executor or threads.pool()
         self._idle_s = idle_s
+        self._unwatched_s = unwatched_s
         self._machine_rests = asyncio.Lock()
         self._woken = asyncio.Event()
         self._desk = Desk(self)
@@ -252,12 +254,16 @@ class Run:
             due_s.append(self._save_from_s)
         if self._unshown:
             due_s.append(self._show_at_s())
-        if self.idle:
-            due_s.append(self._alone_since_s + self._idle_s)
+        if not self.viewers:
+            due_s.append(self._forgotten_at_s())
         return max(0.0, min(due_s) - self._clock()) if due_s else None
 
     def _forgotten(self) -> bool:
-        return self.idle and self._clock() >= self._alone_since_s + self._idle_s
+        return not self.viewers and self._clock() >= self._forgotten_at_s()
+
+    def _forgotten_at_s(self) -> float:
+        """Return when it comes to an end if nobody comes: later while it plays."""
+        return self._alone_since_s + (self._idle_s if self.idle else self._unwatched_s)
 
     async def _end(self) -> None:
         """Leave nothing behind: unanswered commands, open sockets, unsaved work."""

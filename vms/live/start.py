@@ -16,7 +16,7 @@ from vms.live.run import Run
 log = logging.getLogger(__name__)
 
 
-async def start(lab: str, idle_s: float, engine_threads: int) -> Run:
+async def start(lab: str, *, idle_s: float, unwatched_s: float, engine_threads: int) -> Run:
     """Return a run of `lab` whose first sample is made; it plays if the lab plays by itself.
 
     It goes on at the tick where the lab's last run rested, if that can be had, and is a new one
@@ -27,7 +27,16 @@ async def start(lab: str, idle_s: float, engine_threads: int) -> Run:
         *await fresh_run(lab, store, executor),
         [],
     )
-    run = Run(lab, machine, store, run_id, past=past, executor=executor, idle_s=idle_s)
+    run = Run(
+        lab,
+        machine,
+        store,
+        run_id,
+        past=past,
+        executor=executor,
+        idle_s=idle_s,
+        unwatched_s=unwatched_s,
+    )
     run.set_speed(await store.speed(lab))
     await run.show()
     if await store.plays(lab) and not run.over:

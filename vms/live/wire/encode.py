@@ -6,6 +6,7 @@ two chunks, by applying what was encoded here.
 
 from __future__ import annotations
 
+import time
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,14 +75,15 @@ class Encoder:
         """Return the sample that brings the picture up to date, None where nothing changed.
 
         `documents` (state, meta, laws, people) are sent where they differ from the picture's;
-        `state` is completed here; `journal` rows are added to the picture's.
+        `state` is completed here; `journal` rows are added to the picture's. Each sample says `at`
+        what time (Unix) it was made.
         """
         parts = [part for name in COLUMN_TABLES if (part := self._table(name))]
         parts += [part for part in (self._queue(), self._frames(), *self._logged()) if part]
         document = self._document(documents, journal or [])
-        if document:
-            parts.insert(0, blocks.json_block(document))
-        return Sample.of(parts) if parts else None
+        if not parts and not document:
+            return None
+        return Sample.of([blocks.json_block({**document, "at": time.time()}), *parts])
 
     def _document(self, documents: dict[str, Any], journal: list[dict[str, Any]]) -> dict[str, Any]:
         if "state" in documents:
