@@ -43,13 +43,21 @@ class RowAdmin(LooseMixin, admin.ModelAdmin):  # type: ignore[type-arg]
             note_change(request, lab)
 
 
-class RowInline(LooseMixin, admin.TabularInline):  # type: ignore[type-arg]
+class RowInlineMixin(LooseMixin):
     """Rows of a lab's scenario within another's page."""
 
     form = InlineRowForm
     formset = RowFormSet
     extra = 0
     show_change_link = True
+
+
+class RowInline(RowInlineMixin, admin.TabularInline):  # type: ignore[type-arg]
+    """Several rows, a line each."""
+
+
+class OneRowInline(RowInlineMixin, admin.StackedInline):  # type: ignore[type-arg]
+    """A row with many fields."""
 
 
 def note_change(request: HttpRequest, lab: Lab | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db import models
+from django.utils.text import capfirst
 
 from vms.engine.errors import EngineError
 from vms.forms.check import attach
@@ -20,15 +21,19 @@ def loose(field: models.Field[Any, Any]) -> forms.Field | None:
     """Return a form field that leaves the judgement to the schema; none for other columns."""
     if field.model is Lab and field.name not in _LAB_COLUMNS:
         return None
-    said: dict[str, Any] = {"label": field.verbose_name, "help_text": field.help_text}
+    said: dict[str, Any] = {"label": capfirst(field.verbose_name), "help_text": field.help_text}
     if isinstance(field, models.IntegerField):
-        return Value(**said, default=field.get_default(), initial=field.get_default())
+        narrow = forms.TextInput(attrs={"size": 8, "class": "vIntegerField"})
+        default = field.get_default()
+        return Value(**said, default=default, initial=default, widget=narrow)
     if isinstance(field, models.JSONField):
-        return Keys(**said, words=("none",))
+        rows = 14 if field.name == "workload" else 3
+        high = forms.Textarea(attrs={"class": "vLargeTextField", "rows": rows})
+        return Keys(**said, words=("none",), widget=high)
     if isinstance(field, models.CharField) and field.choices:
         return Choice(**said, choices=field.flatchoices, initial=field.get_default())
     if isinstance(field, models.CharField):
-        return Text(**said, required=True)
+        return Text(**said, required=True, widget=forms.TextInput(attrs={"class": "vTextField"}))
     return None
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from vms import alive, scenario_file
-from vms.admin.base import RowAdmin, RowInline
+from vms.admin.base import OneRowInline, RowAdmin, RowInline
 from vms.engine.errors import EngineError
 from vms.founding import TooManyLabsError, duplicate, found
 from vms.live import store
@@ -66,11 +66,18 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     autocomplete_fields = ("user",)
 
 
-class HostInline(RowInline):
+class HostInline(OneRowInline):
     model = Host
     can_delete = False
     max_num = 1
-    fields = ("pcpus", "frames", "page_kib", "scheduler", "replacement", "swap", "swap_device")
+    fields = (
+        ("pcpus", "frames", "page_kib"),
+        "scheduler",
+        "replacement",
+        ("swap", "swap_device"),
+        "costs",
+        "more",
+    )
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
         if db_field.name == "swap_device":

@@ -180,6 +180,10 @@ def _extent(page: Page) -> str:
     return f"{page.virtual_address}..{last} → {page.physical_address}..{end}"
 
 
+def _range(first: int, span: int) -> str:
+    return str(first) if span == 1 else f"{first}..{first + span - 1}"
+
+
 class FlagFilter(admin.SimpleListFilter):
     """Pages with a flag."""
 
@@ -210,13 +214,13 @@ class PageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("pages"), ordering="virtual_address")
     def pages(self, page: Page) -> str:
-        return f"{page.virtual_address}..{page.virtual_address + page.span - 1}"
+        return _range(page.virtual_address, page.span)
 
     @admin.display(description=gettext_lazy("frames"), ordering="physical_address")
     def frames(self, page: Page) -> str:
         if page.physical_address is None:
             return "–"
-        return f"{page.physical_address}..{page.physical_address + page.span - 1}"
+        return _range(page.physical_address, page.span)
 
     @admin.display(description=gettext_lazy("lab"), ordering="vm__lab")
     def lab(self, page: Page) -> str:

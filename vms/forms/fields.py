@@ -95,7 +95,13 @@ class Keys(forms.Field):
         self.words = words
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {"rows": 3, "spellcheck": "false", "autocomplete": "off", "autocapitalize": "none"}
+        rows = widget.attrs.get("rows", 3)
+        return {
+            "rows": rows,
+            "spellcheck": "false",
+            "autocomplete": "off",
+            "autocapitalize": "none",
+        }
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -21,7 +21,7 @@ JSON = dict[str, Any]
 KINDS = [
     ("compute", _("compute")),
     ("touch", _("touch pages")),
-    ("io", _("request a device")),
+    ("io", _("device I/O")),
     ("sleep", _("sleep")),
     ("trace", _("replay a trace")),
     ("text", _("as text")),

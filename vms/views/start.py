@@ -19,11 +19,11 @@ from vms import alive, guests
 from vms.engine.errors import EngineError
 from vms.founding import TooManyLabsError, found
 from vms.models import Lab, Membership
-from vms.permissions import Visitor, visitor_of
+from vms.permissions import EDIT, Visitor, may, visitor_of
 from vms.scenarios import templates
 from vms.words import sentence
 
-DEMO = "server_consolidation"
+DEMO = "noisy_neighbour"
 MOST_SHOWN = 100
 
 
@@ -39,6 +39,11 @@ class Line:
     viewers: int
     vms: int
     people: int
+
+    @property
+    def edits(self) -> bool:
+        """Whether the visitor may edit the lab."""
+        return may(self.role, EDIT)
 
     @property
     def fresh(self) -> bool:

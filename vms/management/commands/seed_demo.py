@@ -11,7 +11,7 @@ from vms.founding import found
 from vms.models import Lab
 from vms.scenarios import KEYS
 
-OPEN_LAB = "server_consolidation"
+OPEN_LAB = "noisy_neighbour"
 
 
 class Command(BaseCommand):
