@@ -8,6 +8,8 @@ import { TILE, colours, fit, sizeOf } from "./colours.js";
 
 const LARGEST = 28;
 const ZOOM_LIMIT = 64;
+/** Share of the ground in the last row and column of a cell too small for a gap. */
+export const EDGE = 0.5;
 
 /**
  * Where `n` cells go in a box of w × h device pixels.
@@ -19,7 +21,7 @@ export function arrange(n, w, h, tile, tileGap) {
   const width = Math.max(w, 1);
   const height = Math.max(h, 1);
   for (let cell = LARGEST; cell > 2; cell--) {
-    const between = tileGap;
+    const between = cell > 4 ? tileGap : Math.min(tileGap, 1);
     const side = cell * tile + between;
     const cols = Math.min(tiles, Math.floor((width + between) / side));
     if (!cols) continue;
@@ -34,7 +36,7 @@ export function arrange(n, w, h, tile, tileGap) {
 
 function shape(cell, cols, rows, tile, tileGap, scale) {
   const side = cell * tile + tileGap;
-  const gap = cell > 1 ? 1 : 0;
+  const gap = cell > 5 ? 1 : 0; // in smaller cells the edge is a paler pixel: see EDGE
   return { cell, gap, tile, tileGap, side, cols, rows, width: cols * side - tileGap, height: rows * side - tileGap, scale };
 }
 
@@ -94,16 +96,20 @@ export class CellMap {
     this.pixels?.fill(0);
   }
 
-  /** Write cell `i` from a table of TILE × TILE colours (a texture). */
-  writeTexture(i, table) {
+  /** Write cell `i` from TILE × TILE colours (a texture) and the colour of its edge. */
+  writeTexture(i, { core, edge }) {
     const [x, y] = placeOf(this.at, i);
-    const { cell, gap, width } = this.at;
-    const side = cell - gap;
+    const { cell, width } = this.at;
+    const { pixels } = this;
+    const side = cell - 1;
+    const pale = cell > 5 ? 0 : edge;
     for (let v = 0; v < side; v++) {
-      const row = (y + v) * width;
+      const row = (y + v) * width + x;
       const line = ((y + v) % TILE) * TILE;
-      for (let u = 0; u < side; u++) this.pixels[row + x + u] = table[line + ((x + u) % TILE)];
+      for (let u = 0; u < side; u++) pixels[row + u] = core[line + ((x + u) % TILE)];
+      pixels[row + side] = pale;
     }
+    pixels.fill(pale, (y + side) * width + x, (y + side) * width + x + cell);
   }
 
   /** Write cell `i` from a sprite of (cell − gap)² colours. */

@@ -6,6 +6,8 @@ import { createWire } from "./wire.js";
 
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 8000;
+/** Acknowledged together: of a window of eight messages and half a MiB, so that it never runs dry. */
+const TOGETHER = { messages: 3, bytes: 65536 };
 /** Close codes after which coming back is of no use: removed, gone, no scenario. */
 const FOR_GOOD = new Set([4003, 4004, 4010]);
 
@@ -84,10 +86,12 @@ class Socket {
     if (this.status === "open") this.send({ type: "want", heat });
   }
 
-  /** Tell the server that all that came has been drawn: its leave to send more. */
+  /** All that came has been drawn: tell the server, which is its leave to send more; not each time. */
   acknowledge() {
-    if (this.status !== "open" || this.applied === this.acknowledged) return;
+    const few = this.applied - this.acknowledged < TOGETHER.messages && this.bytes < TOGETHER.bytes;
+    if (this.status !== "open" || few) return;
     this.acknowledged = this.applied;
+    this.bytes = 0;
     const count = new Uint8Array(4);
     new DataView(count.buffer).setUint32(0, this.applied, true);
     this.ws.send(count);
@@ -103,7 +107,7 @@ class Socket {
     this.change("connecting", "");
     this.wire.reset();
     this.asked.clear();
-    [this.applied, this.acknowledged] = [0, 0];
+    [this.applied, this.acknowledged, this.bytes] = [0, 0, 0];
     this.line = Promise.resolve();
     const ws = (this.ws = new this.WebSocketClass(absolute(address)));
     ws.binaryType = "arraybuffer";
@@ -127,6 +131,7 @@ class Socket {
         return new DataView(data).getUint16(2, true);
       });
       this.applied++;
+      this.bytes += data.byteLength;
       this.wait = FIRST_WAIT;
       if (lost === null) this.asked.delete(new DataView(data).getUint16(2, true));
       else this.askAgain(lost);

@@ -1,5 +1,5 @@
 // The allocation map: every page frame of the host, by owner, by state or by heat.
-import { CellMap } from "../cells.js";
+import { CellMap, EDGE } from "../cells.js";
 import { TILE, colourOf, colours, mix, textureOf } from "../colours.js";
 import { $, $$, badge, el, fillTable, write } from "../elements.js";
 import { choose, chosen, chosenNumber, onChoice } from "../layout.js";
@@ -76,7 +76,8 @@ function makeBrush() {
   const textured = (key, colour, kind) => {
     if (!tables.has(key)) {
       const strength = 0.6 / 255;
-      tables.set(key, Uint32Array.from({ length: TILE * TILE }, (_, k) => mix(colour, ink | 0xff000000, mask[kind][k] * strength)));
+      const core = Uint32Array.from({ length: TILE * TILE }, (_, k) => mix(colour, ink, mask[kind][k] * strength));
+      tables.set(key, { core, edge: mix(colour, number.surface, EDGE) });
     }
     return tables.get(key);
   };
@@ -200,7 +201,7 @@ function readOut() {
   else {
     parts.push(el("span", {}, badge(model, owner), model.meta.vms[owner]?.name ?? ""));
     parts.push(el("span", {}, ...(page < 0 ? [gettext("click: follow to its page")] : [gettext("page"), el("b", {}, count(page))])));
-    parts.push(el("span", {}, words(word).join(", ")));
+    parts.push(el("span", { class: "words" }, words(word).join(", ")));
   }
   if (heat) parts.push(el("span", {}, say(gettext("heat %(n)s"), { n: heat })));
   read.replaceChildren(...parts);

@@ -66,8 +66,12 @@ function makeVirtual() {
   const options = MODES.map((mode) => el("option", { value: mode }, modeWord(mode)));
   const select = el("select", { name: "mode", class: "mode" }, options);
   const form = el("form", { "data-command": "set_device_mode", "data-on": "change", novalidate: true }, el("input", { type: "hidden", name: "vm" }), el("input", { type: "hidden", name: "device" }), select, el("span", { class: "refusal", "data-error-for": "mode", "aria-live": "polite" }));
-  return el("li", {}, el("span", { class: "who" }), el("small"), form);
+  const figures = Object.entries(FIGURES).map(([name, words]) => el("span", { class: `n ${name}`, "data-label": words() }));
+  return el("li", {}, el("span", { class: "named" }), ...figures, form);
 }
+
+/** The columns between name and mode; on a phone each carries its heading. */
+const FIGURES = { flight: () => gettext("in flight"), requests: () => gettext("requests"), mean: () => gettext("mean") };
 
 function refreshVirtual(item, row) {
   const { vm, name, mode } = model.meta.vdevices[row];
@@ -77,15 +81,15 @@ function refreshVirtual(item, row) {
   const requests = model.vdevice.requests?.[row] ?? 0;
   const flight = model.vdevice.in_flight?.[row] ?? 0;
   const done = requests - flight;
-  const mean = done > 0 ? duration(model.vdevice.latency_ns[row] / done) : "–";
-  write(item.querySelector("small"), say(gettext("%(requests)s requests · mean %(mean)s"), { requests: compact(requests), mean }));
-  write(item.querySelector(".flight"), flight ? say(gettext("%(n)s in flight"), { n: count(flight) }) : "");
+  write(item.children[1], count(flight));
+  write(item.children[2], compact(requests));
+  write(item.children[3], done > 0 ? duration(model.vdevice.latency_ns[row] / done) : "–");
 }
 
 function identify(item, key, { vm, name, mode, vmName }) {
   item.dataset.key = key;
   item.dataset.mode = mode;
-  item.querySelector(".who").replaceChildren(badge(model, vm), el("b", {}, vmName), ` ${name} `, el("span", { class: "flight" }));
+  item.querySelector(".named").replaceChildren(badge(model, vm), el("b", {}, vmName), ` ${name}`);
   const [vmInput, device] = item.querySelectorAll("input");
   vmInput.value = vmName;
   device.value = name;
@@ -98,27 +102,28 @@ function identify(item, key, { vm, name, mode, vmName }) {
 
 const kindWord = (kind) => ({ disk: gettext("disk"), nic: gettext("network"), console: gettext("console") })[kind] ?? kind;
 
-function makePhysical(device) {
-  return el("li", {}, el("b", {}, device.name), el("span", { class: "kind" }), el("meter", { min: 0, max: 1 }), el("small", { class: "depth" }), el("small", { class: "served" }));
+function makePhysical() {
+  return el("li", {}, el("span", {}, el("b"), " ", el("small")), el("small", { class: "used" }), el("meter", { min: 0, max: 1 }), el("small"));
 }
 
 function refreshPhysical(item, device, row) {
   const queued = model.device.queued?.[row] ?? 0;
   const served = model.device.in_service?.[row] ?? 0;
-  const [name, kind, meter, depth, done] = item.children;
-  write(name, device.name);
+  const [head, used, meter, state] = item.children;
+  write(head.firstChild, device.name);
+  write(head.lastChild, kindWord(device.kind));
+  write(used, percent(utilisation(row)));
   const channels = say(ngettext("%(n)s channel", "%(n)s channels", device.channels), { n: count(device.channels) });
-  write(kind, `${kindWord(device.kind)} · ${channels} · ${duration(device.service_us * 1000)}`);
+  const requests = say(gettext("%(n)s requests"), { n: count(model.device.requests?.[row] ?? 0) });
+  mark(item, "title", `${device.name}: ${kindWord(device.kind)}, ${channels}, ${duration(device.service_us * 1000)}, ${requests}`);
   const most = Math.max(peak.get(row) ?? 8, queued, 2 * device.channels);
   peak.set(row, most);
   mark(meter, "max", most);
   mark(meter, "high", Math.max(1, most * 0.7));
   if (meter.value !== Math.min(queued, most)) meter.value = Math.min(queued, most);
   mark(meter, "aria-label", say(gettext("Queue of %(name)s"), { name: device.name }));
-  write(depth, say(gettext("%(queued)s queued · %(served)s of %(channels)s busy"), { queued: count(queued), served: count(served), channels: count(device.channels) }));
-  const share = utilisation(row);
-  const requests = compact(model.device.requests?.[row] ?? 0);
-  write(done, say(gettext("%(share)s used · %(requests)s requests"), { share: percent(share), requests }));
+  const values = { queued: compact(queued), served: count(served), channels: count(device.channels) };
+  write(state, say(gettext("%(queued)s queued · %(served)s of %(channels)s busy"), values));
 }
 
 /** Share of its channels' time a device was busy, over the last second or so of looking. */

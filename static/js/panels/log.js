@@ -125,7 +125,7 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
     evict: () => say(gettext("lost page %(page)s: frame %(b)s was taken"), { page: count(page), b: count(b) }),
     writeback: () => say(gettext("dirty page %(page)s is written back"), { page: count(page) }),
     cow: () => say(gettext("wrote to shared page %(n)s: it was copied"), { n }),
-    exit: () => say(ngettext("%(n)s VM exit: %(reason)s", "%(n)s VM exits: %(reason)s", b), { n: count(b), reason: exitWord(a) }),
+    exit: () => say(ngettext("made %(n)s VM exit: %(reason)s", "made %(n)s VM exits: %(reason)s", b), { n: count(b), reason: exitWord(a) }),
     io: () => say(a < 0 ? gettext("swap request done after %(time)s") : gettext("request of %(vdevice)s on %(device)s done after %(time)s"), { vdevice: vdevice?.name ?? "", device, time: duration(b) }),
     wake: () => gettext("woke up"), end: () => gettext("its workload ended"), start: () => gettext("started"),
     pause: () => gettext("paused"), resume: () => gettext("resumed"), stop: () => gettext("stopped"),

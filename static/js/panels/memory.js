@@ -1,6 +1,6 @@
 // The memory map of one VM: its page table, one cell per guest page, flags as shapes; the page
 // under the cursor in full; and how hardware finds its frame.
-import { CellMap } from "../cells.js";
+import { CellMap, EDGE } from "../cells.js";
 import { colourOf, colours } from "../colours.js";
 import { $, el, fillTable, write } from "../elements.js";
 import { choose, chosenNumber, onChoice } from "../layout.js";
@@ -90,14 +90,25 @@ const flagsOf = (pte) => (pte >>> FLAGS_AT) & 0x3f;
 /** One sprite per combination of flags, drawn once at the size of a cell. */
 function makeSprites() {
   const side = map.at.cell - map.at.gap;
+  const soft = map.at.cell > 1 && !map.at.gap; // the last row and column paler, instead of a gap
   const colour = colours().vm[colourOf(vm)];
   const canvas = new OffscreenCanvas(side, side);
   const g = canvas.getContext("2d", { willReadFrequently: true });
   return Array.from({ length: 64 }, (_, flags) => {
     g.clearRect(0, 0, side, side);
-    glyph(g, flags << FLAGS_AT, side, colour);
+    glyph(g, flags << FLAGS_AT, soft ? side - 1 : side, colour);
+    if (soft) softEdge(g, side);
     return new Uint32Array(g.getImageData(0, 0, side, side).data.buffer.slice(0));
   });
+}
+
+/** Repeat the last row and column at half strength. */
+function softEdge(g, side) {
+  g.globalAlpha = EDGE;
+  const last = side - 1;
+  g.drawImage(g.canvas, last - 1, 0, 1, last, last, 0, 1, last);
+  g.drawImage(g.canvas, 0, last - 1, side, 1, 0, last, side, 1);
+  g.globalAlpha = 1;
 }
 
 /** A page's shape: faint = present, full = accessed, corner = dirty, hole = shared, × = swapped. */
@@ -227,7 +238,7 @@ function readOut() {
   const hex = `0x${(pte >>> 0).toString(16).padStart(8, "0")}`;
   const parts = [el("span", {}, gettext("Page"), el("b", {}, count(page)))];
   if (pte & PTE.PRESENT) parts.push(el("span", {}, gettext("frame"), el("b", {}, count(pte & PTE.FRAME))));
-  parts.push(el("span", {}, words(pte).join(", ")), el("span", {}, gettext("entry"), el("code", {}, hex)));
+  parts.push(el("span", { class: "words" }, words(pte).join(", ")), el("span", {}, gettext("entry"), el("code", {}, hex)));
   read.replaceChildren(...parts);
   walk(pte, container);
 }

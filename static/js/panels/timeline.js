@@ -40,7 +40,7 @@ export function draw(theModel) {
   const { g, w, h, d } = fit(canvas);
   if (!w || !h || !model.version) return;
   if (picked) refreshPicked();
-  at = lanes.geometry(model, w, h, w < 420 ? 46 : 60, view);
+  at = lanes.geometry(model, w, h, w < 420 ? 49 : 60, view);
   const { narrow } = lanes.drawLanes(g, at, model, picked, d);
   narrowNote.hidden = !narrow;
   if (model.changed.meta || legendOf !== model.meta.vms.length) legend();
