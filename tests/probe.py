@@ -13,7 +13,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmsite.settings")
 django.setup()
 
-from vms.serving import LabServer  # noqa: E402
+from vms.serving.server import LabServer  # noqa: E402
 
 CHUNK = b"x" * 100_000
 sent = {"http": 0, "websocket": 0}

@@ -7,7 +7,7 @@ from typing import Any
 from daphne.management.commands.runserver import Command as DaphneCommand
 from daphne.management.commands.runserver import get_default_application
 
-from vms.serving import LabServer
+from vms.serving.server import LabServer
 
 
 class Command(DaphneCommand):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from vms.serving import LabServer
+from vms.serving.server import LabServer
 
 
 class Command(BaseCommand):

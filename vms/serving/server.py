@@ -1,0 +1,108 @@
+"""The server: Daphne's, with the guards, the lifespan and an ordered end."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from daphne.http_protocol import HTTPFactory
+from daphne.server import Server
+from django.utils.translation import gettext as _
+from twisted.internet import defer
+from twisted.internet import reactor as installed_reactor
+
+from vms.serving.flow import Inbox
+from vms.serving.lifespan import Lifespan
+from vms.serving.protocols import LabRequest, LabSocket
+
+STOP_S = 10
+"""How long the application may take to stop."""
+CLOSE_STOPPING = 4012
+"""Told to sockets that are still open when the server stops."""
+
+reactor: Any = installed_reactor  # its type depends on what Daphne installed
+
+
+class LabServer(Server):  # type: ignore[misc]
+    """Daphne with the guards above, the lifespan of the application, and an ordered end.
+
+    After `run` returns, `failure` says why nothing could be served, if so.
+    """
+
+    failure = ""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._announce = options.pop("ready_callable", None)
+        options.setdefault("server_name", "vmlab")
+        options["websocket_connect_timeout"] = 60  # a whole class comes in at once
+        super().__init__(*args, ready_callable=self._equip, **options)
+
+    def run(self) -> None:
+        """Serve until a signal or `stop`."""
+        reactor.callWhenRunning(self._startup)
+        reactor.addSystemEventTrigger("before", "shutdown", self._shutdown)
+        super().run()
+
+    def _equip(self) -> None:
+        """Put our protocols into the factories that Daphne has just made; no client is in yet."""
+        self.http_factory.buildProtocol = partial(_build_http_protocol, self.http_factory)
+        self.ws_factory.protocol = LabSocket
+        self.ws_factory.setProtocolOptions(maxMessagePayloadSize=0, maxFramePayloadSize=0)
+
+    def _startup(self) -> None:
+        self._lifespan = Lifespan(self.application)
+        started = asyncio.ensure_future(self._lifespan.start())
+        started.add_done_callback(self._started)
+
+    def _started(self, future: asyncio.Future[bool]) -> None:
+        if not future.result():
+            self.failure = _("The application did not start; the log above says why.")
+            self.stop()
+        elif self._announce is not None and self.listening_addresses:
+            self._announce()
+
+    def _shutdown(self) -> Any:
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
+        """Stop the application, tell the sockets, then cancel what is left."""
+        await self._lifespan.stop(STOP_S)
+        for protocol in list(self.connections):
+            if isinstance(protocol, LabSocket) and protocol.state == protocol.STATE_OPEN:
+                protocol.serverClose(CLOSE_STOPPING)
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest, timeout=3)
+
+    def kill_all_applications(self) -> None:
+        """Do nothing: `_end` does. Daphne's own fails for a connection just made."""
+
+    def listen_error(self, failure: Any) -> None:
+        """Remember why an address cannot be listened on, and stop."""
+        self.failure = failure.getErrorMessage()
+        self.stop()
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> asyncio.Queue[Any]:
+        """Start the application for a request or a socket, and return the queue it reads."""
+        websocket = scope["type"] == "websocket"
+        inbox: asyncio.Queue[Any] = Inbox(protocol.transport) if websocket else asyncio.Queue()
+        scope.setdefault("asgi", {"version": "3.0"})
+        if protocol in self.connections:
+            running = self.application(scope, inbox.get, partial(self.handle_reply, protocol))
+            self.connections[protocol]["application_instance"] = asyncio.ensure_future(running)
+        return inbox
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Write what the application sends; return when the client keeps up."""
+        await super().handle_reply(protocol, message)
+        if protocol.valve is not None and message["type"] != "websocket.close":
+            await protocol.valve.passed()
+
+
+def _build_http_protocol(factory: HTTPFactory, address: Any) -> Any:
+    protocol = HTTPFactory.buildProtocol(factory, address)
+    protocol.requestFactory = LabRequest
+    return protocol
