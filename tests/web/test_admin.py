@@ -203,6 +203,8 @@ def test_a_lab_is_edited_with_its_host_devices_and_vms_at_once(lab: Lab, client:
     [
         ("seed", "-1", "seed must be 0.."),
         ("host-0-frames", "0", "host.frames must be 1.."),
+        ("vms-0-position", "first", "Enter a whole number."),
+        ("host-0-swap", "magic", "not one of the available choices"),
         ("host-0-scheduler", "policy: magic", "host.scheduler.policy must be one of"),
         ("vms-1-pages", "0", "vms[1].pages must be 1.."),
         ("devices-1-name", "disk0", "must be unique, got disk0"),

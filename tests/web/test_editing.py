@@ -356,3 +356,25 @@ def test_a_step_beyond_the_memory_is_refused_at_the_step(lab: Lab, client: Clien
     answer = client.post(edit_url(lab, "web-1"), sent)
     step = answer.context["editor"].steps.forms[1]
     assert "must stay within the VM's pages 0..39, got page 40" in step.non_field_errors()[0]
+
+
+def test_many_vms_come_a_hundred_at_a_time_and_are_found_by_name(
+    alice: Any, client: Client
+) -> None:
+    from tests.web.conftest import SMALL
+    from vms.founding import found
+
+    lab = found(owner=alice, document=SMALL | {"vms": [SMALL["vms"][0] | {"count": 250}]})
+    path = reverse("vms:lab_edit", args=[lab.pk])
+    page = client.get(path).content.decode()
+    assert page.count("Duplicate web-") == 100
+    assert "1–100 of 250" in page
+    page = client.get(path, {"page": "3", "q": "WEB"}).content.decode()
+    assert page.count("Duplicate web-") == 50
+    page = client.get(path, {"q": "web-25", "page": "nonsense"}).content.decode()
+    assert page.count("Duplicate web-") == 2
+    assert "No VM is called so: nobody" in client.get(path, {"q": "nobody"}).content.decode()
+
+
+def test_numbers_in_an_address_may_be_too_large(lab: Lab, client: Client) -> None:
+    assert client.get(f"/labs/{lab.pk}/vms/{10**30}/").status_code == 404

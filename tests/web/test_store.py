@@ -17,14 +17,13 @@ from tests.engine.strategies import scenarios
 from tests.web.conftest import SMALL
 from vms.engine.errors import EngineError
 from vms.engine.machine import build
-from vms.engine.pages import edit
 from vms.engine.scenario import Scenario
 from vms.engine.snapshot import load as load_machine
-from vms.engine.tables import FRAME, PRESENT, SWAPPED, WRITABLE
+from vms.engine.tables import PRESENT, SWAPPED, WRITABLE
 from vms.engine.tick import advance
 from vms.founding import duplicate, found
 from vms.live import store
-from vms.live.store.pages import rows_of, runs_in_rows, runs_of, table_of
+from vms.live.store.pages import runs_in_rows, runs_of, table_of, values_of
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile
 from vms.scenarios import templates
 
@@ -99,7 +98,9 @@ def test_a_vm_that_differs_is_written_apart(lab: Lab) -> None:
 def test_a_page_table_comes_out_of_its_runs_as_it_went_in(table: Any) -> None:
     runs = runs_of(table)
     assert np.array_equal(table_of(len(table), runs), table)
-    assert np.array_equal(table_of(len(table), runs_in_rows(rows_of(1, runs))), table)
+    columns = ("vm_id", "virtual_address", "physical_address", "span", "flags")
+    rows = [Page(**dict(zip(columns, values, strict=True))) for values in values_of(1, runs)]
+    assert np.array_equal(table_of(len(table), runs_in_rows(rows)), table)
     assert int(runs.span.sum()) == np.count_nonzero(table)
 
 
@@ -262,43 +263,6 @@ def test_pages_edited_at_rest_are_in_the_lab_when_it_goes_on(lab: Lab, alice: An
         first, pages = (int(machine.state.vm[row][key]) for key in ("first_page", "pages"))
         assert np.array_equal(table_in_rows(lab, name), machine.state.pte[first : first + pages])
     assert JournalEntry.objects.get().command == {"type": "edit_pages", "pages": 1}
-
-
-@pytest.mark.parametrize("policy", ["fifo", "lru", "clock", "random"])
-@pytest.mark.parametrize("scope", ["global", "local"])
-def test_a_machine_whose_pages_were_edited_obeys_its_laws(policy: str, scope: str) -> None:
-    from vms.engine.laws import check
-
-    document = SMALL | {
-        "host": SMALL["host"] | {"frames": 48, "replacement": {"policy": policy, "scope": scope}}
-    }
-    machine = build(parsed(document))
-    play(machine, 60)
-    pages = int(machine.state.vm[0]["pages"])
-    table = machine.state.pte[:pages].copy()
-    present = np.flatnonzero(table & PRESENT)
-    moved = int(table[present[0]])
-    table[present[0]] = SWAPPED
-    table[present[1]] = 0
-    empty = np.flatnonzero(table == 0)
-    table[empty[0]] = (moved & FRAME) | PRESENT | WRITABLE
-    assert edit(machine, {0: table}) >= 2
-    assert np.array_equal(machine.state.pte[:pages], table)
-    assert all(check(machine).values())
-    play(machine, 500)
-    assert all(check(machine).values())
-
-
-def test_an_edit_that_would_put_two_pages_into_a_frame_changes_nothing() -> None:
-    machine = build(parsed(SMALL))
-    play(machine, 60)
-    table = machine.state.pte[:40].copy()
-    before = machine.state.pte.copy()
-    first, second = np.flatnonzero(table & PRESENT)[:2]
-    table[second] = table[first]
-    with pytest.raises(EngineError, match="a frame holds one page"):
-        edit(machine, {0: table})
-    assert np.array_equal(machine.state.pte, before)
 
 
 def test_a_duplicate_has_the_scenario_and_the_files(lab: Lab, charlie: Any) -> None:

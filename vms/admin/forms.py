@@ -14,12 +14,13 @@ from vms.forms.fields import Choice, Keys, Text, Value
 from vms.live.store import Rows, read_rows
 from vms.models import Lab, Mapping
 
+_NOT_IN_SCHEMA = {"position", "swap"}
 _LAB_COLUMNS = {"name", "seed", "tick_us", "more"}
 
 
 def loose(field: models.Field[Any, Any]) -> forms.Field | None:
     """Return a form field that leaves the judgement to the schema; none for other columns."""
-    if field.model is Lab and field.name not in _LAB_COLUMNS:
+    if field.name in _NOT_IN_SCHEMA or (field.model is Lab and field.name not in _LAB_COLUMNS):
         return None
     said: dict[str, Any] = {"label": capfirst(field.verbose_name), "help_text": field.help_text}
     if isinstance(field, models.IntegerField):

@@ -199,6 +199,7 @@ class Page(models.Model):
         verbose_name=_("virtual machine"),
         on_delete=models.CASCADE,
         related_name="page_runs",
+        db_index=False,  # the constraint below has one that begins with it
     )
     virtual_address = models.PositiveIntegerField(
         _("virtual address"), help_text=_("The first guest-physical page of the run.")
@@ -207,7 +208,6 @@ class Page(models.Model):
         _("physical address"),
         null=True,
         blank=True,
-        db_index=True,
         help_text=_("The frame of the first page; empty when swapped."),
     )
     span = models.PositiveIntegerField(_("span"), default=1, help_text=_("In pages."))

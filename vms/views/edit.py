@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.db.models import ProtectedError, RestrictedError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -22,6 +23,7 @@ from vms.permissions import EDIT, OWN, Access, lab_view
 from vms.words import sentence
 
 PAGE = ["GET", "HEAD", "POST"]
+VMS_SHOWN = 100
 
 
 def _unprocessable(form: Any) -> int:
@@ -48,11 +50,15 @@ def lab_edit(request: HttpRequest, access: Access) -> HttpResponse:
         return _saved(request, lab, _("The settings are saved."))
     lab_shown = Lab.objects.get(pk=lab.pk)  # as it is saved, whatever was typed
     rows = read_rows(lab_shown)
+    sought = request.GET.get("q", "").strip()
+    vms = [pair for pair in rows.vms if sought.lower() in pair[0].name.lower()]
     context = {
         "lab": lab_shown,
         "access": access,
         "form": form,
         "rows": rows,
+        "vms": Paginator(vms, VMS_SHOWN).get_page(request.GET.get("page")),
+        "sought": sought,
         "users_of": _users_of(rows.vms),
         "files": TraceFile.objects.filter(lab=lab).defer("content"),
         "file_form": TraceFileForm(lab),

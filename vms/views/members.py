@@ -214,7 +214,7 @@ def join(request: HttpRequest) -> HttpResponse:
     if (cache.get_or_set(tries, 0, 3600) or 0) >= WRONG_CODES:
         messages.error(request, _("Too many wrong codes. Try again in an hour, or ask for a link."))
         return redirect("vms:start")
-    code = re.sub(r"[\s-]", "", given).upper()[:8]
+    code = re.sub(r"[^A-Za-z0-9]", "", given).upper()[:8]
     invitation = Invitation.objects.filter(
         code=code, revoked__isnull=True, expires__gt=timezone.now()
     ).first()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from django.db import connection
 
 from vms.engine.tables import FRAME, PRESENT
 from vms.models import Page
 
 FLAGS_SHIFT = 24
+COLUMNS = ("vm", "virtual_address", "physical_address", "span", "flags")
 MOST_RUNS = 200_000
 """Rows one lab may have: beyond it (a million frames in disorder) the rest is left out."""
 
@@ -62,20 +65,24 @@ def table_of(pages: int, runs: PageRuns) -> npt.NDArray[np.int32]:
     return table
 
 
-def rows_of(vm: int, runs: PageRuns) -> list[Page]:
-    """Return the unsaved rows of the runs of the VM whose database id is `vm`."""
-    return [
-        Page(
-            vm_id=vm,
-            virtual_address=int(first),
-            physical_address=int(frame) if frame >= 0 else None,
-            span=int(span),
-            flags=int(flags),
-        )
-        for first, frame, span, flags in zip(
-            runs.first, runs.frame, runs.span, runs.flags, strict=True
-        )
-    ]
+def values_of(vm: int, runs: PageRuns) -> Iterator[tuple[int | None, ...]]:
+    """Return the values of COLUMNS for the runs of the VM whose database id is `vm`."""
+    columns = (runs.first, runs.frame, runs.span, runs.flags)
+    for first, frame, span, flags in zip(*(each.tolist() for each in columns), strict=True):
+        yield vm, first, None if frame < 0 else frame, span, flags
+
+
+def insert(runs_of_vms: Iterable[tuple[int, PageRuns]]) -> None:
+    """Insert rows for the runs of VMs (by database id); in a transaction of the caller's.
+
+    Past Django's objects: `bulk_create` takes several times as long for the same rows.
+    """
+    table = connection.ops.quote_name(Page._meta.db_table)
+    names = [Page._meta.get_field(name).column for name in COLUMNS]
+    into = f"INSERT INTO {table} ({', '.join(map(connection.ops.quote_name, names))})"
+    with connection.cursor() as cursor:
+        for vm, runs in runs_of_vms:
+            cursor.executemany(f"{into} VALUES (%s, %s, %s, %s, %s)", values_of(vm, runs))
 
 
 def runs_in_rows(rows: list[Page]) -> PageRuns:

@@ -16,7 +16,7 @@ from django.db.models import Max
 from vms.engine import VERSION
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Limits, Scenario
-from vms.live.store.pages import MOST_RUNS, PageRuns, rows_of, runs_of
+from vms.live.store.pages import MOST_RUNS, PageRuns, insert, runs_of
 from vms.live.store.rows import limits_for, scenario_of
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile, VirtualMachine
 
@@ -220,12 +220,12 @@ def _write(
     )
     Lab.objects.filter(pk=lab_id).update(status=status)
     Page.objects.filter(vm__lab_id=lab_id).delete()
-    rows: list[Page] = []
+    kept = []
     for vm in VirtualMachine.objects.filter(lab_id=lab_id, name__in=remains.pages):
         size, runs = remains.pages[vm.name]
         if size == vm.pages:  # else it was edited while the run went on: these are another's
-            rows += rows_of(vm.pk, runs)
-    Page.objects.bulk_create(rows, batch_size=10_000)
+            kept.append((vm.pk, runs))
+    insert(kept)
     if remains.checkpoint is None:
         Checkpoint.objects.filter(run=last).delete()
     else:
