@@ -45,7 +45,7 @@ if INTERPRETED:
         z = mix(((total & M64) * A + first + second * G) & M64)
         return z - (1 << 64) if z >> 63 else z
 
-else:
+else:  # compiled
     # Every operand is uint64: int64 (op) uint64 would become float64 in Numba.
     U = np.uint64
     _G, _A, _B, _30, _27, _31, _32 = map(np.uint64, (G, A, B, 30, 27, 31, 32))
