@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vms.engine.schedulers import SCHEDULERS
 from vms.engine.tables import (
     CONTAINER,
     FRAME,
@@ -64,19 +63,22 @@ def check(machine: Machine, cheap: bool = False) -> dict[str, bool]:
 
 
 def _vcpu(machine: Machine) -> np.ndarray:
-    return machine.state.vcpu[: machine.state.host[0].vcpus]
+    rows: np.ndarray = machine.state.vcpu[: machine.state.host[0].vcpus]
+    return rows
 
 
 def _vm(machine: Machine) -> np.ndarray:
-    return machine.state.vm[: machine.state.host[0].vms]
+    rows: np.ndarray = machine.state.vm[: machine.state.host[0].vms]
+    return rows
 
 
 def _pcpu(machine: Machine) -> np.ndarray:
-    return machine.state.pcpu[: machine.state.host[0].pcpus]
+    rows: np.ndarray = machine.state.pcpu[: machine.state.host[0].pcpus]
+    return rows
 
 
 def _policy(machine: Machine) -> str:
-    return list(SCHEDULERS)[machine.state.host[0].scheduler]
+    return machine.scheduler
 
 
 def _used(machine: Machine) -> tuple[np.ndarray, np.ndarray]:

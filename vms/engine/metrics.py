@@ -128,7 +128,8 @@ def of_host(machine: Machine) -> Result:
 def idle(machine: Machine) -> np.ndarray:
     """Return the ticks each pCPU was idle up to now."""
     pcpu = machine.state.pcpu[: machine.state.host[0].pcpus]
-    return pcpu["idle"] + np.where(pcpu["vcpu"] < 0, machine.now - pcpu["since"], 0)
+    ticks: np.ndarray = pcpu["idle"] + np.where(pcpu["vcpu"] < 0, machine.now - pcpu["since"], 0)
+    return ticks
 
 
 def of_frames(machine: Machine) -> Result:
