@@ -89,7 +89,7 @@ def costs(draw: st.DrawFn) -> Scenario:
 
 @st.composite
 def dialects(draw: st.DrawFn) -> Any:
-    rules = {
+    rules: dict[str, list[Any]] = {
         "arrival_at_expiry": ["arrival", "expired"],
         "unused_slice": ["given_up", "lost"],
         "switch_cost_on": ["different", "always", "never"],

@@ -54,7 +54,8 @@ def guest(draw: random.Random, name: str) -> dict[str, Any]:
 
 def scenario(draw: random.Random) -> dict[str, Any]:
     """Return a host that is too small for its guests; now and then without swap."""
-    swap = draw.choice([{}, {"swap": {"device": "disk0"}}, {"swap": None}])
+    choices: list[dict[str, Any]] = [{}, {"swap": {"device": "disk0"}}, {"swap": None}]
+    swap = draw.choice(choices)
     return {
         "name": "storm",
         "seed": draw.randint(0, 1 << 40),
