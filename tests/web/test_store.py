@@ -23,7 +23,7 @@ from vms.engine.tables import PRESENT, SWAPPED, WRITABLE
 from vms.engine.tick import advance
 from vms.founding import duplicate, found
 from vms.live import store
-from vms.live.store.pages import runs_in_rows, runs_of, table_of, values_of
+from vms.live.store.pages import COLUMNS, runs_in_rows, runs_of, table_of, values_of
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile
 from vms.scenarios import templates
 
@@ -98,8 +98,7 @@ def test_a_vm_that_differs_is_written_apart(lab: Lab) -> None:
 def test_a_page_table_comes_out_of_its_runs_as_it_went_in(table: Any) -> None:
     runs = runs_of(table)
     assert np.array_equal(table_of(len(table), runs), table)
-    columns = ("vm_id", "virtual_address", "physical_address", "span", "flags")
-    rows = [Page(**dict(zip(columns, values, strict=True))) for values in values_of(1, runs)]
+    rows = [Page(**dict(zip(COLUMNS, values, strict=True))) for values in values_of(1, runs)]
     assert np.array_equal(table_of(len(table), runs_in_rows(rows)), table)
     assert int(runs.span.sum()) == np.count_nonzero(table)
 

@@ -43,8 +43,8 @@ class RowAdmin(LooseMixin, admin.ModelAdmin):  # type: ignore[type-arg]
             note_change(request, lab)
 
 
-class RowInlineMixin(LooseMixin):
-    """Rows of a lab's scenario within another's page."""
+class RowInline(LooseMixin, admin.TabularInline):  # type: ignore[type-arg]
+    """Rows of a lab's scenario within another's page, a line each."""
 
     form = InlineRowForm
     formset = RowFormSet
@@ -52,12 +52,13 @@ class RowInlineMixin(LooseMixin):
     show_change_link = True
 
 
-class RowInline(RowInlineMixin, admin.TabularInline):  # type: ignore[type-arg]
-    """Several rows, a line each."""
+class OneRowInline(LooseMixin, admin.StackedInline):  # type: ignore[type-arg]
+    """The same for a row with many fields."""
 
-
-class OneRowInline(RowInlineMixin, admin.StackedInline):  # type: ignore[type-arg]
-    """A row with many fields."""
+    form = InlineRowForm
+    formset = RowFormSet
+    extra = 0
+    show_change_link = True
 
 
 def note_change(request: HttpRequest, lab: Lab | None) -> None:

@@ -13,7 +13,7 @@ from vms.engine.tables import FRAME, PRESENT
 from vms.models import Page
 
 FLAGS_SHIFT = 24
-COLUMNS = ("vm", "virtual_address", "physical_address", "span", "flags")
+COLUMNS = ("vm_id", "virtual_address", "physical_address", "span", "flags")
 MOST_RUNS = 200_000
 """Rows one lab may have: beyond it (a million frames in disorder) the rest is left out."""
 
@@ -78,11 +78,11 @@ def insert(runs_of_vms: Iterable[tuple[int, PageRuns]]) -> None:
     Past Django's objects: `bulk_create` takes several times as long for the same rows.
     """
     table = connection.ops.quote_name(Page._meta.db_table)
-    names = [Page._meta.get_field(name).column for name in COLUMNS]
-    into = f"INSERT INTO {table} ({', '.join(map(connection.ops.quote_name, names))})"
+    names = ", ".join(connection.ops.quote_name(name) for name in COLUMNS)
+    into = f"INSERT INTO {table} ({names})"
     with connection.cursor() as cursor:
         for vm, runs in runs_of_vms:
-            cursor.executemany(f"{into} VALUES (%s, %s, %s, %s, %s)", values_of(vm, runs))
+            cursor.executemany(f"{into} VALUES (%s, %s, %s, %s, %s)", list(values_of(vm, runs)))
 
 
 def runs_in_rows(rows: list[Page]) -> PageRuns:
