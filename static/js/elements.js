@@ -42,6 +42,13 @@ export function badge(model, row, small = false) {
   return el("i", values, letters);
 }
 
+/** Make a badge stand for another VM. */
+export function rebadge(node, model, row) {
+  const { letters, colour } = badgeOf(model, row);
+  mark(node, "data-vm-colour", colour);
+  write(node, letters);
+}
+
 /** The shape of a run state, with its word for readers. */
 export const dot = (state, words) => el("i", { class: "dot", "data-state": state, role: "img", "aria-label": words, title: words });
 

@@ -66,6 +66,7 @@ function watch(panel) {
 /** With the first sample: away with the server's picture; a VM to look at, one with pages if any. */
 function begin() {
   document.body.classList.add("has-sample");
+  performance.mark("first sample");
   const resident = [...(model.vm.resident ?? [])];
   if (resident.length) assume("vm", Math.max(0, resident.findIndex((pages) => pages > 0)));
 }

@@ -92,10 +92,10 @@ function makeBrush() {
     };
   }
   const { frames } = model;
-  const single = model.meta.vms.map((_, row) => shade(vmNumber[colourOf(row)], row, number));
-  const plain = (owner) => (owner ? (single[owner - 1] ?? vmNumber[colourOf(owner - 1)]) : number.inset);
+  const lut = Uint32Array.from([number.inset, ...model.meta.vms.map((_, row) => shade(vmNumber[colourOf(row)], row, number))]);
   return {
-    number: (f) => plain(frames[f] & FRAME.OWNER),
+    lut,
+    number: (f) => lut[frames[f] & FRAME.OWNER],
     table: (f) => {
       const owner = frames[f] & FRAME.OWNER;
       return owner ? textured(owner, vmNumber[colourOf(owner - 1)], textureOf(owner - 1)) : textured(0, number.inset, 0);
@@ -126,6 +126,7 @@ function stateOf(word) {
 function writeAll() {
   if (!map.at) return;
   map.clear();
+  if (map.at.cell === 1 && brush.lut) return map.writeTable(model.frames, FRAME.OWNER, brush.lut);
   if (map.at.cell === 1) return map.writeAll(brush.number);
   for (let f = 0; f < map.n; f++) map.writeTexture(f, brush.table(f));
 }

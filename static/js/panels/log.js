@@ -5,8 +5,8 @@ import { count, duration, say } from "../scales.js";
 
 export const title = () => gettext("Journal and events");
 
-const SHOWN = 200;
-const PACE = 250; // ms between two redraws of the list
+const SHOWN = 100;
+const PACE = 500; // ms between two redraws of the list
 let element, list, find, model;
 let kind = "all";
 let drawnAt = -PACE;

@@ -10,6 +10,8 @@ import * as why from "./why.js";
 export const title = () => gettext("CPU timeline");
 
 const LEGEND = 10;
+const BESIDE = 100; // ms between two looks at the queue: nobody reads faster
+let besideAt = 0;
 const view = { px: null, end: null, top: 0 };
 let picked = null; // {pcpu, from, to, vcpu, overhead}
 let at = null;
@@ -35,7 +37,7 @@ export function mount(element, theModel, socket) {
 }
 
 /** Draw lanes, queue and card. */
-export function draw(theModel) {
+export function draw(theModel, all) {
   model = theModel;
   const { g, w, h, d } = fit(canvas);
   if (!w || !h || !model.version) return;
@@ -44,8 +46,12 @@ export function draw(theModel) {
   const { narrow } = lanes.drawLanes(g, at, model, picked, d);
   narrowNote.hidden = !narrow;
   if (model.changed.meta || legendOf !== model.meta.vms.length) legend();
-  queues.draw(model);
-  why.draw(model, picked);
+  const now = performance.now();
+  if (all || now - besideAt > BESIDE || model.state.status !== "playing") {
+    besideAt = now;
+    queues.draw(model);
+    why.draw(model, picked);
+  }
   const waiting = model.queue.length;
   write($("#time-sub"), say(ngettext("%(n)s vCPU waiting", "%(n)s vCPUs waiting", waiting), { n: count(waiting) }));
   mark($('[data-time="now"]'), "aria-pressed", view.end === null && view.px === null ? "true" : "false");
@@ -75,7 +81,7 @@ function refreshPicked() {
 }
 
 function redraw() {
-  if (model) draw(model);
+  if (model) draw(model, true);
 }
 
 function remember() {

@@ -2,7 +2,7 @@
 // It tells what the machine sends and nothing else: a slice's past candidates are not recorded,
 // so the keys are those of the run queue as it stands.
 import { sizeOf } from "../colours.js";
-import { $, badge, el, write } from "../elements.js";
+import { $, badge, el, keep, mark, rebadge, write } from "../elements.js";
 import { count, decimal, percent, say } from "../scales.js";
 import { order } from "./queues.js";
 
@@ -120,21 +120,24 @@ function standing(model, vcpu) {
 }
 
 function candidates(model, waiting) {
-  const policy = POLICIES[model.meta.scheduler?.policy];
+  const name = model.meta.scheduler?.policy;
+  const policy = POLICIES[name];
   const total = waiting.reduce((sum, v) => sum + model.vcpu.weight[v], 0) || 1;
   const key = policy?.key ?? ((m, vcpu, k) => count(k + 1));
-  const rows = waiting.slice(0, SHOWN).map((vcpu, k) => [vcpu, count(model.vcpu.weight[vcpu]), key(model, vcpu, k, total)]);
-  const text = rows.join("|") + model.meta.scheduler?.policy;
-  if (body.dataset.key === text) return;
-  body.dataset.key = text;
   write(head, policy ? policy.heading() : gettext("Place"));
-  body.replaceChildren(
-    ...rows.map(([vcpu, weight, value], k) => {
-      const { name, vm } = model.meta.vcpus[vcpu] ?? { name: "?", vm: 0 };
-      const first = k === 0 && model.meta.scheduler?.policy !== "lottery";
-      return el("tr", { class: first ? "won" : null }, el("th", { scope: "row" }, badge(model, vm), name), el("td", {}, weight), el("td", {}, value));
-    }),
-  );
-  if (!rows.length) body.append(el("tr", {}, el("td", { colspan: 3, class: "words" }, gettext("Nobody waits."))));
   write(rule, policy ? policy.rule() : "");
+  keep(body, Array.from({ length: SHOWN }, (_, k) => waiting[k] ?? -1), row, (node, vcpu, k) => {
+    mark(node, "class", vcpu < 0 ? (k ? "off" : "nobody") : k === 0 && name !== "lottery" ? "won" : null);
+    const [who, weight, value] = node.children;
+    if (vcpu < 0) {
+      write(who.lastChild, k ? "" : gettext("Nobody waits."));
+      return [weight, value].forEach((cell) => write(cell, ""));
+    }
+    rebadge(who.firstChild, model, model.meta.vcpus[vcpu]?.vm ?? 0);
+    write(who.lastChild, model.meta.vcpus[vcpu]?.name ?? "?");
+    write(weight, count(model.vcpu.weight[vcpu]));
+    write(value, key(model, vcpu, k, total));
+  });
 }
+
+const row = () => el("tr", {}, el("th", { scope: "row" }, el("i", { class: "badge", "aria-hidden": "true" }), el("span")), el("td"), el("td"));
