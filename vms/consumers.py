@@ -28,7 +28,7 @@ from vms.engine.errors import EngineError
 from vms.engine.scenario import validated
 from vms.engine.scenario.fields import Flag, Model, Quantity
 from vms.live import registry
-from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, Seat, Who
+from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, RENEWED, STOPPING, Seat, Who
 from vms.live.hub import Viewer
 from vms.words import sentence
 
@@ -77,6 +77,18 @@ def verb_for(kind: object) -> str:
     """Return what takes the right to do: a wish is for oneself, anything else steers the lab."""
     wish = isinstance(kind, str) and kind in WISHES
     return permissions.WATCH if wish else permissions.STEER
+
+
+def words_for(code: int) -> str:
+    """Return what a close code of the run means to a reader, "" where it is none of these."""
+    words = {
+        KICKED: _("You were removed from this lab."),
+        GONE: _("This lab does not exist any more."),
+        RENEWED: _("Your role in this lab has changed."),
+        BROKEN: _("The run of this lab broke off. The server's log says why."),
+        STOPPING: _("The server is stopping."),
+    }
+    return words.get(code, "")
 
 
 class Bucket:
@@ -157,8 +169,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         except Exception:
             log.exception("lab %s could not be started", self.lab)
             return BROKEN, _("The lab could not be started. The server's log says why.")
-        gone = permissions.revoked(self.who.user, self.lab, ticket_made)
-        if gone or run.audience.refuses(self.who.user, ticket_made):
+        if permissions.revoked(self.who.user, self.lab, ticket_made):
             return KICKED, _("You were removed from this lab.")
         if run.viewers >= settings.LIVE_MAX_VIEWERS:
             return CROWDED, _("%(n)d viewers are in this lab, and no more may come in.") % {
@@ -179,7 +190,8 @@ class LabConsumer(AsyncWebsocketConsumer):
         await self.close(code)
 
     def _close_soon(self, code: int, reason: str) -> None:
-        self._spawn(self._leave(code, reason))
+        with translation.override(self.language):
+            self._spawn(self._leave(code, words_for(code) or reason))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -8,6 +8,8 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 8000;
 /** Acknowledged together: of a window of eight messages and half a MiB, so that it never runs dry. */
 const TOGETHER = { messages: 3, bytes: 65536 };
+/** Close code after which the page is drawn anew: its reader has another role. */
+const RENEWED = 4005;
 /** Close codes after which coming back is of no use: removed, gone, no scenario. */
 const FOR_GOOD = new Set([4003, 4004, 4010]);
 
@@ -50,6 +52,8 @@ class Socket {
     this.onsample = () => {};
     /** Told of errors that answer no command. @type {(message: string) => void} */
     this.onproblem = () => {};
+    /** The reader's role has changed, and with it the controls of the page. */
+    this.onrole = () => globalThis.location.reload();
     this.WebSocketClass = WebSocketClass;
     this.fetchPage = fetchPage;
     this.wait = FIRST_WAIT;
@@ -161,6 +165,7 @@ class Socket {
     for (const answer of this.answers.values()) answer({ ok: false, field: null, message: gettext("The connection was lost; whether this was done shows when it is back.") });
     this.answers.clear();
     if (this.status === "refused") return;
+    if (code === RENEWED) this.onrole();
     if (FOR_GOOD.has(code)) this.change("refused", this.reason);
     else this.later();
   }

@@ -78,6 +78,18 @@ test("samples are acknowledged after they are drawn, not when they come", async 
   assert.deepEqual(ws.sent, [3]);
 });
 
+test("a few small samples are acknowledged together, a large one at once", async (t) => {
+  const { socket, ws } = opened(t);
+  ws.onopen();
+  for (const message of ofLab.slice(0, 2)) ws.onmessage({ data: message });
+  await socket.line;
+  socket.acknowledge();
+  assert.deepEqual(ws.sent, []);
+  socket.bytes = 65536;
+  socket.acknowledge();
+  assert.deepEqual(ws.sent, [2]);
+});
+
 test("a missed change asks for a snapshot, once until it has come", async (t) => {
   const { socket, ws, model } = opened(t);
   ws.onopen();
@@ -171,6 +183,15 @@ test("a member who was removed is told so and stays out", async (t) => {
   assert.equal(socket.status, "refused");
   assert.equal(socket.reason, "You were removed from this lab.");
   assert.deepEqual(fetched, []);
+});
+
+test("a page whose reader has another role is drawn anew", (t) => {
+  const { socket, ws } = opened(t);
+  const drawn = [];
+  socket.onrole = () => drawn.push("anew");
+  ws.onopen();
+  ws.onclose({ code: 4005 });
+  assert.deepEqual(drawn, ["anew"]);
 });
 
 test("who gets no ticket any more is told so and stays out", async (t) => {

@@ -4,6 +4,8 @@ import pytest
 
 from vms.live.clock import Chunk, Pace
 
+pytestmark = pytest.mark.interpreted
+
 
 @pytest.fixture
 def pace():

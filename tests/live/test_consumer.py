@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core import signing
 
 from tests.live.doubles import first_steps
-from vms import permissions
+from vms import alive, permissions
 from vms.consumers import MESSAGES_AT_ONCE, WISHES, Bucket, language_of
 from vms.engine.commands import COMMANDS
 from vms.founding import found
@@ -278,13 +278,14 @@ async def test_somebody_who_was_removed_is_shown_out_and_stays_out(enter, lab):
     page = await enter()
     old = ticket_for(lab, "driver")
     await page.sample()
-    registry.peek(lab.pk).kick(f"u{lab.owner_id}")
+    await asyncio.to_thread(alive.kick, lab.pk, f"u{lab.owner_id}")
     while (message := await page.next())["type"] == "refusal":
         pass
     assert message["code"] == 4003
     assert await page.next() == {"type": "closed", "code": 4003}
     again = await enter(ticket=old)
     assert (await again.next())["message"] == "You were removed from this lab."
+    assert (await again.next())["code"] == 4003
 
 
 async def test_when_the_server_stops_its_sockets_are_told(enter):
@@ -534,10 +535,11 @@ async def test_while_a_command_takes_its_time_acknowledgements_are_read(enter, l
     await page.socket.send_json_to({"type": "play", "id": 1})
     await asked.wait()
     (seat,) = run.audience.seats
-    run.changed()
-    await page.sample()
-    while seat.viewer.acknowledged < page.received:
-        await asyncio.sleep(0)  # noqa: ASYNC110  (until the loop has passed the message on)
+    drawn, acknowledge = asyncio.Event(), seat.viewer.acknowledge
+    monkeypatch.setattr(seat.viewer, "acknowledge", lambda n: (acknowledge(n), drawn.set()))
+    await page.draw()
+    await asyncio.wait_for(drawn.wait(), 20)
+    assert seat.viewer.acknowledged == page.received
     held.set()
     assert (await page.next())["ok"]
 

@@ -11,10 +11,11 @@ from vms.engine.errors import EngineError
 from vms.engine.machine import build
 from vms.engine.scenario import Scenario
 from vms.engine.tick import advance
-from vms.live.audience import KICKED, Who
+from vms.live.audience import KICKED, RENEWED, Who
 from vms.live.run import Run
 from vms.live.stepper import Stepped
 
+pytestmark = pytest.mark.interpreted
 ALICE = Who("u1", "alice", "driver")
 
 
@@ -431,7 +432,7 @@ async def test_a_reset_to_fewer_vms_lets_go_of_the_pages_of_one_that_is_gone(run
 
 async def test_no_more_than_twenty_samples_a_second(run, clock):
     browser = await arrive(run)
-    await ask(run, type="speed", ticks_per_s=0)
+    await ask(run, type="speed", ticks_per_s=1_000)
     await ask(run, type="play")
     await browser.drain()
     before = run.topic.version
@@ -609,12 +610,10 @@ async def test_a_kick_closes_all_sockets_of_one_user_and_no_other(run):
     assert alice.closed is None
 
 
-async def test_a_ticket_from_before_the_kick_is_worth_nothing_afterwards(run, monkeypatch):
-    monkeypatch.setattr("vms.live.audience.time.time", lambda: 1_000.0)
-    run.kick("u-bob")
-    assert run.audience.refuses("u-bob", 999.0)
-    assert not run.audience.refuses("u-bob", 1_001.0)
-    assert not run.audience.refuses("u-alice", 999.0)
+async def test_whose_role_has_changed_is_told_to_come_back(run):
+    browser = await arrive(run, "bob")
+    run.renew("u-bob")
+    assert browser.closed == (RENEWED, "Your role in this lab has changed.")
 
 
 # --- at rest ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ if TYPE_CHECKING:  # importing it wakes Numba
 LAB, HEAT, PAGES = 0, 1, 16
 """Numbers of the topics; the pages of VM v are PAGES + v."""
 
-KICKED, GONE, CROWDED, BROKEN, STOPPING = 4003, 4004, 4008, 4011, 4012
+KICKED, GONE, RENEWED, CROWDED, BROKEN, STOPPING = 4003, 4004, 4005, 4008, 4011, 4012
 """Close codes of a socket, beside 4001: no valid ticket."""
 
 
@@ -64,7 +63,6 @@ class Audience:
         self.seats: set[Seat] = set()
         self.driver: str | None = None
         self.watched: dict[int, Watched] = {}
-        self._kicked: dict[str, float] = {}
 
     def enter(self, seat: Seat) -> None:
         """Let somebody in: they are sent a snapshot, then every change."""
@@ -125,15 +123,10 @@ class Audience:
             self.show_heat(seat, heat)
             self.show_pages(seat, vm if vm is not None and vm < vms else None)
 
-    def kick(self, user: str) -> None:
-        """Close the sockets of `user`, and let none in with a ticket from before now."""
-        self._kicked[user] = time.time()
+    def kick(self, user: str, code: int, reason: str) -> None:
+        """Close the sockets of `user`."""
         for seat in [seat for seat in self.seats if seat.who.user == user]:
-            seat.close(KICKED, "removed from the lab")
-
-    def refuses(self, user: str, ticket_made: float) -> bool:
-        """Tell whether `user` was removed after the ticket they show was made."""
-        return ticket_made <= self._kicked.get(user, -1.0)
+            seat.close(code, reason)
 
     def close(self, code: int, reason: str) -> None:
         """Close every socket."""

@@ -19,7 +19,7 @@ from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.metrics import result
 from vms.live import threads
-from vms.live.audience import BROKEN, LAB, STOPPING, Audience, Seat, Who
+from vms.live.audience import BROKEN, KICKED, LAB, RENEWED, STOPPING, Audience, Seat, Who
 from vms.live.clock import FLAT_OUT, Chunk, Pace
 from vms.live.desk import Asked, Desk, understand
 from vms.live.fresh import Store
@@ -201,8 +201,12 @@ class Run:
         self.changed()
 
     def kick(self, user: str) -> None:
-        """Close the sockets of a user; on the event loop only."""
-        self.audience.kick(user)
+        """Close the sockets of a user, who is no member any more; on the event loop only."""
+        self.audience.kick(user, KICKED, "You were removed from this lab.")
+
+    def renew(self, user: str) -> None:
+        """Close the sockets of a user, who has another role: their pages come back as it is."""
+        self.audience.kick(user, RENEWED, "Your role in this lab has changed.")
 
     async def stop(self, code: int = STOPPING, reason: str = "the server is stopping") -> None:
         """Ask `live` to come to an end; the sockets are closed with this code."""
