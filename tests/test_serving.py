@@ -161,7 +161,7 @@ def test_a_stalled_viewer_stops_the_sending_and_loses_nothing(probe: RunningServ
         client.send("flood")
         sent = settled(lambda: int(fetch(f"{probe.url}/sent").split()[1]))
         assert sent < 250
-        assert probe.peak_kib() - before < 4 * 1024
+        assert probe.peak_kib() - before < 10 * 1024
         assert sum(len(client.recv()) for _ in range(500)) == 500 * 100_000
 
 
@@ -171,7 +171,7 @@ def test_a_slow_download_stops_the_sending_and_loses_nothing(probe: RunningServe
         before = probe.peak_kib()
         connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert settled(lambda: int(fetch(f"{probe.url}/sent").split()[0])) < 500
-        assert probe.peak_kib() - before < 4 * 1024
+        assert probe.peak_kib() - before < 10 * 1024
         assert read_answer(connection).count(CHUNK) == 1000
 
 
