@@ -87,7 +87,7 @@ class Choice(forms.ChoiceField):
 class Keys(forms.Field):
     """Further keys, as lines of YAML: `priority: 3`. A mapping; words in `words` stand alone."""
 
-    widget = forms.Textarea
+    widget = forms.Textarea(attrs={"rows": 3})  # type: ignore[assignment]
 
     def __init__(self, *, words: tuple[str, ...] = (), **options: Any) -> None:
         options.setdefault("required", False)
@@ -95,13 +95,7 @@ class Keys(forms.Field):
         self.words = words
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        rows = widget.attrs.get("rows", 3)
-        return {
-            "rows": rows,
-            "spellcheck": "false",
-            "autocomplete": "off",
-            "autocapitalize": "none",
-        }
+        return {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "none"}
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, Mapping):
