@@ -18,6 +18,10 @@ from vms.serving.protocols import LabRequest, LabSocket
 
 STOP_S = 10
 """How long the application may take to stop."""
+WORDS_S = 0.1
+"""How long consumers that were told of the end may take to close their sockets, with words."""
+FAREWELL_S = 2
+"""How long clients may take to read what was sent and to answer the close."""
 CLOSE_STOPPING = 4012
 """Told to sockets that are still open when the server stops."""
 
@@ -66,16 +70,26 @@ class LabServer(Server):  # type: ignore[misc]
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
     async def _end(self) -> None:
-        """Stop the application, tell the sockets, then cancel what is left."""
+        """Stop the application, let the sockets close, then cancel what is left."""
         await self._lifespan.stop(STOP_S)
-        for protocol in list(self.connections):
-            if isinstance(protocol, LabSocket) and protocol.state == protocol.STATE_OPEN:
-                protocol.serverClose(CLOSE_STOPPING)
+        await asyncio.sleep(WORDS_S)
+        await self._say_farewell()
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
         if rest:
             await asyncio.wait(rest, timeout=3)
+
+    async def _say_farewell(self) -> None:
+        """Close the sockets that are still open, and wait until clients have read that."""
+        sockets = [protocol for protocol in self.connections if isinstance(protocol, LabSocket)]
+        for socket in sockets:
+            if socket.state == socket.STATE_OPEN:
+                socket.serverClose(CLOSE_STOPPING)
+        loop = asyncio.get_running_loop()
+        closed = [socket.is_closed.asFuture(loop) for socket in sockets]
+        if closed:
+            await asyncio.wait(closed, timeout=FAREWELL_S)
 
     def kill_all_applications(self) -> None:
         """Do nothing: `_end` does. Daphne's own fails for a connection just made."""
