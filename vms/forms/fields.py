@@ -87,7 +87,7 @@ class Choice(forms.ChoiceField):
 class Keys(forms.Field):
     """Further keys, as lines of YAML: `priority: 3`. A mapping; words in `words` stand alone."""
 
-    widget = forms.Textarea(attrs={"rows": 3})  # type: ignore[assignment]
+    widget = forms.Textarea(attrs={"rows": 3})
 
     def __init__(self, *, words: tuple[str, ...] = (), **options: Any) -> None:
         options.setdefault("required", False)
