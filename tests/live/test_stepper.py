@@ -43,8 +43,8 @@ def test_a_tick_that_a_full_event_ring_interrupted_is_brought_to_its_end(monkeyp
         return 0 if machine.in_tick else 1
 
     monkeypatch.setattr("vms.live.stepper.advance", interrupted)
-    done = step(machine, encoder, 50, Clock())
-    assert machine.advanced == [50, 1, 1]
+    done = step(machine, encoder, 1, Clock())
+    assert machine.advanced == [1, 1, 1]
     assert (done.ticks, done.events) == (1, 6)
     assert encoder == [2, 2, 2]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+CHUNK_S = 0.010
+"""What a chunk of ticks should take: commands are felt at once, and runs take turns."""
 FLAT_OUT = 0
 """The speed that asks for as many ticks as the machine can give."""
 
@@ -65,7 +67,6 @@ class Pace:
 class Chunk:
     """How many ticks to ask of the engine at once, so that it takes about ten milliseconds."""
 
-    AIM_S = 0.010
     MOST = 1 << 40
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class Chunk:
 
     def took(self, ticks: int, seconds: float) -> None:
         """Learn from a chunk; at most doubles or halves, since one chunk says little."""
-        if seconds > self.AIM_S * 1.25:
-            self.ticks = max(1, ticks // 2, int(ticks * self.AIM_S / seconds))
-        elif seconds < self.AIM_S * 0.8 and ticks >= self.ticks:
+        if seconds > CHUNK_S * 1.25:
+            self.ticks = max(1, ticks // 2, int(ticks * CHUNK_S / seconds))
+        elif seconds < CHUNK_S * 0.8 and ticks >= self.ticks:
             self.ticks = min(self.MOST, ticks * 2)

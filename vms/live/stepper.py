@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vms.engine.machine import Machine
 from vms.engine.tick import advance
+from vms.live.clock import CHUNK_S
 from vms.live.wire.encode import Encoder
 
 Clock = Callable[[], float]
@@ -22,16 +23,21 @@ class Stepped:
 
 
 def step(machine: Machine, encoder: Encoder, ticks: int, clock: Clock) -> Stepped:
-    """Advance by up to `ticks`; fewer when the event ring is full or the run is over.
+    """Advance by up to `ticks`; fewer when that takes too long, or the run is over.
 
-    Always ends between two ticks: a tick that the full ring interrupted is brought to its end.
+    Drains the event ring as often as it is full. Always ends between two ticks: one that the full
+    ring interrupted is brought to its end.
     """
-    began = clock()
-    done = advance(machine, ticks)
-    events = _drain(machine, encoder)
-    while machine.in_tick:
-        done += advance(machine, 1)
-        events += _drain(machine, encoder)
+    began, done, events = clock(), 0, 0
+    while done < ticks and clock() - began < CHUNK_S:
+        more = advance(machine, ticks - done)
+        logged = _drain(machine, encoder)
+        while machine.in_tick:
+            more += advance(machine, 1)
+            logged += _drain(machine, encoder)
+        done, events = done + more, events + logged
+        if not more:
+            break
     return Stepped(done, events, clock() - began)
 
 

@@ -63,6 +63,7 @@ class Encoder:
         """Take the events of one chunk, as `machine.drain()` returned them."""
         if not len(events):
             return
+        events = events.view(np.ndarray)  # a recarray is slow to index
         self._log.add(events)
         self._charts.add(events)
         self._slices.append(slices_of(events))

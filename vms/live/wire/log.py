@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from vms.engine.tables import (
@@ -20,8 +18,9 @@ from vms.live.wire.blocks import Array
 
 SENT = 200
 RARE = 100
-COMMON = np.array([EV_FAULT, EV_EVICT, EV_WRITEBACK, EV_COW, EV_IO, EV_EXIT])
+COMMON = np.zeros(256, bool)
 """Kinds that come by the thousand; a start, an end, a violation are kept before them."""
+COMMON[[EV_FAULT, EV_EVICT, EV_WRITEBACK, EV_COW, EV_IO, EV_EXIT]] = True
 
 
 class EventLog:
@@ -33,27 +32,29 @@ class EventLog:
 
     def add(self, events: Array) -> None:
         """Take the events of one chunk (records of the event table), oldest first."""
-        others = events[events["kind"] != EV_SLICE]
+        kind = events["kind"]
+        others = np.flatnonzero(kind != EV_SLICE)
         self._seen += len(others)
         if len(others):
-            self._parts.append(chosen(others).copy())
+            self._parts.append(events[_chosen(kind, others)])
 
     def take(self) -> tuple[dict[str, Array] | None, int]:
         """Return the columns to send, None for none, and how many events are not among them."""
         if not self._parts:
             return None, 0
-        rows = chosen(np.concatenate(self._parts))
+        rows = np.concatenate(self._parts)
+        rows = rows[_chosen(rows["kind"], np.arange(len(rows)))]
         lost = self._seen - len(rows)
         self._parts.clear()
         self._seen = 0
         return {c.name: rows[c.name].astype(c.dtype) for c in blocks.TABLES["events"]}, lost
 
 
-def chosen(events: Any) -> Any:
-    """Return at most `SENT` of `events`, in order: first of all rare kinds, then the last ones."""
-    if len(events) <= SENT:
-        return events
-    common = np.isin(events["kind"], COMMON)
+def _chosen(kind: Array, rows: Array) -> Array:
+    """Return at most `SENT` of `rows`, in order: first of all rare kinds, then the last ones."""
+    if len(rows) <= SENT:
+        return rows
+    common = COMMON[kind[rows]]
     rare = np.flatnonzero(~common)[-RARE:]
     rest = np.flatnonzero(common)[-(SENT - len(rare)) :]
-    return events[np.sort(np.concatenate((rare, rest)))]
+    return rows[np.sort(np.concatenate((rare, rest)))]

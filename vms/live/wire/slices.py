@@ -30,14 +30,17 @@ Slices = dict[str, Array]
 
 
 def slices_of(events: Array) -> Slices:
-    """Return the slices among `events` (records of the event table), as columns of the wire."""
-    rows = events[events["kind"] == EV_SLICE]
-    step = max(1, -(-len(rows) // LOOKED_AT))
-    if step > 1:
-        tail = rows[len(rows) - BUDGET // 2 :]
-        head = rows[: len(rows) - BUDGET // 2 : step]
-        return blocks.joined("slices", [_columns(head, step), _columns(tail, 1)])
-    return _columns(rows, 1)
+    """Return the slices among `events` (records of the event table), as columns of the wire.
+
+    Of very many, all of the last ones, and every k-th of those before.
+    """
+    at = np.flatnonzero(events["kind"] == EV_SLICE)
+    step = -(-len(at) // LOOKED_AT)
+    if step <= 1:
+        return _columns(events[at], 1)
+    exact = BUDGET // 2
+    head, tail = events[at[:-exact:step]], events[at[-exact:]]
+    return blocks.joined("slices", [_columns(head, step), _columns(tail, 1)])
 
 
 def _columns(rows: Array, step: int) -> Slices:
