@@ -203,6 +203,14 @@ def test_sigterm_ends_a_server_with_sockets_just_opened(mortal: RunningServer) -
             assert closed.value.rcvd.code == 4012
 
 
+def test_sigterm_ends_a_server_whose_viewer_does_not_read(mortal: RunningServer) -> None:
+    url = f"ws://127.0.0.1:{mortal.port}/"
+    with connect(url, max_size=None, max_queue=1, ping_interval=None, close_timeout=1) as client:
+        client.send("flood")
+        assert settled(lambda: int(fetch(f"{mortal.url}/sent").split()[1])) < 250
+        assert mortal.stop() == 0, mortal.log
+
+
 def test_sigterm_ends_a_server_with_a_request_in_flight(mortal: RunningServer) -> None:
     with socket.create_connection(("127.0.0.1", mortal.port), timeout=20) as connection:
         connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
