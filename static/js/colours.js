@@ -14,7 +14,7 @@ export const textureOf = (row) => (row + Math.floor(row / COLOURS)) % COLOURS;
 
 const seen = new WeakMap();
 
-/** Letters (at most three, no two VMs alike while names allow) and colour of a VM. */
+/** Letters (short, no two VMs alike) and colour of a VM. */
 export function badgeOf(model, row) {
   const vms = model.meta?.vms ?? [];
   let letters = seen.get(vms);
@@ -22,7 +22,7 @@ export function badgeOf(model, row) {
   return { letters: letters[row] ?? "?", colour: colourOf(row) };
 }
 
-/** First letter; with the name's number where several share it; else the row in base 36. */
+/** First letter; with the name's number where several share it; else two letters, or the row in base 36. */
 export function chooseLetters(names) {
   const first = names.map((name) => [...name][0]?.toUpperCase() ?? "?");
   const sharing = new Map();
@@ -36,7 +36,7 @@ export function chooseLetters(names) {
       [...name].slice(0, 2).join(""),
       row.toString(36),
     ];
-    const letters = tries.find((text) => text && !taken.has(text)) ?? row.toString(36);
+    const letters = tries.find((text) => text && !taken.has(text)) ?? `${row.toString(36)}'`;
     taken.add(letters);
     return letters;
   });
@@ -76,6 +76,7 @@ export function colours() {
   const eight = (name) => Array.from({ length: COLOURS }, (_, k) => css(`${name}-${k}`));
   const named = Object.fromEntries(TOKENS.map((name) => [name, css(name)]));
   palette = { css: named, vm: eight("vm"), ink: eight("vm-ink"), font: getComputedStyle(document.body).fontFamily };
+  palette.text = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--f-xs")) || 11;
   palette.number = Object.fromEntries(TOKENS.map((name) => [name, packed(named[name])]));
   palette.vmNumber = palette.vm.map(packed);
   palette.tile = Array.from({ length: COLOURS }, (_, kind) => textureTile(kind, named.texture));
@@ -164,7 +165,7 @@ export function fit(canvas) {
   const g = canvas.getContext("2d");
   g.setTransform(d, 0, 0, d, 0, 0);
   g.clearRect(0, 0, w, h);
-  g.font = `11px ${colours().font}`;
+  g.font = `${colours().text}px ${colours().font}`;
   g.textBaseline = "middle";
   return { g, w, h, d };
 }

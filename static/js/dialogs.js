@@ -43,8 +43,19 @@ export function wireConfirm() {
 
 /** Show a dialog element that is part of the page; closing it returns the focus. */
 export function openElement(element, from = document.activeElement) {
-  element.addEventListener("close", () => from?.focus(), { once: true });
+  closeMenus();
+  element.addEventListener("close", () => focusOn(from), { once: true });
   element.showModal();
+}
+
+function closeMenus() {
+  for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+}
+
+/** Give the focus back to what opened a dialog, or to the menu it stands in. */
+function focusOn(node) {
+  const seen = node?.checkVisibility?.() ? node : node?.closest("details")?.querySelector("summary");
+  seen?.focus();
 }
 
 function build() {
@@ -53,7 +64,7 @@ function build() {
   body = el("div", { class: "dialog-body" });
   dialog = el("dialog", { class: "page-dialog" }, el("header", {}, heading, close), body);
   close.onclick = () => dialog.close();
-  dialog.addEventListener("close", () => opener?.focus());
+  dialog.addEventListener("close", () => focusOn(opener));
   dialog.addEventListener("submit", submit);
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) return dialog.close();
@@ -76,7 +87,7 @@ function followLink(event, link) {
 /** Fetch a page and show its content. */
 export function openPage(url, from = null) {
   if (!dialog) build();
-  for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+  closeMenus();
   if (!dialog.open) {
     opener = from;
     heading.textContent = from?.dataset.dialog || from?.textContent.trim() || "";

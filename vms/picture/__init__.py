@@ -40,6 +40,7 @@ def first_picture(
     """
     picture = at_rest(scenario) if machine is None else alive(machine)
     picture["lanes"] = lanes(machine, picture, slices)
+    picture["laws"] = laws(machine)
     picture["speeds"] = speeds(scenario.tick_us)
     picture["schedulers"] = policies(SCHEDULERS)
     picture["replacements"] = policies(REPLACEMENTS)
@@ -67,6 +68,16 @@ def policies(registry: Mapping[str, str]) -> list[dict[str, str]]:
 def label(name: str) -> str:
     """Return a policy's name as it is read."""
     return name.replace("_", " ")
+
+
+def laws(machine: Machine | None) -> list[dict[str, Any]]:
+    """Return the laws that apply, in words, and whether they hold; none before the first tick."""
+    if machine is None:
+        return []
+    from vms.engine.laws import check  # noqa: PLC0415 - reads the whole engine, only needed here
+
+    words = law_words()
+    return [{**words[name], "holds": holds} for name, holds in check(machine, cheap=True).items()]
 
 
 def law_words() -> dict[str, dict[str, str]]:

@@ -61,6 +61,7 @@ def _live_vm(machine: Machine, row: int, letters: str) -> dict[str, Any]:
     first, last = int(vm.first_vcpu), int(vm.first_vcpu + vm.vcpus)
     vcpu = machine.state.vcpu[first:last]
     power = POWER[int(vm.power)]
+    io, fault, timer = int(vm.exit_io), int(vm.exit_fault), int(vm.exit_timer)
     busiest = RUN_STATES[int(vcpu["state"].min())] if len(vcpu) else "offline"
     return shown_vm(
         row,
@@ -75,7 +76,7 @@ def _live_vm(machine: Machine, row: int, letters: str) -> dict[str, Any]:
         run=int(vcpu["run"].sum()),
         steal=int(vcpu["runnable"].sum()),
         faults=int(vm.minor_faults + vm.major_faults),
-        exits=int(vm.exit_io + vm.exit_fault + vm.exit_timer),
+        exits=[io, fault, timer, io + fault + timer],
     )
 
 

@@ -42,7 +42,7 @@ def at_rest(scenario: Scenario) -> Picture:
                 run=0,
                 steal=0,
                 faults=0,
-                exits=0,
+                exits=[0, 0, 0, 0],
             )
             for row, vm in enumerate(vms[:ROWS])
         ],

@@ -19,7 +19,7 @@ ROWS = 100
 
 
 def badges(names: Sequence[str]) -> list[str]:
-    """Return the letters that stand for each VM: at most three, no two alike while names allow.
+    """Return the letters that stand for each VM: short, no two alike.
 
     The same rule as `chooseLetters` in static/js/colours.js: the first letter; where several
     share it, with the name's number; else the first two letters; else the row in base 36.
@@ -33,7 +33,7 @@ def badges(names: Sequence[str]) -> list[str]:
             number = re.search(r"([0-9]+)$", name)
             tries = [first[row] + number[1]] if number and len(number[1]) < 3 else []
             tries += [name[:2], np.base_repr(row, 36).lower()]
-            first[row] = next((text for text in tries if text not in taken), tries[-1])
+            first[row] = next((text for text in tries if text not in taken), f"{tries[-1]}'")
             taken.add(first[row])
         letters.append(first[row])
     return letters

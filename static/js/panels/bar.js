@@ -13,6 +13,7 @@ export function mount(element, theModel, theSocket) {
   [model, socket] = [theModel, theSocket];
   sliceOf = { scheduler: $("#scheduler-policy"), slice: $("#time-slice"), replacement: $("#replacement-policy"), scope: $("#replacement-scope") };
   socket.onstatus = connection;
+  socket.onproblem = (message) => write($("#refusal"), message);
   connection(socket.status);
 }
 
@@ -107,7 +108,7 @@ const initials = (name) => {
 };
 
 /** Say when the picture is not live; silence is the good state. */
-function connection(status) {
+function connection(status, reason = "") {
   const box = $("#connection");
   const words = {
     connecting: gettext("Connecting to the lab …"), closed: gettext("Connection lost. What you see is the last sample; trying again …"),
@@ -115,5 +116,5 @@ function connection(status) {
   };
   box.hidden = status === "open";
   mark(document.body, "data-connection", status);
-  write($("span", box), words[status] ?? "");
+  write($("span", box), (status === "refused" && reason) || (words[status] ?? ""));
 }

@@ -12,8 +12,9 @@ const POINTS = 60;
 const MOST = 7; // VMs told apart in a chart; the others are summed up
 const ROWS = ["share", "steal"];
 const VALUES = ["minor", "major", "overhead", "idle", "io_p50", "io_p99"];
-const LEFT = 46;
-const RIGHT = 56;
+/** Room for the axis on the left and the names on the right, in CSS pixels. */
+const LEFT = () => 4.2 * colours().text;
+const RIGHT = () => 5.1 * colours().text;
 let element, model;
 let history = null; // model.history, gathered into POINTS stretches of equal length
 let drawnAt = -PACE;
@@ -115,18 +116,18 @@ function build(rows, key) {
 }
 
 function options(chart, series) {
-  const { css, font } = colours();
-  const axis = { stroke: css["text-3"], font: `11px ${font}`, ticks: { show: false }, gap: 4 };
+  const { css, font, text } = colours();
+  const axis = { stroke: css["text-3"], font: `${text}px ${font}`, ticks: { show: false }, gap: 4 };
   return {
     width: chart.box.clientWidth || 200,
     height: chart.box.clientHeight || 90,
-    padding: [6, RIGHT, 0, 0],
+    padding: [6, RIGHT(), 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: { x: { time: false }, y: { range: () => [0, chart.top] } },
     axes: [
       { ...axis, size: 20, grid: { show: false }, splits: (u) => [u.scales.x.min, u.scales.x.max], values: (u, splits) => splits.map(compact) },
-      { ...axis, size: LEFT, grid: { stroke: css.line, width: 1 }, splits: () => [0, chart.top / 2, chart.top], values: (u, splits) => splits.map((v) => chart.kind.unit(v, chart.top)) },
+      { ...axis, size: LEFT(), grid: { stroke: css.line, width: 1 }, splits: () => [0, chart.top / 2, chart.top], values: (u, splits) => splits.map((v) => chart.kind.unit(v, chart.top)) },
     ],
     series: [{}, ...series],
     bands: chart.kind.stacked ? series.slice(1).map((_, k) => ({ series: [k + 2, k + 1] })) : [],
@@ -136,11 +137,11 @@ function options(chart, series) {
 
 /** Name of each series at its right end, where there is room. */
 function ends(u, chart) {
-  const { css, font } = colours();
+  const { css, font, text } = colours();
   const g = u.ctx;
   const d = window.devicePixelRatio || 1;
   g.save();
-  g.font = `${11 * d}px ${font}`;
+  g.font = `${text * d}px ${font}`;
   g.fillStyle = css["text-2"];
   g.textBaseline = "middle";
   g.textAlign = "left";
@@ -153,9 +154,9 @@ function ends(u, chart) {
     places.push([u.valToPos((value + below) / 2, "y", true), u.series[k].label]);
   }
   for (const [y, label] of places.sort((a, b) => b[0] - a[0])) {
-    if (last - y < 12 * d) continue;
+    if (last - y < (text + 1) * d) continue;
     last = y;
-    g.fillText(fitText(g, label, (RIGHT - 6) * d), u.bbox.left + u.bbox.width + 5 * d, y);
+    g.fillText(fitText(g, label, (RIGHT() - 6) * d), u.bbox.left + u.bbox.width + 5 * d, y);
   }
   g.restore();
 }

@@ -45,6 +45,7 @@ export function draw(theModel, all) {
     shown = rows.sort((a, b) => (vdevices[b].vm === chosen) - (vdevices[a].vm === chosen) || a - b).slice(0, MOST);
     all = true;
   }
+  $(".virtual-head", element).hidden = !vdevices.length;
   $("p.none", element).hidden = devices.length > 0;
   $(".virtual-none", element).hidden = vdevices.length > 0 || !devices.length;
   keep(list, shown, makeVirtual, refreshVirtual);

@@ -4,7 +4,7 @@
 import { badgeOf, colourOf, colours, mix, pattern, textureOf } from "../colours.js";
 import { compact, count, firstAbove, niceStep } from "../scales.js";
 
-export const AXIS = 22;
+export const AXIS = 22; // CSS pixels below the lanes
 const BUCKETS = 9; // eight VM colours and overhead
 const OVERHEAD = 8;
 const NARROW = 3; // CSS pixels of a mean slice below which columns are drawn
@@ -20,7 +20,7 @@ const THICK = 84; // a bar is never higher, however few the lanes
 export function geometry(model, w, h, left, wish) {
   const lanes = Math.max(1, model.meta.pcpus);
   const room = h - AXIS;
-  const lane = Math.max(LEAST_LANE, Math.min(104, room / lanes));
+  const lane = Math.max(LEAST_LANE, Math.min(Math.max(104, room / 4), room / lanes));
   const px = wish.px ?? automatic(model, w - left);
   const to = wish.end ?? model.state.tick;
   const shown = Math.min(lanes, Math.ceil(room / lane));
@@ -38,8 +38,9 @@ function automatic(model, width) {
   let px = Math.min(18, Math.max(LEGIBLE / slice, width / (14 * slice)));
   const rate = state.status === "playing" ? state.rate || state.speed || 0 : 0;
   if (rate > TOO_FAST * slice) px = Math.min(px, width / (6 * rate));
-  const oldest = Math.min(state.tick, ...model.slices.map((ring) => ring[0]?.from ?? state.tick));
-  px = Math.max(px, width / Math.max(60, state.tick - oldest), 1e-5);
+  const firsts = model.slices.filter((ring) => ring.length > 20).map((ring) => ring[0].from);
+  const known = state.tick - (firsts.length ? Math.max(...firsts) : 0); // by every busy lane
+  px = Math.max(px, width / Math.max(60, known), 1e-5);
   return 2 ** (Math.ceil(Math.log2(px) * 2 - 0.01) / 2); // steps, so that the picture does not breathe
 }
 
@@ -100,7 +101,7 @@ export function drawLanes(g, at, model, picked, d) {
 }
 
 const xOf = (at, tick) => at.w - (at.to - tick) * at.px;
-const insetOf = (at) => (at.lane >= 26 ? Math.max(5, (at.lane - THICK) / 2) : at.lane >= 14 ? 2 : 0.5);
+const insetOf = (at) => (at.lane >= 26 ? Math.max(5, (at.lane - Math.max(THICK, 0.8 * at.lane)) / 2) : at.lane >= 14 ? 2 : 0.5);
 
 function axis(g, at, model) {
   const { css } = colours();
@@ -123,7 +124,7 @@ function axis(g, at, model) {
 }
 
 function labels(g, at, model) {
-  const { css, font } = colours();
+  const { css, font, text } = colours();
   const every = Math.max(1, Math.ceil(13 / at.lane));
   for (let k = 0; k < at.shown; k++) {
     const p = at.top + k;
@@ -133,11 +134,11 @@ function labels(g, at, model) {
     const busy = whole ? `${Math.round((100 * model.pcpu.busy[p]) / whole)} %` : "";
     const two = at.lane >= 30;
     g.fillStyle = css.text;
-    g.font = `600 ${at.left > 48 ? 12 : 11}px ${font}`;
-    g.fillText(at.lane >= 14 ? `pCPU ${p}` : `${p}`, 0, two ? y - 8 : y);
-    g.font = `11px ${font}`;
+    g.font = `600 ${at.left > 50 ? text + 1 : text}px ${font}`;
+    g.fillText(at.lane >= 14 ? `pCPU ${p}` : `${p}`, 0, two ? y - 0.7 * text : y);
+    g.font = `${text}px ${font}`;
     g.fillStyle = css["text-3"];
-    if (two) g.fillText(busy, 0, y + 8);
+    if (two) g.fillText(busy, 0, y + 0.75 * text);
   }
 }
 
@@ -211,13 +212,13 @@ function widthOf(g, text) {
 
 /** The name on a plain plate, clear of the texture; the badge's letters where it is too long. */
 function plate(g, at, model, s, row, x, end, y) {
-  const { vm, ink } = colours();
+  const { vm, ink, text } = colours();
   const name = model.meta.vcpus[s.vcpu]?.name ?? "";
   for (const label of [name, badgeOf(model, row).letters]) {
     const width = widthOf(g, label) + 6;
     if (x + width >= end - 1) continue;
     g.fillStyle = vm[colourOf(row)];
-    g.fillRect(x, y - 7, width, 14);
+    g.fillRect(x, y - 0.65 * text, width, 1.3 * text);
     g.fillStyle = ink[colourOf(row)];
     g.fillText(label, x + 3, y + 0.5);
     return;

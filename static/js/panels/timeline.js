@@ -1,5 +1,5 @@
 // The CPU timeline: who ran where and when, with the run queue where the next slice comes from.
-import { fit } from "../colours.js";
+import { colours, fit } from "../colours.js";
 import { $, badge, el, fillTable, mark, write } from "../elements.js";
 import { chosen, choose } from "../layout.js";
 import { count, firstAbove, say } from "../scales.js";
@@ -42,7 +42,7 @@ export function draw(theModel, all) {
   const { g, w, h, d } = fit(canvas);
   if (!w || !h || !model.version) return;
   if (picked) refreshPicked();
-  at = lanes.geometry(model, w, h, w < 420 ? 49 : 60, view);
+  at = lanes.geometry(model, w, h, w < 420 ? 50 : 5.5 * colours().text, view);
   const { narrow } = lanes.drawLanes(g, at, model, picked, d);
   narrowNote.hidden = !narrow;
   if (model.changed.meta || legendOf !== model.meta.vms.length) legend();
