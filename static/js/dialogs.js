@@ -59,7 +59,7 @@ function focusOn(node) {
 }
 
 function build() {
-  heading = el("h2", {});
+  heading = el("h2", { tabindex: -1 });
   const close = el("button", { type: "button", class: "icon", "aria-label": gettext("Close") }, icon("cross"));
   body = el("div", { class: "dialog-body" });
   dialog = el("dialog", { class: "page-dialog" }, el("header", {}, heading, close), body);
@@ -121,8 +121,9 @@ async function show(answer, url) {
   const messages = page.querySelector(".messages");
   body.replaceChildren(...(messages ? [document.adoptNode(messages)] : []), document.adoptNode(content));
   body.dataset.url = response.url || url;
-  const first = content.querySelector("[aria-invalid=true], [autofocus], input:not([type=hidden]), select, textarea");
-  first?.focus();
+  const first = body.querySelector("[aria-invalid=true]") ?? body.querySelector("[autofocus]") ?? heading;
+  dialog.scrollTop = 0;
+  first.focus();
 }
 
 /** Send a form of the dialog; the answer replaces what is shown, errors beside their fields. */

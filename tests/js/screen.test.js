@@ -5,7 +5,7 @@ import test from "node:test";
 globalThis.document = { documentElement: { lang: "en" } };
 globalThis.window = globalThis;
 globalThis.ResizeObserver = class {};
-const { arrange, cellAt, placeOf } = await import("../../static/js/cells.js");
+const { arrange, cellAt, placeOf } = await import("../../static/js/places.js");
 const { chooseLetters, colourOf, textureOf } = await import("../../static/js/colours.js");
 const { duration, firstAbove, niceStep, niceTop, size } = await import("../../static/js/scales.js");
 

@@ -1,12 +1,11 @@
 // Draws the lanes of the CPU timeline: one per pCPU, slices coloured by VM, overhead and idle told
 // apart. Where slices are narrower than a few pixels a pixel column shows the shares of its ticks
 // instead (measured: 64 lanes × 2,000 slices in 3 ms, against 276 ms slice by slice).
-import { badgeOf, colourOf, colours, mix, pattern, textureOf } from "../colours.js";
+import { badgeOf, colourOf, colours, pattern, textureOf } from "../colours.js";
 import { compact, count, firstAbove, niceStep } from "../scales.js";
+import { columns } from "./columns.js";
 
 export const AXIS = 22; // CSS pixels below the lanes
-const BUCKETS = 9; // eight VM colours and overhead
-const OVERHEAD = 8;
 const NARROW = 3; // CSS pixels of a mean slice below which columns are drawn
 const LEGIBLE = 38; // CSS pixels of a whole slice, at the automatic scale
 const TOO_FAST = 50; // slices a second on one pCPU
@@ -90,7 +89,7 @@ export function drawLanes(g, at, model, picked, d) {
   g.beginPath();
   g.rect(at.left, 0, at.w - at.left, at.h - AXIS);
   g.clip();
-  if (narrow || at.lane < 9) columns(g, at, lanes, d);
+  if (narrow || at.lane < 9) columns(g, at, lanes, { rows: model.meta.vcpus, inset: insetOf(at), high: at.h - AXIS, d });
   else lanes.forEach((seen, k) => sliceBySlice(g, at, model, seen, k * at.lane));
   outline(g, at, picked);
   commands(g, at, model);
@@ -222,87 +221,6 @@ function plate(g, at, model, s, row, x, end, y) {
     g.fillStyle = ink[colourOf(row)];
     g.fillText(label, x + 3, y + 0.5);
     return;
-  }
-}
-
-let sheet = null; // {canvas, context, image, pixels, sums}: kept between draws
-
-function sheetOf(w, h) {
-  if (sheet?.canvas.width === w && sheet.canvas.height === h) {
-    sheet.pixels.fill(0);
-    return sheet;
-  }
-  const canvas = new OffscreenCanvas(w, h);
-  const image = new ImageData(w, h);
-  sheet = {
-    canvas, image, context: canvas.getContext("2d"),
-    pixels: new Uint32Array(image.data.buffer), sums: new Float32Array(w * BUCKETS),
-  };
-  return sheet;
-}
-
-/** Level of detail: each device pixel column stacks the shares of its ticks, by VM colour. */
-function columns(g, at, lanes, d) {
-  const w = Math.max(1, Math.round((at.w - at.left) * d));
-  const h = Math.max(1, Math.round((at.h - AXIS) * d));
-  const { canvas, context, image, pixels, sums } = sheetOf(w, h);
-  const { vmNumber, number } = colours();
-  const paint = [...vmNumber, number.overhead];
-  if (at.lane >= 9) paint[OVERHEAD] = mix(number.overhead, number.surface, 0.15);
-  const inset = Math.round(insetOf(at) * d);
-  const perColumn = 1 / (at.px * d);
-  lanes.forEach((seen, k) => {
-    sums.fill(0);
-    for (const s of seen) addSlice(sums, w, at.from, perColumn, s);
-    const y0 = Math.round(k * at.lane * d) + inset;
-    const y1 = Math.min(h, Math.round((k + 1) * at.lane * d) - Math.max(inset, d > 1 ? 1 : 0));
-    stack(pixels, sums, paint, { w, y0, y1 });
-  });
-  context.putImageData(image, 0, 0);
-  g.drawImage(canvas, at.left, 0, w / d, h / d);
-}
-
-const rowOfVcpu = { model: null };
-/** Which VM a vCPU belongs to: set before drawing, so that the inner loop stays flat. */
-export function useModel(model) {
-  rowOfVcpu.model = model;
-}
-
-function addSlice(sums, w, from, perColumn, s) {
-  const colour = colourOf(rowOfVcpu.model.meta.vcpus[s.vcpu]?.vm ?? 0);
-  const own = s.to - s.from;
-  const paid = own ? s.overhead / own : 0;
-  const ran = own && s.merged > 1 ? Math.max(0, (s.busy - s.overhead) / own) : 1 - paid;
-  let x = Math.max(0, (s.from - from) / perColumn);
-  const end = Math.min(w, (s.to - from) / perColumn);
-  while (x < end) {
-    const column = Math.floor(x);
-    const part = Math.min(end, column + 1) - x;
-    sums[column * BUCKETS + colour] += part * ran;
-    sums[column * BUCKETS + OVERHEAD] += part * paid;
-    x = column + 1;
-  }
-}
-
-function stack(pixels, sums, paint, { w, y0, y1 }) {
-  const high = y1 - y0;
-  for (let x = 0; x < w; x++) {
-    const base = x * BUCKETS;
-    if (high < 7) {
-      let most = -1;
-      let best = 0.02;
-      for (let k = 0; k < BUCKETS; k++) if (sums[base + k] > best) best = sums[base + (most = k)];
-      if (most >= 0) for (let y = y0; y < y1; y++) pixels[y * w + x] = paint[most];
-      continue;
-    }
-    let filled = 0;
-    let y = y1;
-    for (let k = 0; k < BUCKETS; k++) {
-      if (!sums[base + k]) continue;
-      filled += sums[base + k];
-      const until = y1 - Math.round(Math.min(1, filled) * high);
-      while (y > until) pixels[--y * w + x] = paint[k];
-    }
   }
 }
 

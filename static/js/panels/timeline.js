@@ -23,7 +23,6 @@ export function mount(element, theModel, socket) {
   canvas = $("canvas", element);
   tip = $(".tip", element);
   narrowNote = $(".narrow", element);
-  lanes.useModel(model);
   queues.mount($(".queues", element), model, pickVcpu);
   why.mount($(".why", element), model, socket);
   const verbs = { "zoom-in": () => zoom(1.6), "zoom-out": () => zoom(1 / 1.6), now: follow };

@@ -1,0 +1,50 @@
+// The samples of the charts, gathered into stretches of equal length.
+import { niceStep } from "./scales.js";
+
+const POINTS = 60;
+const ROWS = ["share", "steal"];
+const VALUES = ["minor", "major", "overhead", "idle", "io_p50", "io_p99"];
+
+/**
+ * The samples as means over stretches of equal length: a sample of ten ticks shows who ran in them,
+ * not a share. Sample i stands for the ticks since sample i − 1. Stretches begin at multiples of
+ * their length, so that they do not shimmer; the last one waits until it is whole.
+ */
+export function gathered(samples) {
+  const { tick } = samples;
+  const last = tick.at(-1);
+  const length = Math.max(1, niceStep((last - tick[0]) / POINTS));
+  const out = { tick: [], ...Object.fromEntries([...ROWS, ...VALUES].map((name) => [name, []])) };
+  let i = 1;
+  for (let from = Math.ceil(tick[0] / length) * length; from + length <= last; from += length) {
+    const parts = []; // [sample, ticks of it in this stretch]
+    while (tick[i] <= from) i++;
+    for (let k = i; k < tick.length && tick[k - 1] < from + length; k++) {
+      parts.push([k, Math.min(tick[k], from + length) - Math.max(tick[k - 1], from)]);
+    }
+    out.tick.push(from + length);
+    for (const name of ROWS) out[name].push(meanRow(samples[name], parts));
+    for (const name of VALUES) out[name].push(mean(samples[name], parts));
+  }
+  return out;
+}
+
+/** Mean of a column where it has numbers; null where it has none. */
+function mean(column, parts) {
+  let total = 0;
+  let weight = 0;
+  for (const [k, ticks] of parts) {
+    const value = column[k];
+    if (value === null || Number.isNaN(value)) continue;
+    total += ticks * value;
+    weight += ticks;
+  }
+  return weight ? total / weight : null;
+}
+
+function meanRow(rows, parts) {
+  const out = new Float64Array(rows[parts.at(-1)[0]].length);
+  const sum = parts.reduce((total, [, ticks]) => total + ticks, 0) || 1;
+  for (const [k, ticks] of parts) for (let vm = 0; vm < rows[k].length; vm++) out[vm] += (ticks * rows[k][vm]) / sum;
+  return out;
+}
