@@ -29,7 +29,7 @@ class Machine:
         return np.zeros(2)
 
 
-class Collected(list):
+class Collected(list[int]):
     def collect(self, events):
         self.append(len(events))
 

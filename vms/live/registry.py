@@ -112,7 +112,7 @@ async def _start(key: str) -> Run:
     run = await start(
         key,
         idle_s=settings.LIVE_IDLE_S,
-        unwatched_s=getattr(settings, "LIVE_UNWATCHED_S", 3600),
+        unwatched_s=settings.LIVE_UNWATCHED_S,
         engine_threads=settings.LIVE_ENGINE_THREADS,
     )
     _runs[key] = run

@@ -20,11 +20,11 @@ from vms.engine.machine import Machine
 from vms.engine.metrics import result
 from vms.live import threads
 from vms.live.audience import BROKEN, KICKED, LAB, RENEWED, STOPPING, Audience, Seat, Who
-from vms.live.clock import FLAT_OUT, Chunk, Pace
 from vms.live.desk import Asked, Desk, understand
 from vms.live.fresh import Store
 from vms.live.hub import Topic
 from vms.live.journal import Entry, Journal
+from vms.live.motion import CRASHED, ENDED, PAUSED, PLAYING, STALLED, Motion
 from vms.live.sampler import Sampler
 from vms.live.stepper import step, step_to_event
 
@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PAUSED, PLAYING, ENDED, STALLED, CRASHED = "paused", "playing", "ended", "stalled", "crashed"
-DEFAULT_SPEED = 200
-"""Ticks per second at which a new run plays: a slice of thirty ticks can be watched."""
 NOBODY = Who("", "", "instructor")
 """Who asks when no member does."""
 
@@ -53,8 +50,6 @@ class Run:
     """nor more than a quarter of the time for making them."""
     UNWATCHED_S = 1.0
     """Between samples that nobody watches: the charts go on, and no list grows."""
-    TOGETHER_S = 0.25
-    """What is due within this time is run in one go where no sample is wanted sooner."""
     QUIET_S = 0.5
     """A run that has been at rest for so long is written back."""
     RETRY_S = 10.0
@@ -77,8 +72,8 @@ class Run:
         self.store = store
         self.topic = Topic(LAB, lambda: self._shown.picture.snapshot())
         self.audience = Audience(self.topic)
-        self.pace = Pace(DEFAULT_SPEED)
         self._clock = clock
+        self._motion = Motion(clock)
         self.executor = executor or threads.pool()
         self._idle_s = idle_s
         self._unwatched_s = unwatched_s
@@ -92,13 +87,9 @@ class Run:
     def take(self, machine: Machine, run_id: int, past: Sequence[Entry] = ()) -> None:
         """Make `machine` the one this run is about, at rest and not shown yet."""
         self.machine = machine
-        self.status = PAUSED
-        self.message = ""
+        self._motion.begin_again()
         self.journal = Journal(self.store.journal, run_id, past)
         self._sampler = Sampler(machine, self.lab, self._clock)
-        self._chunk = Chunk()
-        self._goal: int | None = None
-        self._to_event = False
         self._unshown = True
         self._shown_s = float("-inf")
         self._interval_s = self.SAMPLE_S
@@ -115,7 +106,17 @@ class Run:
     @property
     def speed(self) -> int:
         """Ticks per second that are asked for; 0 is flat out."""
-        return self.pace.speed
+        return self._motion.pace.speed
+
+    @property
+    def status(self) -> str:
+        """paused, playing, ended, stalled or crashed."""
+        return self._motion.status
+
+    @property
+    def message(self) -> str:
+        """Why it crashed, in English; empty otherwise."""
+        return self._motion.message
 
     @property
     def run_id(self) -> int:
@@ -253,7 +254,7 @@ class Run:
             return 0.0
         due_s = []
         if self.status == PLAYING:
-            due_s.append(self._advance_at_s())
+            due_s.append(self._motion.next_s(self.tick, self._show_at_s()))
         elif self._unsaved:
             due_s.append(self._save_from_s)
         if self._unshown:
@@ -286,20 +287,17 @@ class Run:
 
     def go(self, *, goal: int | None = None, to_event: bool = False) -> None:
         """Play; or only to tick `goal`; or only until something is logged."""
-        self.status = PLAYING
-        self._goal, self._to_event = goal, to_event
-        self.pace.start(self._clock(), self.tick)
+        self._motion.go(self.tick, goal=goal, to_event=to_event)
 
     def halt(self, status: str, message: str = "") -> None:
         """Come to rest."""
-        self.status, self.message = status, message
-        self._goal, self._to_event = None, False
+        self._motion.halt(status, message)
         self._alone_since_s = self._clock()
         self.changed()
 
     def set_speed(self, speed: int) -> None:
         """Play at another speed (ticks/s, 0 for flat out) from now on."""
-        self.pace.set_speed(speed, self._clock(), self.tick)
+        self._motion.set_speed(speed, self.tick)
 
     def changed(self) -> None:
         """Note that there is something to show."""
@@ -323,10 +321,11 @@ class Run:
 
     async def _advance(self) -> None:
         """Run one chunk of what is due."""
-        ticks = min(self._due(), self._chunk.ticks)
+        motion = self._motion
+        ticks = motion.ticks(self.tick)
         if ticks <= 0:
             return
-        run_chunk = step_to_event if self._to_event else step
+        run_chunk = step_to_event if motion.to_event else step
         try:
             done = await self.alone(
                 run_chunk, self.machine, self._sampler.encoder, ticks, self._clock
@@ -334,28 +333,12 @@ class Run:
         except Exception as error:  # a bug in the engine or in a policy
             self.crash(error)
             return
-        self._chunk.took(done.ticks, done.seconds)
+        motion.chunk.took(done.ticks, done.seconds)
         self.touched()
         if self.over:
             self.halt(STALLED if self.machine.stalled else ENDED)
-        elif self.tick == self._goal or (self._to_event and done.events):
+        elif motion.reached(self.tick, done.events):
             self.halt(PAUSED)
-
-    def _due(self) -> int:
-        if self._goal is not None:
-            return self._goal - self.tick
-        if self._to_event or self.speed == FLAT_OUT:
-            return self._chunk.ticks
-        return self.pace.due(self._clock(), self.tick)
-
-    def _advance_at_s(self) -> float:
-        """Return when to advance next: what is due between two samples is run in one go."""
-        now_s = self._clock()
-        flat_out = self._goal is not None or self._to_event or self.speed == FLAT_OUT
-        if flat_out or self.pace.due(now_s, self.tick) >= self._chunk.ticks:
-            return now_s
-        together_s = min(self._show_at_s(), now_s + self.TOGETHER_S)
-        return max(now_s + self.pace.next_tick_s(now_s, self.tick), together_s)
 
     # --- showing and saving -----------------------------------------------------------------------
 
@@ -366,9 +349,10 @@ class Run:
     async def show(self) -> None:
         """Make a sample, once for all viewers, and publish it."""
         self._unshown = False
-        self._shown_s = now_s = self._clock()
+        self._shown_s = self._clock()
         rows, self.journal.news = self.journal.news, []
-        documents = {"state": self._state(now_s), "people": self.audience.people()}
+        state = self._motion.state(self.tick) | {"viewers": self.viewers}
+        documents = {"state": state, "people": self.audience.people()}
         sampler, resting = self._sampler, self.status != PLAYING
         shown = await self.alone(sampler.make, documents, rows, self.audience, resting)
         begins = sampler is not self._shown
@@ -379,18 +363,6 @@ class Run:
         self._interval_s = max(
             self.SAMPLE_S, shown.size / self.BYTES_PER_S, shown.seconds * self.ENCODING_SHARE
         )
-
-    def _state(self, now_s: float) -> dict[str, Any]:
-        playing = self.status == PLAYING and self._goal is None and not self._to_event
-        return {
-            "tick": self.tick,
-            "status": self.status,
-            "message": self.message,
-            "speed": self.speed,
-            "rate": self.pace.mark(now_s, self.tick) if playing else 0,
-            "behind_ms": self.pace.behind_ms(now_s, self.tick) if playing else 0,
-            "viewers": self.viewers,
-        }
 
     async def _save(self) -> None:
         """Write the machine back to the lab's rows; try again later if that fails."""
