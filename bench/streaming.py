@@ -214,6 +214,8 @@ async def watch(server: RunningServer, pages: list[Viewer], seconds: float) -> d
     processor, began = processor_s(server), time.perf_counter()
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
+    if not any(page.latencies for page in pages):
+        raise RuntimeError(f"no sample came to any viewer; the server's log:\n{server.log}")
     latencies = 1000 * np.concatenate([page.latencies for page in pages])
     p50, p99 = np.percentile(latencies, (50, 99))
     return {
