@@ -40,7 +40,7 @@ def raw(requests: int, vms: int = 3, **host: Any) -> dict[str, Any]:
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let machines have a table of three requests."""
-    monkeypatch.setattr(build, "request_rows", lambda vcpus: 3)
+    monkeypatch.setattr(build, "request_rows", lambda vcpus, largest: 3)
     return 3
 
 
@@ -81,7 +81,7 @@ def test_chunks_change_nothing_when_rows_are_few(
     requests: int, vms: int, chunks: list[int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "request_rows", lambda vcpus: 3)
+        patch.setattr(build, "request_rows", lambda vcpus, largest: 3)
         whole, cut, stepped = (
             built(raw(requests, vms, swap={"device": "disk0"})) for _ in range(3)
         )

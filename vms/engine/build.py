@@ -19,6 +19,7 @@ from vms.engine.tables import (
     DIFFERENT,
     IDEAL_STORE,
     INF,
+    IO,
     LATENCY_BUCKETS,
     LAYOUT,
     NEVER,
@@ -103,9 +104,12 @@ def ring_size(pcpus: int, vcpus: int, requests: int, heaviest_tick: int) -> int:
     return power_of_two(max(1 << 15, 4 * (phase + 64)))
 
 
-def request_rows(vcpus: int) -> int:
-    """Return the length of the table of requests; whoever finds it full waits for a row."""
-    return max(1024, 4 * vcpus)
+def request_rows(vcpus: int, largest: int) -> int:
+    """Return the length of the table of requests; whoever finds it full waits for a row.
+
+    The largest I/O step finds room for all its requests at once, up to 65,536 of them.
+    """
+    return max(1024, 4 * vcpus, min(largest, 65_536))
 
 
 def opt_tables(parts: Parts, frames: int, reader: int) -> dict[str, np.ndarray]:
@@ -209,7 +213,8 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
     """Return the tables of a machine before its first tick; all vCPUs are still to arrive."""
     host = scenario.host
     vcpus, vdevices = len(parts.vcpu), len(parts.vdevice)
-    requests = request_rows(vcpus)
+    largest = max((step["n"] for step in parts.step if step["kind"] == IO), default=0)
+    requests = request_rows(vcpus, largest)
     reader = find_reader(parts)
     values = host_row(scenario) | {
         "vcpus": vcpus,
