@@ -87,10 +87,14 @@ def test_vms_are_chosen_and_powered_by_keyboard(enter: Enter, lab: str) -> None:
         tree.press(key)
     expect(alice.locator("[role=treeitem][aria-selected=true]")).to_contain_text("web-1")
     expect(alice.locator("[role=treeitem][aria-level='3']")).to_have_count(1)
-    alice.get_by_role("button", name="Pause", exact=True).last.press("Enter")
+    pause = alice.locator("[data-command=pause_vm]")
+    expect(pause).to_be_enabled()
+    pause.press("Enter")
     oscar.until("lab.model.vm.power[0] === 2")
     expect(oscar.locator("[role=treeitem]", has_text="web-1")).to_contain_text("paused")
-    alice.get_by_role("button", name="Resume", exact=True).press("Enter")
+    resume = alice.get_by_role("button", name="Resume", exact=True)
+    expect(resume).to_be_enabled()
+    resume.press("Enter")
     oscar.until("lab.model.vm.power[0] === 1")
 
 
