@@ -19,7 +19,7 @@ from tests.server import RunningServer
 
 PEOPLE = ("alice", "bob", "oscar", "charlie")
 ROLES = {"bob": "driver", "oscar": "observer"}
-WAIT_MS = 20_000
+WAIT_MS = 40_000
 STOCK = 40
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
