@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from asgiref.sync import async_to_sync
+
 from vms.permissions import revoke_tickets
 
 T = TypeVar("T")
@@ -91,9 +93,13 @@ def kick_everywhere(identity: str) -> None:
 
 
 def stop(lab: uuid.UUID) -> None:
-    """End a lab's run and close its sockets, as before the lab is deleted."""
-    if run_of(lab) is not None:
-        _registry().wait(_registry().stop(lab))
+    """End a lab's run, also one that is just starting, and close its sockets.
+
+    As before the lab is deleted. On the server's loop, which a view's thread knows.
+    """
+    registry = _registry()
+    if registry is not None:
+        async_to_sync(registry.stop)(lab)
 
 
 def reset(lab: uuid.UUID) -> bool:

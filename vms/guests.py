@@ -95,7 +95,8 @@ def clean(now: datetime.datetime | None = None) -> int:
     labs = list(over.values_list("pk", flat=True))
     for lab in labs:
         alive.stop(lab)
-    Lab.objects.filter(pk__in=labs).delete()
+    with transaction.atomic():
+        Lab.objects.filter(pk__in=labs).delete()
     return len(labs)
 
 

@@ -101,5 +101,6 @@ def test_from_the_door_to_a_running_lab_is_one_click(
     page = context.new_page()
     page.goto(server.url)
     page.get_by_role("button", name="Try the demo").click()
+    page.wait_for_url("**/labs/**")
     Visitor(page).until("window.lab?.model.state.tick > 0")
     context.close()

@@ -170,8 +170,11 @@ def test_the_start_screen_tells_what_a_live_lab_does(people: Callable[[str], Per
     alice = people("alice")
     lab = new_lab(alice)
     with alice.enter(lab) as socket:
-        tell(socket, type="step", ticks=3)
-        _, page = alice.get("/")
+        assert tell(socket, type="step", ticks=3)["ok"]
+        for _ in range(400):  # the answer comes as soon as the run has begun to step
+            _, page = alice.get("/")
+            if "tick 3" in page:
+                break
         assert "tick 3" in page
         assert "1 watching" in page
 

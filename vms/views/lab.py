@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import orjson
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -173,6 +174,7 @@ def lab_delete(request: HttpRequest, access: Access) -> HttpResponse:
         return render(request, "vms/lab_delete.html", context)
     name = access.lab.name
     alive.stop(access.lab.pk)
-    access.lab.delete()
+    with transaction.atomic():  # from the first look at what hangs on it
+        access.lab.delete()
     messages.success(request, _("%(name)s was deleted.") % {"name": name})
     return redirect("vms:start")
