@@ -10,7 +10,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -19,271 +18,826 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Device',
+            name="Device",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField(default=0, verbose_name='position')),
-                ('name', models.CharField(max_length=64, verbose_name='name')),
-                ('kind', models.CharField(choices=vms.models.machine.device_choices, default='disk', max_length=30, verbose_name='kind')),
-                ('channels', models.PositiveIntegerField(blank=True, help_text="Parallel servers; empty: the kind's.", null=True, verbose_name='channels')),
-                ('service_us', models.PositiveIntegerField(blank=True, help_text="Microseconds per request; empty: the kind's.", null=True, verbose_name='service time')),
-                ('mib_per_s', models.PositiveIntegerField(blank=True, help_text="MiB per second; empty: the kind's.", null=True, verbose_name='throughput')),
-                ('vfs', models.PositiveIntegerField(blank=True, help_text="SR-IOV; empty: the kind's.", null=True, verbose_name='virtual functions')),
-                ('more', models.JSONField(blank=True, default=dict, verbose_name='other keys')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField(default=0, verbose_name="position")),
+                ("name", models.CharField(max_length=64, verbose_name="name")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=vms.models.machine.device_choices,
+                        default="disk",
+                        max_length=30,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "channels",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Parallel servers; empty: the kind's.",
+                        null=True,
+                        verbose_name="channels",
+                    ),
+                ),
+                (
+                    "service_us",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Microseconds per request; empty: the kind's.",
+                        null=True,
+                        verbose_name="service time",
+                    ),
+                ),
+                (
+                    "mib_per_s",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="MiB per second; empty: the kind's.",
+                        null=True,
+                        verbose_name="throughput",
+                    ),
+                ),
+                (
+                    "vfs",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="SR-IOV; empty: the kind's.",
+                        null=True,
+                        verbose_name="virtual functions",
+                    ),
+                ),
+                ("more", models.JSONField(blank=True, default=dict, verbose_name="other keys")),
             ],
             options={
-                'verbose_name': 'device',
-                'verbose_name_plural': 'devices',
-                'ordering': ('position', 'pk'),
+                "verbose_name": "device",
+                "verbose_name_plural": "devices",
+                "ordering": ("position", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='Lab',
+            name="Lab",
             fields=[
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name='identity')),
-                ('name', models.CharField(max_length=64, verbose_name='name')),
-                ('seed', models.BigIntegerField(default=1, help_text='The only source of randomness in a run.', verbose_name='seed')),
-                ('tick_us', models.PositiveIntegerField(default=100, help_text='Simulated microseconds per tick.', verbose_name='tick')),
-                ('more', models.JSONField(blank=True, default=dict, help_text='Keys of the scenario that have no field of their own, such as dialect.', verbose_name='other keys')),
-                ('template', models.CharField(blank=True, max_length=60, verbose_name='template')),
-                ('status', models.CharField(choices=[('new', 'not started'), ('playing', 'playing'), ('paused', 'paused'), ('stopped', 'stopped'), ('ended', 'ended'), ('stalled', 'stalled'), ('crashed', 'crashed')], default='new', editable=False, max_length=10, verbose_name='status')),
-                ('engine_version', models.CharField(blank=True, editable=False, max_length=30, verbose_name='engine version')),
-                ('public', models.BooleanField(default=False, help_text='Everybody may watch, without an account.', verbose_name='public')),
-                ('plays', models.BooleanField(default=False, help_text='Starts to play by itself when the first viewer arrives.', verbose_name='plays when watched')),
-                ('speed', models.PositiveIntegerField(default=200, help_text='Ticks per second at which it plays first; 0: flat out.', verbose_name='speed')),
-                ('guest', models.UUIDField(blank=True, db_index=True, editable=False, null=True, verbose_name='guest')),
-                ('guest_address', models.CharField(blank=True, db_index=True, editable=False, max_length=64, verbose_name="guest's address, hashed")),
-                ('expires', models.DateTimeField(blank=True, db_index=True, null=True, verbose_name='expires')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('updated', models.DateTimeField(auto_now=True, verbose_name='changed')),
-                ('owner', models.ForeignKey(blank=True, help_text="Nobody for a guest's lab.", null=True, on_delete=django.db.models.deletion.CASCADE, related_name='labs_owned', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
+                (
+                    "uuid",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="identity",
+                    ),
+                ),
+                ("name", models.CharField(max_length=64, verbose_name="name")),
+                (
+                    "seed",
+                    models.BigIntegerField(
+                        default=1,
+                        help_text="The only source of randomness in a run.",
+                        verbose_name="seed",
+                    ),
+                ),
+                (
+                    "tick_us",
+                    models.PositiveIntegerField(
+                        default=100,
+                        help_text="Simulated microseconds per tick.",
+                        verbose_name="tick",
+                    ),
+                ),
+                (
+                    "more",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Keys of the scenario that have no field of their own, such as dialect.",
+                        verbose_name="other keys",
+                    ),
+                ),
+                ("template", models.CharField(blank=True, max_length=60, verbose_name="template")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("new", "not started"),
+                            ("playing", "playing"),
+                            ("paused", "paused"),
+                            ("stopped", "stopped"),
+                            ("ended", "ended"),
+                            ("stalled", "stalled"),
+                            ("crashed", "crashed"),
+                        ],
+                        default="new",
+                        editable=False,
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "engine_version",
+                    models.CharField(
+                        blank=True, editable=False, max_length=30, verbose_name="engine version"
+                    ),
+                ),
+                (
+                    "public",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Everybody may watch, without an account.",
+                        verbose_name="public",
+                    ),
+                ),
+                (
+                    "plays",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Starts to play by itself when the first viewer arrives.",
+                        verbose_name="plays when watched",
+                    ),
+                ),
+                (
+                    "speed",
+                    models.PositiveIntegerField(
+                        default=200,
+                        help_text="Ticks per second at which it plays first; 0: flat out.",
+                        verbose_name="speed",
+                    ),
+                ),
+                (
+                    "guest",
+                    models.UUIDField(
+                        blank=True, db_index=True, editable=False, null=True, verbose_name="guest"
+                    ),
+                ),
+                (
+                    "guest_address",
+                    models.CharField(
+                        blank=True,
+                        db_index=True,
+                        editable=False,
+                        max_length=64,
+                        verbose_name="guest's address, hashed",
+                    ),
+                ),
+                (
+                    "expires",
+                    models.DateTimeField(
+                        blank=True, db_index=True, null=True, verbose_name="expires"
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("updated", models.DateTimeField(auto_now=True, verbose_name="changed")),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Nobody for a guest's lab.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="labs_owned",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="owner",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'lab',
-                'verbose_name_plural': 'labs',
-                'ordering': ('-updated',),
+                "verbose_name": "lab",
+                "verbose_name_plural": "labs",
+                "ordering": ("-updated",),
             },
         ),
         migrations.CreateModel(
-            name='Invitation',
+            name="Invitation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('instructor', 'instructor'), ('driver', 'driver'), ('observer', 'observer')], default='observer', max_length=10, verbose_name='role')),
-                ('code', models.CharField(default=vms.models.lab.new_code, editable=False, max_length=8, unique=True, verbose_name='code')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('expires', models.DateTimeField(default=vms.models.lab.a_day_from_now, verbose_name='expires')),
-                ('revoked', models.DateTimeField(blank=True, null=True, verbose_name='revoked')),
-                ('accepted', models.PositiveIntegerField(default=0, editable=False, verbose_name='accepted')),
-                ('made_by', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL, verbose_name='made by')),
-                ('lab', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='invitations', to='vms.lab', verbose_name='lab')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("instructor", "instructor"),
+                            ("driver", "driver"),
+                            ("observer", "observer"),
+                        ],
+                        default="observer",
+                        max_length=10,
+                        verbose_name="role",
+                    ),
+                ),
+                (
+                    "code",
+                    models.CharField(
+                        default=vms.models.lab.new_code,
+                        editable=False,
+                        max_length=8,
+                        unique=True,
+                        verbose_name="code",
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "expires",
+                    models.DateTimeField(
+                        default=vms.models.lab.a_day_from_now, verbose_name="expires"
+                    ),
+                ),
+                ("revoked", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),
+                (
+                    "accepted",
+                    models.PositiveIntegerField(default=0, editable=False, verbose_name="accepted"),
+                ),
+                (
+                    "made_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="made by",
+                    ),
+                ),
+                (
+                    "lab",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="invitations",
+                        to="vms.lab",
+                        verbose_name="lab",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'invitation',
-                'verbose_name_plural': 'invitations',
-                'ordering': ('-created', '-pk'),
+                "verbose_name": "invitation",
+                "verbose_name_plural": "invitations",
+                "ordering": ("-created", "-pk"),
             },
         ),
         migrations.CreateModel(
-            name='Host',
+            name="Host",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('pcpus', models.PositiveIntegerField(default=1, verbose_name='pCPUs')),
-                ('frames', models.PositiveIntegerField(default=4096, verbose_name='frames')),
-                ('page_kib', models.PositiveIntegerField(default=4, verbose_name='KiB per page')),
-                ('scheduler', models.JSONField(blank=True, default=dict, help_text='policy, time_slice and its keys', verbose_name='scheduler')),
-                ('replacement', models.JSONField(blank=True, default=dict, help_text='policy, scope and its keys', verbose_name='page replacement')),
-                ('costs', models.JSONField(blank=True, help_text='in nanoseconds, or none for no cost at all', null=True, verbose_name='costs')),
-                ('swap', models.CharField(choices=[('ideal', 'an ideal store that takes no time'), ('device', 'a device'), ('none', 'none: out of memory stops the VM')], default='ideal', max_length=10, verbose_name='swap')),
-                ('more', models.JSONField(blank=True, default=dict, verbose_name='other keys')),
-                ('swap_device', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='+', to='vms.device', verbose_name='swap device')),
-                ('lab', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='host', to='vms.lab', verbose_name='lab')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("pcpus", models.PositiveIntegerField(default=1, verbose_name="pCPUs")),
+                ("frames", models.PositiveIntegerField(default=4096, verbose_name="frames")),
+                ("page_kib", models.PositiveIntegerField(default=4, verbose_name="KiB per page")),
+                (
+                    "scheduler",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="policy, time_slice and its keys",
+                        verbose_name="scheduler",
+                    ),
+                ),
+                (
+                    "replacement",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="policy, scope and its keys",
+                        verbose_name="page replacement",
+                    ),
+                ),
+                (
+                    "costs",
+                    models.JSONField(
+                        blank=True,
+                        help_text="in nanoseconds, or none for no cost at all",
+                        null=True,
+                        verbose_name="costs",
+                    ),
+                ),
+                (
+                    "swap",
+                    models.CharField(
+                        choices=[
+                            ("ideal", "an ideal store that takes no time"),
+                            ("device", "a device"),
+                            ("none", "none: out of memory stops the VM"),
+                        ],
+                        default="ideal",
+                        max_length=10,
+                        verbose_name="swap",
+                    ),
+                ),
+                ("more", models.JSONField(blank=True, default=dict, verbose_name="other keys")),
+                (
+                    "swap_device",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="+",
+                        to="vms.device",
+                        verbose_name="swap device",
+                    ),
+                ),
+                (
+                    "lab",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="host",
+                        to="vms.lab",
+                        verbose_name="lab",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'host',
-                'verbose_name_plural': 'hosts',
+                "verbose_name": "host",
+                "verbose_name_plural": "hosts",
             },
         ),
         migrations.AddField(
-            model_name='device',
-            name='lab',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='devices', to='vms.lab', verbose_name='lab'),
+            model_name="device",
+            name="lab",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="devices",
+                to="vms.lab",
+                verbose_name="lab",
+            ),
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('instructor', 'instructor'), ('driver', 'driver'), ('observer', 'observer')], default='observer', max_length=10, verbose_name='role')),
-                ('joined', models.DateTimeField(auto_now_add=True, verbose_name='joined')),
-                ('lab', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='vms.lab', verbose_name='lab')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("instructor", "instructor"),
+                            ("driver", "driver"),
+                            ("observer", "observer"),
+                        ],
+                        default="observer",
+                        max_length=10,
+                        verbose_name="role",
+                    ),
+                ),
+                ("joined", models.DateTimeField(auto_now_add=True, verbose_name="joined")),
+                (
+                    "lab",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="vms.lab",
+                        verbose_name="lab",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'membership',
-                'verbose_name_plural': 'memberships',
-                'ordering': ('joined', 'pk'),
+                "verbose_name": "membership",
+                "verbose_name_plural": "memberships",
+                "ordering": ("joined", "pk"),
             },
         ),
         migrations.AddField(
-            model_name='lab',
-            name='members',
-            field=models.ManyToManyField(related_name='labs', through='vms.Membership', to=settings.AUTH_USER_MODEL),
+            model_name="lab",
+            name="members",
+            field=models.ManyToManyField(
+                related_name="labs", through="vms.Membership", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(verbose_name='number')),
-                ('seed', models.BigIntegerField(verbose_name='seed')),
-                ('scenario', models.JSONField(help_text='As it was when the run started.', verbose_name='scenario')),
-                ('engine_version', models.CharField(max_length=30, verbose_name='engine version')),
-                ('status', models.CharField(choices=[('new', 'not started'), ('playing', 'playing'), ('paused', 'paused'), ('stopped', 'stopped'), ('ended', 'ended'), ('stalled', 'stalled'), ('crashed', 'crashed')], default='new', max_length=10, verbose_name='status')),
-                ('tick', models.PositiveBigIntegerField(default=0, verbose_name='tick')),
-                ('event_hash', models.CharField(blank=True, max_length=16, verbose_name='event hash')),
-                ('result', models.JSONField(blank=True, null=True, verbose_name='result')),
-                ('message', models.TextField(blank=True, verbose_name='message')),
-                ('started', models.DateTimeField(auto_now_add=True, verbose_name='started')),
-                ('written', models.DateTimeField(auto_now=True, verbose_name='written back')),
-                ('lab', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='vms.lab', verbose_name='lab')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(verbose_name="number")),
+                ("seed", models.BigIntegerField(verbose_name="seed")),
+                (
+                    "scenario",
+                    models.JSONField(
+                        help_text="As it was when the run started.", verbose_name="scenario"
+                    ),
+                ),
+                ("engine_version", models.CharField(max_length=30, verbose_name="engine version")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("new", "not started"),
+                            ("playing", "playing"),
+                            ("paused", "paused"),
+                            ("stopped", "stopped"),
+                            ("ended", "ended"),
+                            ("stalled", "stalled"),
+                            ("crashed", "crashed"),
+                        ],
+                        default="new",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("tick", models.PositiveBigIntegerField(default=0, verbose_name="tick")),
+                (
+                    "event_hash",
+                    models.CharField(blank=True, max_length=16, verbose_name="event hash"),
+                ),
+                ("result", models.JSONField(blank=True, null=True, verbose_name="result")),
+                ("message", models.TextField(blank=True, verbose_name="message")),
+                ("started", models.DateTimeField(auto_now_add=True, verbose_name="started")),
+                ("written", models.DateTimeField(auto_now=True, verbose_name="written back")),
+                (
+                    "lab",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="runs",
+                        to="vms.lab",
+                        verbose_name="lab",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'run',
-                'verbose_name_plural': 'runs',
-                'ordering': ('-started', '-pk'),
+                "verbose_name": "run",
+                "verbose_name_plural": "runs",
+                "ordering": ("-started", "-pk"),
             },
         ),
         migrations.CreateModel(
-            name='JournalEntry',
+            name="JournalEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.PositiveIntegerField(verbose_name='sequence')),
-                ('tick', models.PositiveBigIntegerField(verbose_name='tick')),
-                ('name', models.CharField(blank=True, max_length=150, verbose_name='name')),
-                ('command', models.JSONField(verbose_name='command')),
-                ('accepted', models.BooleanField(help_text='Unknown while the command waits to be applied.', null=True, verbose_name='accepted')),
-                ('sentence', models.CharField(blank=True, max_length=500, verbose_name='sentence')),
-                ('at', models.DateTimeField(verbose_name='at')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='journal', to='vms.run', verbose_name='run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sequence", models.PositiveIntegerField(verbose_name="sequence")),
+                ("tick", models.PositiveBigIntegerField(verbose_name="tick")),
+                ("name", models.CharField(blank=True, max_length=150, verbose_name="name")),
+                ("command", models.JSONField(verbose_name="command")),
+                (
+                    "accepted",
+                    models.BooleanField(
+                        help_text="Unknown while the command waits to be applied.",
+                        null=True,
+                        verbose_name="accepted",
+                    ),
+                ),
+                ("sentence", models.CharField(blank=True, max_length=500, verbose_name="sentence")),
+                ("at", models.DateTimeField(verbose_name="at")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="journal",
+                        to="vms.run",
+                        verbose_name="run",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'journal entry',
-                'verbose_name_plural': 'journal entries',
-                'ordering': ('run', 'sequence'),
+                "verbose_name": "journal entry",
+                "verbose_name_plural": "journal entries",
+                "ordering": ("run", "sequence"),
             },
         ),
         migrations.CreateModel(
-            name='Checkpoint',
+            name="Checkpoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('tick', models.PositiveBigIntegerField(verbose_name='tick')),
-                ('state', models.BinaryField(verbose_name='state')),
-                ('made', models.DateTimeField(auto_now=True, verbose_name='made')),
-                ('run', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='checkpoint', to='vms.run', verbose_name='run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("tick", models.PositiveBigIntegerField(verbose_name="tick")),
+                ("state", models.BinaryField(verbose_name="state")),
+                ("made", models.DateTimeField(auto_now=True, verbose_name="made")),
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="checkpoint",
+                        to="vms.run",
+                        verbose_name="run",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'checkpoint',
-                'verbose_name_plural': 'checkpoints',
+                "verbose_name": "checkpoint",
+                "verbose_name_plural": "checkpoints",
             },
         ),
         migrations.CreateModel(
-            name='TraceFile',
+            name="TraceFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\\Z')], verbose_name='name')),
-                ('content', models.BinaryField(verbose_name='content')),
-                ('size', models.PositiveBigIntegerField(editable=False, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1099511627776)], verbose_name='size')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('lab', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='files', to='vms.lab', verbose_name='lab')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\\Z"
+                            )
+                        ],
+                        verbose_name="name",
+                    ),
+                ),
+                ("content", models.BinaryField(verbose_name="content")),
+                (
+                    "size",
+                    models.PositiveBigIntegerField(
+                        editable=False,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(1099511627776),
+                        ],
+                        verbose_name="size",
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "lab",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="files",
+                        to="vms.lab",
+                        verbose_name="lab",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'trace file',
-                'verbose_name_plural': 'trace files',
-                'ordering': ('name',),
+                "verbose_name": "trace file",
+                "verbose_name_plural": "trace files",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='VirtualMachine',
+            name="VirtualMachine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField(default=0, verbose_name='position')),
-                ('name', models.CharField(max_length=64, verbose_name='name')),
-                ('kind', models.CharField(choices=[('vm', 'VM'), ('container', 'container'), ('microvm', 'microVM')], default='vm', max_length=10, verbose_name='kind')),
-                ('vcpus', models.PositiveIntegerField(default=1, verbose_name='vCPUs')),
-                ('pages', models.PositiveIntegerField(default=256, help_text='Guest-physical pages.', verbose_name='pages')),
-                ('time_slice', models.PositiveIntegerField(blank=True, help_text="In ticks; empty: the host's.", null=True, verbose_name='time slice')),
-                ('weight', models.PositiveIntegerField(default=256, verbose_name='weight')),
-                ('cap', models.PositiveIntegerField(default=0, help_text='Percent of one pCPU; 0: no cap.', verbose_name='cap')),
-                ('start_at', models.PositiveBigIntegerField(default=0, help_text='The tick at which it is up.', verbose_name='starts at')),
-                ('image', models.JSONField(blank=True, help_text='name and pages, shared by all that use it', null=True, verbose_name='image')),
-                ('workload', models.JSONField(default=dict, verbose_name='workload')),
-                ('more', models.JSONField(blank=True, default=dict, help_text='Keys of the scenario that have no field of their own, such as scheduler.', verbose_name='other keys')),
-                ('lab', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='vms', to='vms.lab', verbose_name='lab')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField(default=0, verbose_name="position")),
+                ("name", models.CharField(max_length=64, verbose_name="name")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("vm", "VM"), ("container", "container"), ("microvm", "microVM")],
+                        default="vm",
+                        max_length=10,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("vcpus", models.PositiveIntegerField(default=1, verbose_name="vCPUs")),
+                (
+                    "pages",
+                    models.PositiveIntegerField(
+                        default=256, help_text="Guest-physical pages.", verbose_name="pages"
+                    ),
+                ),
+                (
+                    "time_slice",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="In ticks; empty: the host's.",
+                        null=True,
+                        verbose_name="time slice",
+                    ),
+                ),
+                ("weight", models.PositiveIntegerField(default=256, verbose_name="weight")),
+                (
+                    "cap",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Percent of one pCPU; 0: no cap.", verbose_name="cap"
+                    ),
+                ),
+                (
+                    "start_at",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="The tick at which it is up.", verbose_name="starts at"
+                    ),
+                ),
+                (
+                    "image",
+                    models.JSONField(
+                        blank=True,
+                        help_text="name and pages, shared by all that use it",
+                        null=True,
+                        verbose_name="image",
+                    ),
+                ),
+                ("workload", models.JSONField(default=dict, verbose_name="workload")),
+                (
+                    "more",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Keys of the scenario that have no field of their own, such as scheduler.",
+                        verbose_name="other keys",
+                    ),
+                ),
+                (
+                    "lab",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="vms",
+                        to="vms.lab",
+                        verbose_name="lab",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'virtual machine',
-                'verbose_name_plural': 'virtual machines',
-                'ordering': ('position', 'pk'),
+                "verbose_name": "virtual machine",
+                "verbose_name_plural": "virtual machines",
+                "ordering": ("position", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='Page',
+            name="Page",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('virtual_address', models.PositiveIntegerField(help_text='The first guest-physical page of the run.', verbose_name='virtual address')),
-                ('physical_address', models.PositiveIntegerField(blank=True, help_text='The frame of the first page; empty when swapped.', null=True, verbose_name='physical address')),
-                ('span', models.PositiveIntegerField(default=1, help_text='In pages.', verbose_name='span')),
-                ('flags', models.PositiveSmallIntegerField(default=3, verbose_name='flags')),
-                ('vm', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='page_runs', to='vms.virtualmachine', verbose_name='virtual machine')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "virtual_address",
+                    models.PositiveIntegerField(
+                        help_text="The first guest-physical page of the run.",
+                        verbose_name="virtual address",
+                    ),
+                ),
+                (
+                    "physical_address",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="The frame of the first page; empty when swapped.",
+                        null=True,
+                        verbose_name="physical address",
+                    ),
+                ),
+                (
+                    "span",
+                    models.PositiveIntegerField(
+                        default=1, help_text="In pages.", verbose_name="span"
+                    ),
+                ),
+                ("flags", models.PositiveSmallIntegerField(default=3, verbose_name="flags")),
+                (
+                    "vm",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="page_runs",
+                        to="vms.virtualmachine",
+                        verbose_name="virtual machine",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'page',
-                'verbose_name_plural': 'pages',
-                'ordering': ('vm', 'virtual_address'),
+                "verbose_name": "page",
+                "verbose_name_plural": "pages",
+                "ordering": ("vm", "virtual_address"),
             },
         ),
         migrations.CreateModel(
-            name='Mapping',
+            name="Mapping",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField(default=0, verbose_name='position')),
-                ('name', models.CharField(max_length=64, verbose_name='name')),
-                ('mode', models.CharField(choices=[('emulated', 'emulated'), ('paravirtual', 'paravirtual'), ('passthrough', 'passthrough'), ('vf', 'virtual function')], default='paravirtual', max_length=12, verbose_name='mode')),
-                ('more', models.JSONField(blank=True, default=dict, verbose_name='other keys')),
-                ('backend', models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='mappings', to='vms.device', verbose_name='backend')),
-                ('vm', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='mappings', to='vms.virtualmachine', verbose_name='virtual machine')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField(default=0, verbose_name="position")),
+                ("name", models.CharField(max_length=64, verbose_name="name")),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[
+                            ("emulated", "emulated"),
+                            ("paravirtual", "paravirtual"),
+                            ("passthrough", "passthrough"),
+                            ("vf", "virtual function"),
+                        ],
+                        default="paravirtual",
+                        max_length=12,
+                        verbose_name="mode",
+                    ),
+                ),
+                ("more", models.JSONField(blank=True, default=dict, verbose_name="other keys")),
+                (
+                    "backend",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="mappings",
+                        to="vms.device",
+                        verbose_name="backend",
+                    ),
+                ),
+                (
+                    "vm",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="mappings",
+                        to="vms.virtualmachine",
+                        verbose_name="virtual machine",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'mapping',
-                'verbose_name_plural': 'mappings',
-                'ordering': ('position', 'pk'),
+                "verbose_name": "mapping",
+                "verbose_name_plural": "mappings",
+                "ordering": ("position", "pk"),
             },
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('lab', 'user'), name='member_once', violation_error_message='This user is a member already.'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(
+                fields=("lab", "user"),
+                name="member_once",
+                violation_error_message="This user is a member already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lab',
-            constraint=models.CheckConstraint(condition=models.Q(('owner__isnull', True), ('guest__isnull', True), _connector='OR'), name='lab_has_owner_or_guest'),
+            model_name="lab",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("owner__isnull", True), ("guest__isnull", True), _connector="OR"
+                ),
+                name="lab_has_owner_or_guest",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(fields=('lab', 'number'), name='run_numbered_once'),
+            model_name="run",
+            constraint=models.UniqueConstraint(fields=("lab", "number"), name="run_numbered_once"),
         ),
         migrations.AddConstraint(
-            model_name='journalentry',
-            constraint=models.UniqueConstraint(fields=('run', 'sequence'), name='journal_in_order'),
+            model_name="journalentry",
+            constraint=models.UniqueConstraint(fields=("run", "sequence"), name="journal_in_order"),
         ),
         migrations.AddConstraint(
-            model_name='tracefile',
-            constraint=models.UniqueConstraint(fields=('lab', 'name'), name='file_once', violation_error_message='The lab has a file of this name already.'),
+            model_name="tracefile",
+            constraint=models.UniqueConstraint(
+                fields=("lab", "name"),
+                name="file_once",
+                violation_error_message="The lab has a file of this name already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='page',
-            constraint=models.UniqueConstraint(fields=('vm', 'virtual_address'), name='page_once', violation_error_message='This page of the VM has a row already.'),
+            model_name="page",
+            constraint=models.UniqueConstraint(
+                fields=("vm", "virtual_address"),
+                name="page_once",
+                violation_error_message="This page of the VM has a row already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='page',
-            constraint=models.CheckConstraint(condition=models.Q(('span__gte', 1)), name='page_span_at_least_1'),
+            model_name="page",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("span__gte", 1)), name="page_span_at_least_1"
+            ),
         ),
     ]
