@@ -57,9 +57,22 @@ else:
     CACHE.mkdir(parents=True, exist_ok=True)
     numba.config.CACHE_DIR = str(CACHE)
 
-    inner = numba.njit(
+    _compile_inner = numba.njit(
         error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
     )
+
+    def inner(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compile a function once for numbers of a type, not once for each constant it is given."""
+        compiled = _compile_inner(function)
+        template = compiled.get_call_template
+
+        def without_literals(args: Any, kws: Any) -> Any:
+            plain = {name: numba.types.unliteral(kind) for name, kind in kws.items()}
+            return template(tuple(map(numba.types.unliteral, args)), plain)
+
+        compiled.get_call_template = without_literals
+        return compiled
+
     from vms.engine.compiled import handle  # noqa: F401  (teaches Numba what a State is)
 
     entry = numba.njit(error_model="numpy", nogil=True, cache=True)

@@ -59,6 +59,11 @@ class TableType(types.Type):
         """Return the Numba type of a row."""
         return ROW[self.table]
 
+    @property
+    def loaded(self):
+        """Return the type of a row that is read: numbers of any width are int64."""
+        return types.int64 if isinstance(self.row, types.Integer) else self.row
+
 
 state_type = StateType()
 register_default(StateType)(models.OpaqueModel)
@@ -117,7 +122,7 @@ def _lower_table(context, builder, typ, value, name):
 class _GetItem(AbstractTemplate):
     def generic(self, args, kws):
         if len(args) == 2 and isinstance(args[0], TableType) and isinstance(args[1], types.Integer):
-            return signature(args[0].row, args[0], types.int64)
+            return signature(args[0].loaded, args[0], types.int64)
         return None
 
 
@@ -155,7 +160,8 @@ def _lower_getitem(context, builder, sig, args):
     pointer = _element(context, builder, table, *args)
     if isinstance(table.row, types.Record):
         return builder.bitcast(pointer, context.get_value_type(table.row))
-    return builder.load(builder.bitcast(pointer, context.get_value_type(table.row).as_pointer()))
+    value = builder.load(builder.bitcast(pointer, context.get_value_type(table.row).as_pointer()))
+    return value if value.type == I64 else builder.sext(value, I64)
 
 
 @lower_builtin(operator.setitem, TableType, types.Integer, types.Any)
