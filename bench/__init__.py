@@ -7,6 +7,7 @@ small numbers, `--write` puts the figures into docs/performance.md.  To add one:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 BENCHES = {
@@ -52,10 +53,10 @@ class Line:
 def number(value: float) -> str:
     """Return a number with three digits that count, large ones in thousands.
 
-    >>> number(1234567.8), number(12.345), number(0.01234)
-    ('1,230,000', '12.3', '0.0123')
+    >>> number(1234567.8), number(12.345), number(0.2203), number(0.01234), number(0)
+    ('1,230,000', '12.3', '0.220', '0.0123', '0')
     """
     if value == 0:
         return "0"
-    digits = 2 - len(str(int(abs(value)))) + 1 if abs(value) >= 1 else 4
+    digits = 2 - math.floor(math.log10(abs(value)))
     return f"{round(value, digits):,.{max(0, digits)}f}"
