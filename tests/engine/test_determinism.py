@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.engine.hashes import after_a_storm
 from tests.engine.plain import Event
 from tests.engine.running import built, comparable, engine_run, run
 from tests.engine.strategies import scenarios
@@ -41,10 +42,10 @@ def some_scenarios(number: int) -> list[dict[str, Any]]:
 
 
 def test_compiled_and_interpreted_runs_are_equal() -> None:
-    raws = some_scenarios(40)
+    raws, storms = some_scenarios(40), list(range(30, 42))
     answer = subprocess.run(
         [sys.executable, "-m", "tests.engine.hashes"],
-        input=json.dumps([[raw, 100] for raw in raws]),
+        input=json.dumps({"scenarios": [[raw, 100] for raw in raws], "storms": storms}),
         env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
         cwd=ROOT,
         capture_output=True,
@@ -52,10 +53,19 @@ def test_compiled_and_interpreted_runs_are_equal() -> None:
         check=True,
         timeout=100,
     )
-    for raw, (event_hash, result) in zip(raws, json.loads(answer.stdout), strict=True):
-        machine, _ = engine_run(raw, 100)
+    machines = [engine_run(raw, 100)[0] for raw in raws]
+    machines += [after_a_storm(seed)[0] for seed in storms]
+    for machine, (event_hash, result) in zip(machines, json.loads(answer.stdout), strict=True):
         assert machine.event_hash == event_hash
         assert metrics.result(machine) == result
+
+
+@pytest.mark.parametrize("seed", range(50, 62))
+def test_commands_take_effect_alike_however_the_machine_is_advanced(seed: int) -> None:
+    machine, story = after_a_storm(seed)
+    for other, same_story in (after_a_storm(seed, cap=1), after_a_storm(seed, single=True)):
+        assert same_story == story
+        assert metrics.result(other) == metrics.result(machine)
 
 
 @pytest.mark.interpreted
