@@ -84,7 +84,8 @@ def costs(draw: st.DrawFn) -> Scenario:
         "syscall_ns",
     ]
     chosen = draw(st.lists(st.sampled_from(names), unique=True))
-    return {name: draw(small(0, 30_000)) for name in chosen}
+    start = {"microvm_start_ms": 1, "container_start_ms": draw(small(0, 2))}
+    return start | {name: draw(small(0, 30_000)) for name in chosen}
 
 
 @st.composite
@@ -132,6 +133,8 @@ def machines(draw: st.DrawFn, backends: list[str], memory: bool) -> Scenario:
     }
     if draw(st.booleans()):
         vm["time_slice"] = draw(small(1, 9))
+    if vm["kind"] != "vm" and draw(st.booleans()):
+        vm["boot"] = True
     if memory and draw(st.booleans()):
         name, pages = draw(st.sampled_from([("x", 1), ("y", 5), ("z", PAGES)]))
         vm["image"] = {"name": name, "pages": pages}

@@ -141,7 +141,7 @@ class Machine:
         return by_culprit.T.copy()
 
     def latencies(self) -> np.ndarray:
-        """Return latency histograms [vdevices + devices, 128]; the latter: the host's requests."""
+        """Return latency histograms [vdevices + devices, 160]; the latter: the host's requests."""
         rows = len(self.vdevice_names) + len(self.device_names)
         histograms: np.ndarray = self.state.latency[: rows * LATENCY_BUCKETS].copy()
         return histograms.reshape(rows, LATENCY_BUCKETS)

@@ -211,7 +211,7 @@ def of_vdevices(machine: Machine) -> list[Result]:
 
 
 def latency(machine: Machine) -> np.ndarray:
-    """Return the latency histograms, int64 [vdevices + devices, 128]: the latter the host's own."""
+    """Return the latency histograms, int64 [vdevices + devices, 160]: the latter the host's own."""
     host = machine.state.host[0]
     rows = int(host.vdevices) + int(host.devices)
     histograms: np.ndarray = machine.state.latency[: rows * LATENCY_BUCKETS]

@@ -103,8 +103,9 @@ SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop"
     SLICE_STOP,
 ) = range(len(SLICE_ENDS))
 
-# The latency histogram: 128 buckets a virtual device, log-linear with two bits of mantissa.
-LATENCY_BUCKETS = 128
+# The latency histogram: 160 buckets a virtual device, log-linear with two bits of mantissa; the
+# last one ends at 2^41 ns (37 minutes) and holds what is longer.
+LATENCY_BUCKETS = 160
 """Bucket of x ns: x itself below 4, else 4 * (bits(x) - 2) + the two bits behind the first one.
 
 The upper edge of bucket b >= 4 is (4 + b % 4 + 1) << (b // 4 - 1); see `latency_edges`.
@@ -112,7 +113,7 @@ The upper edge of bucket b >= 4 is (4 + b % 4 + 1) << (b // 4 - 1); see `latency
 
 
 def latency_edges() -> np.ndarray:
-    """Return the upper edge in ns (exclusive) of every latency bucket, int64 [128]."""
+    """Return the upper edge in ns (exclusive) of every latency bucket, int64 [160]."""
     edges = [b + 1 for b in range(4)]
     edges += [min((5 + b % 4) << (b // 4 - 1), INF) for b in range(4, LATENCY_BUCKETS)]
     return np.array(edges, np.int64)
@@ -222,7 +223,7 @@ PLAIN: dict[str, str] = {
     "heap_pos": "i4",
     "heap_key": "i8",
     "heap_load": "i8",
-    "latency": "i8",  # 128 buckets for each vdevice, then for each device's requests of the host
+    "latency": "i8",  # 160 buckets for each vdevice, then for each device's requests of the host
     "stolen": "i8",  # [culprit][victim]: culprit is a VM, then "(cap)", then "(idle)"
     "hooks": "i8",  # addresses of the policies' functions: of this process, never saved
 }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tests.engine.plain.devices import Device, VirtualDevice
 from tests.engine.plain.memory import REFUSED, WAITS, Memory
 from tests.engine.plain.random_numbers import below, bits, halves
-from tests.engine.plain.scenario import BOOT_NS, Mapping, fill
+from tests.engine.plain.scenario import Mapping, fill
 from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on its own
 
 SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash")
@@ -148,7 +148,8 @@ class Host:
         vm = VirtualMachine(len(self.vms), given, first_page)
         vm.time_slice = given["time_slice"] or self.given["time_slice"]
         if given["boot"]:
-            vm.up_at += max(1, -(-BOOT_NS[vm.kind] // self.tick_ns))
+            boot_ns = self.costs[f"{vm.kind}_start_ms"] * 1_000_000
+            vm.up_at += -(-boot_ns // self.tick_ns)
         for number in range(given["vcpus"]):
             vm.vcpus.append(VirtualProcessor(len(self.vcpus), vm, number, given))
             self.vcpus.append(vm.vcpus[-1])

@@ -133,6 +133,6 @@ def p99_us(latencies_ns: list[int]) -> float | None:
     if not latencies_ns:
         return None
     rank = math.ceil(0.99 * len(latencies_ns))
-    place = bucket(sorted(latencies_ns)[rank - 1])
+    place = min(159, bucket(sorted(latencies_ns)[rank - 1]))
     edge = place + 1 if place < 4 else (5 + place % 4) << (place // 4 - 1)
     return rounded(edge / 1000)

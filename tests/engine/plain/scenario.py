@@ -19,13 +19,15 @@ COSTS = {
     "cow_ns": 3000,
     "syscall_ns": 80,
     "device_model_ns": 5000,
+    "vm_start_ms": 20_000,
+    "microvm_start_ms": 125,
+    "container_start_ms": 200,
 }
 DEVICES = {  # kind: service in us, MiB/s, channels
     "disk": (250, 500, 1),
     "nic": (20, 1000, 4),
     "console": (100, 1, 1),
 }
-BOOT_NS = {"vm": 20_000_000_000, "microvm": 125_000_000, "container": 200_000_000}
 TEXTBOOK: Mapping = {
     "arrival_at_expiry": "arrival",
     "unused_slice": "given_up",
