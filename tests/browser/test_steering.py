@@ -25,6 +25,15 @@ def test_the_clock_obeys_the_keyboard(enter: Enter, lab: str) -> None:
     alice.until("lab.model.state.status === 'paused'")
 
 
+def test_a_lab_that_has_not_run_yet_says_what_to_do(enter: Enter, lab: str) -> None:
+    alice = enter("alice", lab).live()
+    expect(alice.locator(".begin")).to_contain_text("Press play")
+    alice.keyboard.press(".")
+    alice.until("lab.model.state.tick === 1")
+    expect(alice.locator(".begin")).to_be_hidden()
+    assert enter("oscar", lab).live().locator(".begin").count() == 0
+
+
 def test_a_refusal_stands_beside_the_field_and_only_for_who_asked(enter: Enter, lab: str) -> None:
     alice, bob = enter("alice", lab).live(), enter("bob", lab).live()
     alice.fill("#time-slice", "0")

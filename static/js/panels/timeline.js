@@ -15,7 +15,7 @@ let besideAt = 0;
 const view = { px: null, end: null, top: 0 };
 let picked = null; // {pcpu, from, to, vcpu, overhead}
 let at = null;
-let canvas, tip, model, narrowNote;
+let canvas, tip, model, narrowNote, begin;
 
 /** Wire the panel's canvas, keys and buttons. */
 export function mount(element, theModel, socket) {
@@ -23,6 +23,7 @@ export function mount(element, theModel, socket) {
   canvas = $("canvas", element);
   tip = $(".tip", element);
   narrowNote = $(".narrow", element);
+  begin = $(".begin", element);
   queues.mount($(".queues", element), model, pickVcpu);
   why.mount($(".why", element), model, socket);
   const verbs = { "zoom-in": () => zoom(1.6), "zoom-out": () => zoom(1 / 1.6), now: follow };
@@ -44,6 +45,7 @@ export function draw(theModel, all) {
   at = lanes.geometry(model, w, h, w < 420 ? 50 : 5.5 * colours().text, view);
   const { narrow } = lanes.drawLanes(g, at, model, picked, d);
   narrowNote.hidden = !narrow;
+  if (begin) begin.hidden = model.state.tick > 0;
   if (model.changed.meta || legendOf !== model.meta.vms.length) legend();
   const now = performance.now();
   if (all || now - besideAt > BESIDE || model.state.status !== "playing") {
