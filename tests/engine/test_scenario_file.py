@@ -50,6 +50,11 @@ def test_what_is_dumped_is_read_back(data):
     assert scenario_file.parse(scenario_file.dump(data)) == data
 
 
+@pytest.mark.parametrize("data", [{"name": "base", "pages": 96}, {"x": None}, {"y": "{"}])
+def test_a_mapping_without_depth_is_not_taken_for_json(data):
+    assert scenario_file.parse(scenario_file.dump(data)) == data
+
+
 def test_a_dump_is_pleasant_to_read():
     text = scenario_file.dump(EXAMPLE)
     assert "scheduler: {policy: round_robin, time_slice: 30}" in text

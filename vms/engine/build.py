@@ -13,6 +13,7 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.host import Host
 from vms.engine.schedulers import SCHEDULERS
+from vms.engine.schedulers.stride import STRIDE1
 from vms.engine.state import State, new_table
 from vms.engine.tables import (
     ALWAYS,
@@ -240,8 +241,21 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         **vm_tables(parts),
         **opt_tables(parts, host.frames, reader),
     )
+    state.vcpu["pass_"] = first_passes(state)
     _await_arrivals(state)
     return state
+
+
+def first_passes(state: State) -> np.ndarray:
+    """Return the pass at which each vCPU starts under stride: as if it had run one slice.
+
+    So nobody is ever further behind its share than a slice (Waldspurger's client_init).
+    """
+    vcpu, host = state.vcpu, state.host[0]
+    own = state.vm["time_slice"][vcpu["vm"]]
+    slices = np.where(own > 0, own, host.time_slice)
+    passes: np.ndarray = slices * (STRIDE1 * host.stride_unit // vcpu["weight"])
+    return passes
 
 
 def _idle_pcpus(n: int, vms: int) -> np.ndarray:

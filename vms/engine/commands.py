@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vms.engine import power
+from vms.engine.build import first_passes
 from vms.engine.errors import EngineError, shown
 from vms.engine.grow import grow
 from vms.engine.io import map_device
@@ -112,7 +113,7 @@ class SetScheduler(Command):
         state.host["scheduler"] = list(SCHEDULERS).index(self.policy)
         rules = machine.scenario.rules(self.policy)
         state.host["unused_lost"] = int(rules.unused_slice == "lost")
-        state.vcpu["pass_"] = state.host[0].global_pass
+        state.vcpu["pass_"] = state.host[0].global_pass + first_passes(state)
         machine.use_policies()
         if self.policy == "fcfs":
             state.vcpu["remaining_time"][state.vcpu["state"] == RUNNING] = INF

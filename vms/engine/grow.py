@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vms.engine.build import build_state
+from vms.engine.build import build_state, first_passes
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.parts import compile_parts
@@ -68,6 +68,7 @@ def _arrive(new: State, vcpus: int, vms: int, now: int) -> None:
     new.vcpu["heap_pos"][order] = np.arange(len(order))
     new.host["sleepers_n"] = len(order)
     new.vcpu["state"][vcpus:] = OFFLINE
+    new.vcpu["pass_"][vcpus:] = first_passes(new)[vcpus:]
 
 
 def _move_queue(old: State, new: State) -> None:

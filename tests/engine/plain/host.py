@@ -139,6 +139,8 @@ class Host:
         for each in given["vms"]:
             self.add(each)
         self.stride_unit = math.gcd(*(vm.weight for vm in self.vms))
+        for vcpu in self.vcpus:  # as if it had run one slice
+            vcpu.pass_ = vcpu.vm.time_slice * self.stride(vcpu)
         self.global_pass = 0
         self.draws = 0
         self.queue: list[VirtualProcessor] = []  # waiting vCPUs, head first
@@ -342,6 +344,10 @@ class Host:
             self.global_pass = max(self.global_pass, self.queue[index].pass_)
         return self.queue.pop(index)
 
+    def stride(self, vcpu: VirtualProcessor) -> int:
+        """Return by how much a tick advances the pass of a vCPU."""
+        return (1 << 30) * self.stride_unit // vcpu.vm.weight
+
     def draw_ticket(self) -> int:
         self.draws += 1
         total = sum(vcpu.vm.weight for vcpu in self.queue)
@@ -432,7 +438,7 @@ class Host:
         pcpu.busy += 1
         if self.policy != "fcfs":
             vcpu.remaining -= 1
-        vcpu.pass_ += (1 << 30) * self.stride_unit // vcpu.vm.weight
+        vcpu.pass_ += self.stride(vcpu)
         step = vcpu.current()
         assert step
         if vcpu.vm.crashed:

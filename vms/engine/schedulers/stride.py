@@ -1,7 +1,7 @@
 """Stride: each vCPU has a pass that running advances by ticks over weight; the least one is next.
 
-Whoever wakes starts no earlier than the host's pass, so sleeping earns nothing.  The lag of a
-CPU-bound vCPU behind its share is at most one slice.
+All start as if they had run one slice, so that none is ever further than (1 - p) slices behind its
+share p.  Whoever wakes starts no earlier than the host's pass, so sleeping earns nothing.
 Source: Waldspurger and Weihl, Stride Scheduling, MIT/LCS/TM-528, 1995.
 """
 
