@@ -84,13 +84,14 @@ def line_of(text: str, path: str) -> int | None:
 
 def dump(data: Mapping[str, Any]) -> str:
     """Return `data` as YAML that `parse` reads back to equal data."""
+    deep = any(isinstance(value, Mapping | list | tuple) for value in data.values())
     text: str = yaml.dump(
         dict(data),
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
         width=100,
-        default_flow_style=None,
+        default_flow_style=None if deep else False,  # no text may begin with {: that is JSON
     )
     return text
 

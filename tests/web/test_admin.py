@@ -31,6 +31,7 @@ from vms.models import (
     VirtualMachine,
 )
 from vms.models.machine import ACCESSED, PRESENT, SHARED, SWAPPED, WRITABLE
+from vms.scenarios import templates
 
 Data = dict[str, Any]
 MODELS = (Lab, Membership, VirtualMachine, Page, Device, Mapping, Run, JournalEntry)
@@ -144,6 +145,20 @@ def test_a_vm_opened_and_saved_is_as_it_was(lab: Lab, client: Client) -> None:
         path = change_url(vm)
         answer = client.post(path, as_shown(client, path))
         assert answer.status_code == 302, errors_in(answer)
+    assert Scenario.parse(store.scenario_of(lab)) == before
+
+
+@pytest.mark.parametrize("template", templates())
+def test_a_template_opened_and_saved_row_by_row_is_as_it_was(
+    template: str, alice: Any, client: Client
+) -> None:
+    client.post(reverse("admin:vms_lab_add"), {"template": template, "owner": alice.pk})
+    lab = Lab.objects.get(owner=alice)
+    before = Scenario.parse(store.scenario_of(lab))
+    for row in (lab, *lab.vms.all(), *Device.objects.filter(lab=lab)):
+        path = change_url(row)
+        answer = client.post(path, as_shown(client, path))
+        assert answer.status_code == 302, (row, errors_in(answer))
     assert Scenario.parse(store.scenario_of(lab)) == before
 
 
