@@ -1,0 +1,53 @@
+"""What a user may ask of a running machine: one class per action, applied between two ticks.
+
+A command is parsed (`parse`), then applied; an EngineError means that nothing was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vms.engine.commands.command import Command
+from vms.engine.commands.devices import SetDeviceMode
+from vms.engine.commands.guests import AddVM, PauseVM, ResumeVM, StartVM, StopVM
+from vms.engine.commands.memory import SetReplacement
+from vms.engine.commands.processor import SetScheduler, SetTimeSlice, SetWeight
+from vms.engine.errors import EngineError, shown
+from vms.engine.scenario import validated
+
+__all__ = ["COMMANDS", "Command", "parse"]
+
+COMMANDS: dict[str, type[Command]] = {
+    kind.type: kind
+    for kind in (
+        SetTimeSlice,
+        SetWeight,
+        SetScheduler,
+        SetReplacement,
+        SetDeviceMode,
+        AddVM,
+        StartVM,
+        PauseVM,
+        ResumeVM,
+        StopVM,
+    )
+}
+"""Every command by the type it is sent with."""
+
+
+def parse(data: Mapping[str, Any]) -> Command:
+    """Return the command that `data` describes: its type and its fields.
+
+    Raises EngineError naming the field, what is allowed and what was given.
+    """
+    fields = {name: value for name, value in data.items() if name != "type"}
+    kind = data.get("type")
+    if not isinstance(kind, str) or kind not in COMMANDS:
+        raise EngineError(
+            "{field} must be one of {allowed}, got {given}",
+            "type",
+            allowed=", ".join(COMMANDS),
+            given=shown(kind),
+        )
+    return validated(COMMANDS[kind], fields)

@@ -1,0 +1,100 @@
+"""Commands about whole VMs: one more of them, and the power verbs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from vms.engine import power
+from vms.engine.commands.command import Command, vm_row
+from vms.engine.errors import EngineError
+from vms.engine.grow import grow
+from vms.engine.machine import Machine
+from vms.engine.scenario import Scenario
+from vms.engine.scenario.fields import Name
+from vms.engine.tables import ON, PAUSED, POWER
+
+
+class AddVM(Command):
+    """Add a VM, given as in a scenario's `vms`; it is up at once, or at its start_at."""
+
+    type = "add_vm"
+    vm: dict[str, Any]
+
+    def change(self, machine: Machine) -> None:
+        """Check the scenario with this VM, and go on with larger tables."""
+        data = machine.scenario.dump()
+        place = f"vms[{len(data['vms'])}]"
+        data["vms"] = [*data["vms"], self.vm]
+        try:
+            grow(machine, Scenario.parse(data, machine.limits))
+        except EngineError as error:
+            where = (error.field or "").replace(place, "vm", 1)
+            raise EngineError(error.template, where or "vm", **error.values) from None
+
+
+class PowerCommand(Command):
+    """A power verb of one VM."""
+
+    vm: Name
+    allowed: ClassVar[tuple[int, ...]]
+
+    def row(self, machine: Machine) -> int:
+        """Return the VM's row if its power state allows the verb."""
+        row = vm_row(machine, self.vm)
+        state = int(machine.state.vm["power"][row])
+        if state not in self.allowed:
+            words = " or ".join(POWER[k] for k in self.allowed)
+            raise EngineError(
+                "{field}: {name} must be {allowed}, got {given}",
+                "vm",
+                name=self.vm,
+                allowed=words,
+                given=POWER[state],
+            )
+        return row
+
+
+class StartVM(PowerCommand):
+    """Power a VM on: it boots for its kind's start time, then starts its workload anew."""
+
+    type = "start_vm"
+    allowed = tuple(k for k, word in enumerate(POWER) if word in ("off", "stopped", "crashed"))
+
+    def change(self, machine: Machine) -> None:
+        """Start it."""
+        row = self.row(machine)
+        kind = machine.scenario.expanded[row].kind
+        machine.call(power.start, row, machine.scenario.start_ticks(kind))
+
+
+class PauseVM(PowerCommand):
+    """Take a VM's vCPUs offline; it keeps its memory and the rest of its slices."""
+
+    type = "pause_vm"
+    allowed = (ON,)
+
+    def change(self, machine: Machine) -> None:
+        """Pause it."""
+        machine.call(power.pause, self.row(machine))
+
+
+class ResumeVM(PowerCommand):
+    """Let a paused VM go on."""
+
+    type = "resume_vm"
+    allowed = (PAUSED,)
+
+    def change(self, machine: Machine) -> None:
+        """Resume it."""
+        machine.call(power.resume, self.row(machine))
+
+
+class StopVM(PowerCommand):
+    """Power a VM off: its frames are freed."""
+
+    type = "stop_vm"
+    allowed = (ON, PAUSED)
+
+    def change(self, machine: Machine) -> None:
+        """Stop it."""
+        machine.call(power.stop, self.row(machine))

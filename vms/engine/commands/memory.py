@@ -1,0 +1,75 @@
+"""Commands about memory: which page leaves, and for whom."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vms.engine.commands.command import Command
+from vms.engine.errors import EngineError
+from vms.engine.machine import Machine
+from vms.engine.memory import refill_lists
+from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario.host import ReplacementName, Scope
+from vms.engine.tables import CLOCK, INF
+
+
+class SetReplacement(Command):
+    """Choose victims by another policy, or among other frames, from the next fault on."""
+
+    type = "set_replacement"
+    policy: ReplacementName
+    scope: Scope | None = None
+
+    def change(self, machine: Machine) -> None:
+        """Choose the policy; frames enter its lists in the order of their last reference."""
+        state = machine.state
+        if self.policy == "opt" and int(state.host[0].reader) < 0:
+            raise EngineError(
+                "{field}: opt must know all references ahead: one vCPU alone may make any, by"
+                " trace steps only, got a workload of another kind",
+                "policy",
+            )
+        if self.scope is not None:
+            state.host["scope_local"] = int(self.scope == "local")
+        state.host["replacement"] = list(REPLACEMENTS).index(self.policy)
+        machine.use_policies()
+        for column in ("head", "tail", "hand"):
+            state.flist[column] = -1
+        state.flist["n"] = 0
+        state.flink["list"] = -1
+        state.host["heap_n"] = 0
+        resident = np.flatnonzero(state.frame["page"] >= 0)
+        age = (machine.now - state.frame["used"][resident].astype(np.int64)) & CLOCK
+        order = resident[np.lexsort((resident, -age))].astype(np.int32)
+        if self.policy == "opt":
+            look_ahead(machine, order)
+        else:
+            machine.call(refill_lists, order)
+
+
+def look_ahead(machine: Machine, frames: np.ndarray) -> None:
+    """Fill OPT's heap: for each frame the next use of its page in the trace of the only reader."""
+    state = machine.state
+    host = state.host[0]
+    reader = state.vcpu[int(host.reader)]
+    first, n = int(host.reader_first), int(host.reader_n)
+    at = n
+    if int(reader.step) >= 0:
+        at = int(state.step["offset"][int(reader.step)]) + int(reader.position) - first
+    pages = np.roll(state.trace[first : first + n] >> 1, -at)
+    known, ahead = np.unique(pages, return_index=True)
+    next_use = np.full(len(state.pte), INF, np.int64)
+    no_more_rounds = int(reader.repeat_left) in (0, 1)
+    seen = ahead < n - at if no_more_rounds else np.full(len(ahead), True)
+    base = int(state.vm["first_page"][int(reader.vm)])
+    next_use[base + known[seen]] = int(reader.references) + ahead[seen]
+    keys = next_use[state.frame["page"][frames]]
+    loads = np.arange(1, len(frames) + 1)
+    tie = -loads if host.opt_last_loaded else frames
+    order = np.lexsort((tie, -keys))
+    state.heap_key[frames] = keys
+    state.heap_load[frames] = loads
+    state.heap[: len(order)] = frames[order]
+    state.heap_pos[frames[order]] = np.arange(len(order))
+    state.host["heap_n"] = len(order)
+    state.host["loads"] = len(order)
