@@ -81,8 +81,8 @@ SENTENCES = [
     ),
     (
         "host.account_page_tables",
-        True,
-        "host.account_page_tables must be false in this version, got true",
+        "yes",
+        "host.account_page_tables must be true or false, got yes",
     ),
     ("host.posted_interrupts", "no", "host.posted_interrupts must be true or false, got no"),
     (

@@ -134,8 +134,9 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "seed": scenario.seed,
         "tick_ns": scenario.tick_ns,
         "pcpus": host.pcpus,
-        "frames": host.frames,
-        "free_frames": host.frames,
+        "frames": host.frames - scenario.table_frames,
+        "free_frames": host.frames - scenario.table_frames,
+        "table_frames": scenario.table_frames,
         "devices": len(host.devices),
         "page_kib": host.page_kib,
         "scheduler": list(SCHEDULERS).index(host.scheduler.policy),
@@ -237,9 +238,9 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         event=new_table("event", events),
         latency=new_table("latency", latency),
         hooks=new_table("hooks", 16),
-        **free_frames(host.frames),
+        **free_frames(values["frames"]),
         **vm_tables(parts),
-        **opt_tables(parts, host.frames, reader),
+        **opt_tables(parts, values["frames"], reader),
     )
     state.vcpu["pass_"] = first_passes(state)
     _await_arrivals(state)

@@ -27,6 +27,10 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     old = machine.state
     new = build_state(scenario, compile_parts(scenario, machine.files))
     before = old.host[0]
+    if machine.scenario.host.account_page_tables:
+        raise EngineError(
+            "{field}: a host that accounts page tables takes no further VM while it runs", "vm"
+        )
     if machine.replacement == "opt" and new.host[0].reader != before.reader:
         raise EngineError(
             "{field}: under opt one vCPU alone must make references, got another one", "vm"

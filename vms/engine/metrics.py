@@ -139,8 +139,8 @@ def of_frames(machine: Machine) -> Result:
     page = machine.state.frame["page"][: host.frames]
     entries = machine.state.pte[page[page >= 0]]
     return {
-        "total": int(host.frames),
-        "used": int(host.frames) - free,
+        "total": int(host.frames + host.table_frames),
+        "used": int(host.frames + host.table_frames) - free,
         "free": free,
         "shared": int(np.count_nonzero(entries & SHARED)),
         "balloon": 0,

@@ -139,9 +139,9 @@ HOST_ROW = _table(
     "cap point timer_at stop_at_end "
     # run queue (a ring in `queue`): first entry and length; sleepers (a heap): length
     "queue_head queue_n sleepers_n "
-    # memory: no free frame below frame_hint; the vCPU whose future OPT knows, its references;
-    # OPT's heap; 1 = a VM crashed in this tick
-    "frame_hint free_frames reader reader_first reader_n heap_n loads crashed "
+    # memory: no free frame below frame_hint; frames of page tables, beside `frames`; the vCPU whose
+    # future OPT knows, its references; OPT's heap; 1 = a VM crashed in this tick
+    "frame_hint free_frames table_frames reader reader_first reader_n heap_n loads crashed "
     # requests: first free row; vCPUs that wait for one (linked by submit_next); host writes waiting
     "request_free submit_head submit_tail host_writes "
     # counters of the random streams of lottery and random replacement; stride's unit and clock

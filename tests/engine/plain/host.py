@@ -133,6 +133,7 @@ class Host:
         self.swap = given["swap"]  # "ideal", None or a device's name
         self.swap_device = next((d for d in self.devices if d.name == self.swap), None)
         self.memory = Memory(self, given["frames"], given["replacement"], given["local"])
+        self.table_frames: int = given["tables"]
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []
         self.vdevices: list[VirtualDevice] = []

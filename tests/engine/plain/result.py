@@ -40,8 +40,8 @@ def of_host(host: Host) -> dict[str, Any]:
         "utilisation": rounded(busy / elapsed) if elapsed else 0.0,
         "jain_fairness": rounded(jain),
         "frames": {
-            "total": len(host.memory.frames),
-            "used": len(contents),
+            "total": len(host.memory.frames) + host.table_frames,
+            "used": len(contents) + host.table_frames,
             "free": len(host.memory.frames) - len(contents),
             "shared": sum(1 for content in contents if content.image),
             "balloon": 0,

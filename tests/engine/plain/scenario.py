@@ -7,6 +7,7 @@ be compared.  Only well-formed scenarios come here: nothing is validated.
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 Mapping = dict[str, Any]
@@ -49,6 +50,14 @@ DIALECTS: dict[str, Mapping] = {
 }
 
 
+def page_tables(pages: int) -> int:
+    """Return the frames of four levels of page tables with 512 entries each."""
+    level1 = math.ceil(pages / 512)
+    level2 = math.ceil(level1 / 512)
+    level3 = math.ceil(level2 / 512)
+    return level1 + level2 + level3 + math.ceil(level3 / 512)
+
+
 def fill(raw: Mapping) -> Mapping:
     """Return `raw` with every default in its place and VMs expanded."""
     given = copy.deepcopy(raw)
@@ -56,13 +65,16 @@ def fill(raw: Mapping) -> Mapping:
     scheduler = host.get("scheduler") or {}
     replacement = host.get("replacement") or {}
     policy = scheduler.get("policy", "round_robin")
+    accounted = given["vms"] if host.get("account_page_tables") else []
+    tables = sum(each.get("count", 1) * page_tables(each.get("pages", 256)) for each in accounted)
     return {
         "name": given["name"],
         "seed": given.get("seed", 1),
         "tick_ns": given.get("tick_us", 100) * 1000,
         "rules": rules(given.get("dialect", "textbook"), policy),
         "pcpus": host.get("pcpus", 1),
-        "frames": host.get("frames", 4096),
+        "frames": host.get("frames", 4096) - tables,
+        "tables": tables,
         "page_kib": host.get("page_kib", 4),
         "policy": policy,
         "time_slice": scheduler.get("time_slice", 30),

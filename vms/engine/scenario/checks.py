@@ -249,9 +249,12 @@ def _images(vms: Iterable[VM]) -> None:
 
 
 def _policies(scenario: Scenario) -> None:
-    if scenario.host.account_page_tables:
+    if scenario.table_frames >= scenario.host.frames:
         raise EngineError(
-            "{field} must be false in this version, got true", "host.account_page_tables"
+            "{field} must be more than the {tables} that page tables take, got {given}",
+            "host.frames",
+            tables=scenario.table_frames,
+            given=scenario.host.frames,
         )
     if scenario.host.replacement.policy == "opt":
         check_opt(scenario.vms)

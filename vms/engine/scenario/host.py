@@ -106,7 +106,7 @@ class Host(Model):
     posted_interrupts: Bool = True
     """Interrupts of vf and passthrough devices reach the guest without an exit."""
     account_page_tables: Bool = False
-    """Whether page tables take frames too."""
+    """Whether page tables take frames too: four levels for each VM, given at the start."""
 
     @property
     def ideal_store(self) -> bool:

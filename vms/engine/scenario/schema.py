@@ -16,7 +16,7 @@ from vms.engine.scenario.host import Host
 from vms.engine.scenario.limits import LIMITS, Limits
 from vms.engine.scenario.rules import Dialect, Rules, resolved
 from vms.engine.scenario.sentences import validated
-from vms.engine.scenario.vm import VM
+from vms.engine.scenario.vm import VM, table_frames
 
 
 class Scenario(Model):
@@ -66,6 +66,13 @@ class Scenario(Model):
     def tick_ns(self) -> int:
         """Simulated nanoseconds of a tick."""
         return self.tick_us * 1_000
+
+    @property
+    def table_frames(self) -> int:
+        """Frames that page tables take: none unless the host accounts them."""
+        if not self.host.account_page_tables:
+            return 0
+        return sum(vm.count * table_frames(vm.pages) for vm in self.vms)
 
     def start_ticks(self, kind: str) -> int:
         """Ticks a boot of a VM of this kind takes: its start time, rounded up."""

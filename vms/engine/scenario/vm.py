@@ -17,6 +17,19 @@ MODES = ("emulated", "paravirtual", "passthrough", "vf")
 DeviceMode = Annotated[str, Choice(*MODES)]
 
 
+ENTRIES = 512
+"""Entries of a page table that fills one page of 4 KiB."""
+
+
+def table_frames(pages: int) -> int:
+    """Return the frames of a four-level page table that maps so many pages: one each, if full."""
+    frames, entries = 0, pages
+    for _ in range(4):
+        entries = -(-entries // ENTRIES)
+        frames += entries
+    return frames
+
+
 class VirtualDevice(Model):
     """A device as the VM sees it, bound to one of the host's."""
 
