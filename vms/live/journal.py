@@ -8,6 +8,7 @@ from typing import Any
 
 from vms.engine.errors import EngineError
 from vms.live.audience import Who
+from vms.words import sentence
 
 Entry = dict[str, Any]
 Write = Callable[[int, Sequence[Mapping[str, Any]]], Awaitable[None]]
@@ -44,7 +45,8 @@ class Journal:
 
     async def end(self, entry: Entry, refusal: EngineError | None) -> None:
         """Write down how it went, and show it."""
-        entry = {**entry, "accepted": refusal is None, "sentence": str(refusal or "")}
+        said = sentence(refusal) if refusal else ""
+        entry = {**entry, "accepted": refusal is None, "sentence": said}
         self.news.append(row_of(entry))
         await self._write(self.run_id, [entry])
 

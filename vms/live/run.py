@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from django.utils.translation import gettext
+
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.metrics import result
@@ -316,7 +318,8 @@ class Run:
     def crash(self, error: Exception) -> None:
         """Stop this run, which is broken, and tell its viewers; the other labs go on."""
         log.error("lab %s: broken at tick %s", self.lab, self.tick, exc_info=error)
-        self.halt(CRASHED, f"The engine broke at tick {self.tick}: {error}")
+        words = gettext("The engine broke at tick %(tick)s: %(error)s")
+        self.halt(CRASHED, words % {"tick": self.tick, "error": error})
         self.touched()
 
     async def _advance(self) -> None:
