@@ -17,6 +17,7 @@ from vms.engine.schedulers.stride import STRIDE1
 from vms.engine.state import State, new_table
 from vms.engine.tables import (
     ALWAYS,
+    COSTS,
     DIFFERENT,
     IDEAL_STORE,
     INF,
@@ -29,16 +30,6 @@ from vms.engine.tables import (
 from vms.engine.workloads import traces
 
 SWITCH_COST = {"different": DIFFERENT, "always": ALWAYS, "never": NEVER}
-OWN_COSTS = (
-    "vm_exit_ns",
-    "context_switch_ns",
-    "cache_refill_ns",
-    "minor_fault_ns",
-    "cow_ns",
-    "page_copy_ns",
-    "syscall_ns",
-    "device_model_ns",
-)
 
 
 def power_of_two(n: int) -> int:
@@ -145,7 +136,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "scope_local": int(host.replacement.scope == "local"),
         "swap": swap_row(host),
         "posted_interrupts": int(host.posted_interrupts),
-        **{name: getattr(host.costs, name) for name in OWN_COSTS},
+        **{name: getattr(host.costs, name) for name in COSTS},
         "expired_first": int(rules.arrival_at_expiry == "expired"),
         "unused_lost": int(rules.unused_slice == "lost"),
         "switch_cost_on": SWITCH_COST[rules.switch_cost_on],

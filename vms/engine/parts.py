@@ -67,30 +67,36 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
         backend, mode = backends.index(device.backend), MODES.index(device.mode)
         parts.vdevice.append({"vm": row, "device": backend, "mode": mode})
     for number in range(vm.vcpus):
-        repeat = repetitions(vm) or -1
-        parts.vcpu.append(
-            {
-                "vm": row,
-                "number": number,
-                "state": OFFLINE,
-                "weight": vm.weight,
-                "pcpu": -1,
-                "last_pcpu": -1,
-                "first_step": first_step,
-                "steps": steps,
-                "step": first_step,
-                "step_left": parts.step[first_step]["n"],
-                "repeat": repeat,
-                "repeat_left": repeat,
-                "first_run": -1,
-                "finish": -1,
-                "waits_for": ARRIVAL,
-                "wake_at": vm.start_at + boot,
-                "heap_pos": -1,
-                "io_vdevice": -1,
-                "submit_next": -1,
-            }
-        )
+        parts.vcpu.append(_vcpu(parts, vm, number, (first_step, steps), vm.start_at + boot))
+
+
+def _vcpu(
+    parts: Parts, vm: VM, number: int, workload: tuple[int, int], wake_at: int
+) -> dict[str, int]:
+    """Return the row of a vCPU of the VM entered last: it waits to arrive."""
+    first_step, steps = workload
+    repeat = repetitions(vm) or -1
+    return {
+        "vm": len(parts.vm) - 1,
+        "number": number,
+        "state": OFFLINE,
+        "weight": vm.weight,
+        "pcpu": -1,
+        "last_pcpu": -1,
+        "first_step": first_step,
+        "steps": steps,
+        "step": first_step,
+        "step_left": parts.step[first_step]["n"],
+        "repeat": repeat,
+        "repeat_left": repeat,
+        "first_run": -1,
+        "finish": -1,
+        "waits_for": ARRIVAL,
+        "wake_at": wake_at,
+        "heap_pos": -1,
+        "io_vdevice": -1,
+        "submit_next": -1,
+    }
 
 
 def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
@@ -158,7 +164,6 @@ def _step(record: StepRecord, offset: int, first_vdevice: int) -> dict[str, int]
         "offset": offset,
         "vdevice": first_vdevice + record.device if record.device >= 0 else -1,
         "kib": record.kib,
-        "write": record.op,
     }
 
 

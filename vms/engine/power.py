@@ -1,6 +1,6 @@
 """Pausing, resuming, stopping and starting a VM between two ticks."""
 
-from vms.engine.compiled import entry
+from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import wake
 from vms.engine.cpu import become, leave, sync
 from vms.engine.io import forget
@@ -34,6 +34,20 @@ def note_command(s, sequence):
     log(s, EV_COMMAND, s.host.now, -1, -1, sequence, 0)
 
 
+@inner
+def take_off(s, v, why):
+    """Take vCPU v off its pCPU, or out of the queue.  Returns whether it could have run."""
+    vc = s.vcpu[v]
+    if vc.state == RUNNING:
+        sync(s, vc.pcpu, s.host.now)
+        leave(s, vc.pcpu, why, s.host.now)
+        return True
+    if vc.state == RUNNABLE:
+        withdraw(s, v)
+        return True
+    return False
+
+
 @entry
 def pause(s, m):
     """Take the vCPUs of VM m offline; what they wait for goes on, slices keep their rest."""
@@ -45,14 +59,7 @@ def pause(s, m):
         vc = s.vcpu[v]
         if vc.ended:
             continue
-        vc.held = 1 + BLOCKED
-        if vc.state == RUNNING:
-            sync(s, vc.pcpu, h.now)
-            leave(s, vc.pcpu, SLICE_PAUSE, h.now)
-            vc.held = 1 + RUNNABLE
-        elif vc.state == RUNNABLE:
-            withdraw(s, v)
-            vc.held = 1 + RUNNABLE
+        vc.held = 1 + RUNNABLE if take_off(s, v, SLICE_PAUSE) else 1 + BLOCKED
         become(s, v, OFFLINE, h.now)
 
 
@@ -84,11 +91,7 @@ def stop(s, m):
     log(s, EV_STOP, h.now, -1, -1, m, 0)
     for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
         vc = s.vcpu[v]
-        if vc.state == RUNNING:
-            sync(s, vc.pcpu, h.now)
-            leave(s, vc.pcpu, SLICE_STOP, h.now)
-        elif vc.state == RUNNABLE:
-            withdraw(s, v)
+        take_off(s, v, SLICE_STOP)
         if vc.heap_pos >= 0:
             rouse(s, v)
         forget(s, v)

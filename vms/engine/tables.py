@@ -123,14 +123,24 @@ def _table(text: str) -> np.dtype:
     return np.dtype([(name, "i8") for name in text.split()], align=True)
 
 
+COSTS = (
+    "vm_exit_ns",
+    "context_switch_ns",
+    "cache_refill_ns",
+    "minor_fault_ns",
+    "cow_ns",
+    "page_copy_ns",
+    "syscall_ns",
+    "device_model_ns",
+)
+"""Fields of the host that a scenario's `costs` set, by the same names."""
+
 HOST_ROW = _table(
     # the clock and the sizes
     "now seed tick_ns pcpus vcpus vms frames devices vdevices page_kib "
     # policies: rows in their registries; slice of a VM that names none; 1 = victims of its own only
-    "scheduler replacement time_slice scope_local swap posted_interrupts "
+    "scheduler replacement time_slice scope_local swap posted_interrupts " + " ".join(COSTS) + " "
     # costs
-    "vm_exit_ns context_switch_ns cache_refill_ns minor_fault_ns cow_ns page_copy_ns syscall_ns "
-    "device_model_ns "
     # dialect: 0 or 1 each, switch_cost_on one of DIFFERENT, ALWAYS, NEVER
     "expired_first unused_lost switch_cost_on bit_on_load clock_random opt_last_loaded "
     "least_recent "
@@ -168,8 +178,7 @@ VCPU_ROW = _table(
     "io_vdevice io_left io_open io_done submit_next"  # requests to submit, in flight, completed
 )
 STEP_ROW = _table(
-    "kind n pattern first pages refs_per_tick write_below window move_every offset "
-    "vdevice kib write"
+    "kind n pattern first pages refs_per_tick write_below window move_every offset vdevice kib"
 )
 VM_ROW = _table(
     "kind first_vcpu vcpus first_page pages weight time_slice start_at boot_ticks power "
@@ -183,7 +192,7 @@ DEVICE_ROW = _table(
     "requests busy_ns sojourn_ns"  # of completed requests
 )
 VDEVICE_ROW = _table("vm device mode requests kib latency_ns in_flight")
-REQUEST_ROW = _table("vdevice vcpu device kib write submitted_ns started_ns done_ns next")
+REQUEST_ROW = _table("vdevice vcpu device kib submitted_ns started_ns done_ns next")
 LIST_ROW = _table("head tail n hand")
 LINK_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4")])
 FRAME_ROW = np.dtype([("page", "i4"), ("stamp", "i4"), ("vm", "i4"), ("used", "i4")])

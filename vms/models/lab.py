@@ -16,7 +16,6 @@ from django.utils.translation import gettext_lazy as _
 
 CODE_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that is read as another
 INVITATION_LIFETIME = datetime.timedelta(days=1)
-LARGEST_SEED = 2**63 - 1
 
 
 class Lab(models.Model):

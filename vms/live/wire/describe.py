@@ -8,22 +8,11 @@ from vms.engine import VERSION
 from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
-from vms.engine.tables import EVENTS, KINDS, MODES, SLICE_ENDS
+from vms.engine.tables import COSTS, EVENTS, KINDS, MODES, SLICE_ENDS
 from vms.live.wire.charts import SHOWN
 
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.engine.machine import Machine
-
-COSTS = (
-    "vm_exit_ns",
-    "context_switch_ns",
-    "cache_refill_ns",
-    "minor_fault_ns",
-    "cow_ns",
-    "page_copy_ns",
-    "syscall_ns",
-    "device_model_ns",
-)
 
 
 def describe(machine: Machine, lab: str) -> dict[str, Any]:
