@@ -189,7 +189,7 @@ function press(id) {
 
 function faster(by) {
   const select = $("#speed");
-  const at = select.selectedIndex + by;
+  const at = [...select.options].findIndex((option) => option.value === String(bar.speedNow())) + by;
   if (select.disabled || at < 0 || at >= select.options.length) return;
   select.selectedIndex = at;
   select.form.requestSubmit();

@@ -5,6 +5,8 @@ import { compact, count, say } from "../scales.js";
 export const title = () => gettext("Clock");
 
 const FACES = 4;
+/** So long is believed what was asked and not answered by a sample. */
+const ANSWER_MS = 2000;
 let model, socket;
 let sliceOf = {};
 
@@ -14,6 +16,7 @@ export function mount(element, theModel, theSocket) {
   sliceOf = { scheduler: $("#scheduler-policy"), slice: $("#time-slice"), replacement: $("#replacement-policy"), scope: $("#replacement-scope") };
   socket.onstatus = connection;
   socket.onproblem = (message) => write($("#refusal"), message);
+  wireSpeed();
   connection(socket.status);
 }
 
@@ -24,7 +27,7 @@ export function draw(theModel, all) {
   write($("#tick"), count(state.tick));
   playButton(state.status);
   pace(state);
-  speedShown(state.speed);
+  speedShown();
   if (all || changed.meta) policies(meta);
   if (all || changed.people) people(model.people);
 }
@@ -59,10 +62,26 @@ function pace(state) {
   write($("span", place), (words[state.status] ?? (() => state.status))());
 }
 
-function speedShown(speed) {
+/** The speed this page asked for last, while no sample that came since tells another. */
+let asked = null;
+
+/** The speed as it is, or will be as soon as the machine says what was asked of it. */
+export function speedNow() {
+  if (asked !== null && (model.state.speed === asked.speed || performance.now() > asked.until)) asked = null;
+  return asked?.speed ?? model.state.speed ?? 0;
+}
+
+function wireSpeed() {
   const select = $("#speed");
+  select.form.addEventListener("submit", () => (asked = { speed: Number(select.value), until: performance.now() + ANSWER_MS }));
+  select.form.addEventListener("answered", ({ detail }) => detail.ok || (asked = null));
+}
+
+function speedShown() {
+  const select = $("#speed");
+  const speed = speedNow();
   if (document.activeElement === select && select.matches(":open")) return;
-  const text = String(speed ?? 0);
+  const text = String(speed);
   if (select.value === text) return;
   if (![...select.options].some((option) => option.value === text)) select.append(el("option", { value: text }, say(gettext("%(n)s ticks/s"), { n: count(speed) })));
   select.value = text;
