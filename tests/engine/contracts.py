@@ -18,10 +18,10 @@ import pytest
 from tests.engine.plain import Event
 from tests.engine.running import built, run
 from vms.engine import laws, metrics
+from vms.engine.checkpoint import load, save
 from vms.engine.commands import COMMANDS, parse
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
-from vms.engine.snapshot import load, save
 from vms.engine.tables import NOTHING, RUNNING
 
 Raw = dict[str, Any]

@@ -93,7 +93,7 @@ def test_another_seed_makes_another_history() -> None:
 @given(scenarios(), st.integers(0, 80))
 @settings(quiet, max_examples=40)
 def test_a_restored_machine_has_the_same_future(raw: dict[str, Any], tick: int) -> None:
-    from vms.engine.snapshot import load, save
+    from vms.engine.checkpoint import load, save
 
     machine = built(raw)
     run(machine, tick)
@@ -111,7 +111,7 @@ def test_a_restored_machine_has_the_same_future(raw: dict[str, Any], tick: int) 
 @given(scenarios())
 @settings(quiet, max_examples=30)
 def test_saving_leaves_a_machine_as_it_was(raw: dict[str, Any]) -> None:
-    from vms.engine.snapshot import save
+    from vms.engine.checkpoint import save
 
     plain, _ = engine_run(raw, 60)
     machine = built(raw)

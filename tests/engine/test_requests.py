@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.engine.running import built, run
 from vms.engine import build, laws
+from vms.engine.checkpoint import load, save
 from vms.engine.commands import parse
 from vms.engine.machine import Machine
 from vms.engine.metrics import result
-from vms.engine.snapshot import load, save
 from vms.engine.tables import BLOCKED, NO_SWAP
 
 pytestmark = pytest.mark.interpreted

@@ -10,12 +10,12 @@ import pytest
 
 from tests.engine.running import built, run
 from vms.engine import laws
+from vms.engine.checkpoint import load, save
 from vms.engine.commands import parse
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
-from vms.engine.snapshot import load, save
 from vms.engine.tables import MODES
 
 KINDS = ("vm", "container", "microvm")

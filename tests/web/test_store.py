@@ -15,10 +15,10 @@ from hypothesis.extra.numpy import arrays
 
 from tests.engine.strategies import scenarios
 from tests.web.conftest import SMALL
+from vms.engine.checkpoint import load as load_machine
 from vms.engine.errors import EngineError
 from vms.engine.machine import build
 from vms.engine.scenario import Scenario
-from vms.engine.snapshot import load as load_machine
 from vms.engine.tables import PRESENT, SWAPPED, WRITABLE
 from vms.engine.tick import advance
 from vms.founding import duplicate, found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
+from vms.engine.checkpoint import load
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
-from vms.engine.snapshot import load
 from vms.live import store, threads
 from vms.live.fresh import fresh_run
 from vms.live.journal import Entry

@@ -19,8 +19,8 @@ def keep_pages(lab: Lab, user_id: int | None, name: str) -> int | None:
     None where the lab has no checkpoint: it starts anew, with empty memory. Raises EngineError
     where the machine cannot have such pages. What was changed stands in the run's journal.
     """
+    from vms.engine.checkpoint import load, save  # noqa: PLC0415
     from vms.engine.pages import edit  # noqa: PLC0415  (wakes Numba)
-    from vms.engine.snapshot import load, save  # noqa: PLC0415
 
     last = lab.runs.order_by("-number").first()
     checkpoint = Checkpoint.objects.filter(run=last).select_for_update().first()

@@ -184,8 +184,8 @@ async def write_back(
 
 def _remains(machine: Machine, status: str) -> Remains:
     """Read a machine; the dear part, in a thread."""
+    from vms.engine.checkpoint import save  # noqa: PLC0415
     from vms.engine.metrics import result  # noqa: PLC0415  (wakes Numba)
-    from vms.engine.snapshot import save  # noqa: PLC0415
 
     state = machine.state
     pages, most = {}, MOST_RUNS
