@@ -282,10 +282,13 @@ def test_scenarios_are_exported_one_or_many(lab: Lab, alice: Any, client: Client
 def test_a_lab_at_rest_is_reset(lab: Lab, page_run: Page, client: Client) -> None:
     run = Run.objects.create(lab=lab, number=1, seed=1, scenario={}, engine_version="x")
     Checkpoint.objects.create(run=run, tick=5, state=b"x")
+    Lab.objects.filter(pk=lab.pk).update(current=run)
     answer = act(client, Lab, "reset_labs", lab)
     assert "starts from tick 0" in answer.content.decode()
     assert not Page.objects.exists()
-    assert not Checkpoint.objects.exists()
+    lab.refresh_from_db()
+    assert lab.current is None
+    assert Checkpoint.objects.get().run == run  # what was is not lost
 
 
 def test_a_lab_is_opened_in_the_dashboard(lab: Lab, alice: Any, client: Client) -> None:

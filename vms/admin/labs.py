@@ -20,7 +20,7 @@ from vms.admin.base import OneRowInline, RowAdmin, RowInline
 from vms.engine.errors import EngineError
 from vms.founding import TooManyLabsError, duplicate, found
 from vms.live import store
-from vms.models import Checkpoint, Device, Host, Invitation, Lab, Membership, Page, VirtualMachine
+from vms.models import Device, Host, Invitation, Lab, Membership, Page, VirtualMachine
 from vms.permissions import Visitor
 from vms.scenarios import templates
 from vms.views.responses import download
@@ -218,8 +218,7 @@ class LabAdmin(RowAdmin):
             try:
                 if not alive.reset(lab.pk):
                     Page.objects.filter(vm__lab=lab).delete()
-                    Checkpoint.objects.filter(run__lab=lab).delete()
-                    Lab.objects.filter(pk=lab.pk).update(status=Lab.Status.NEW)
+                    Lab.objects.filter(pk=lab.pk).update(status=Lab.Status.NEW, current=None)
                 messages.success(request, _("%(lab)s starts from tick 0.") % {"lab": lab})
             except EngineError as error:
                 messages.error(request, f"{lab}: {sentence(error)}")

@@ -41,15 +41,32 @@ class JournalInline(ReadOnlyMixin, admin.TabularInline):  # type: ignore[type-ar
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyMixin, admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("lab", "number", "status", "tick", "event_hash", "engine_version", "started")
-    list_filter = ("status", "engine_version", "started")
-    search_fields = ("lab__name", "event_hash", "lab__owner__username")
+    list_display = (
+        "lab",
+        "number",
+        "name",
+        "origin",
+        "status",
+        "tick",
+        "event_hash",
+        "engine_version",
+        "started",
+    )
+    list_filter = ("status", "origin", "engine_version", "started")
+    search_fields = ("lab__name", "name", "event_hash", "lab__owner__username")
     list_select_related = ("lab",)
     date_hierarchy = "started"
     inlines = (JournalInline,)
     fields = (
         "lab",
         "number",
+        "name",
+        "note",
+        "origin",
+        "parent",
+        "fork_tick",
+        "made_by",
+        "deleted",
         "seed",
         "status",
         "tick",

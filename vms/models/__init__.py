@@ -2,7 +2,9 @@
 
 from vms.models.lab import Invitation, Lab, Membership, Role, TraceFile
 from vms.models.machine import Device, Host, Mapping, Page, VirtualMachine
+from vms.models.revision import Revision
 from vms.models.run import Checkpoint, JournalEntry, Run
+from vms.models.token import Token
 
 __all__ = [
     "Checkpoint",
@@ -14,8 +16,10 @@ __all__ = [
     "Mapping",
     "Membership",
     "Page",
+    "Revision",
     "Role",
     "Run",
+    "Token",
     "TraceFile",
     "VirtualMachine",
 ]

@@ -65,6 +65,20 @@ class Lab(models.Model):
     engine_version = models.CharField(
         _("engine version"), max_length=30, blank=True, editable=False
     )
+    current = models.ForeignKey(
+        "vms.Run",
+        verbose_name=_("current run"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        editable=False,
+        help_text=_("The run that the lab's screen shows as live."),
+    )
+    revision = models.PositiveIntegerField(
+        _("revision"), default=0, editable=False, help_text=_("Counts the edits at rest.")
+    )
+    notes = models.TextField(_("notes"), blank=True)
     public = models.BooleanField(
         _("public"), default=False, help_text=_("Everybody may watch, without an account.")
     )
@@ -85,6 +99,14 @@ class Lab(models.Model):
     expires = models.DateTimeField(_("expires"), null=True, blank=True, db_index=True)
     created = models.DateTimeField(_("created"), auto_now_add=True)
     updated = models.DateTimeField(_("changed"), auto_now=True)
+    deleted = models.DateTimeField(
+        _("deleted"),
+        null=True,
+        blank=True,
+        db_index=True,
+        editable=False,
+        help_text=_("Since when it is in the trash."),
+    )
 
     class Meta:
         verbose_name = _("lab")

@@ -22,8 +22,8 @@ def keep_pages(lab: Lab, user_id: int | None, name: str) -> int | None:
     from vms.engine.checkpoint import load, save  # noqa: PLC0415
     from vms.engine.pages import edit  # noqa: PLC0415  (wakes Numba)
 
-    last = lab.runs.order_by("-number").first()
-    checkpoint = Checkpoint.objects.filter(run=last).select_for_update().first()
+    last = lab.current
+    checkpoint = Checkpoint.objects.filter(run=last).select_for_update().last()
     if last is None or checkpoint is None:
         return None
     machine = load(bytes(checkpoint.state), _files(lab))
@@ -37,8 +37,9 @@ def keep_pages(lab: Lab, user_id: int | None, name: str) -> int | None:
     changed = edit(machine, wanted)
     if changed:
         checkpoint.state = save(machine)
+        checkpoint.size = len(checkpoint.state)
+        checkpoint.sequence = _note(last.pk, machine.now, user_id, name, changed)
         checkpoint.save()
-        _note(last.pk, machine.now, user_id, name, changed)
     return changed
 
 
@@ -52,11 +53,12 @@ def _files(lab: Lab) -> Any:
     return file
 
 
-def _note(run: int, tick: int, user_id: int | None, name: str, pages: int) -> None:
+def _note(run: int, tick: int, user_id: int | None, name: str, pages: int) -> int:
     last = JournalEntry.objects.filter(run=run).order_by("-sequence").first()
+    sequence = last.sequence + 1 if last else 1
     JournalEntry.objects.create(
         run_id=run,
-        sequence=last.sequence + 1 if last else 1,
+        sequence=sequence,
         tick=tick,
         user_id=user_id,
         name=name,
@@ -64,3 +66,4 @@ def _note(run: int, tick: int, user_id: int | None, name: str, pages: int) -> No
         accepted=True,
         at=timezone.now(),
     )
+    return sequence

@@ -16,6 +16,7 @@ from django.db.models import Max
 from vms.engine import VERSION
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Limits, Scenario
+from vms.engine.tables import LAYOUT_HASH
 from vms.live.store.pages import MOST_RUNS, PageRuns, insert, runs_of
 from vms.live.store.rows import limits_for, scenario_of
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile, VirtualMachine
@@ -93,33 +94,40 @@ def speed(lab_id: UUID | str) -> int:
 def open_run(lab_id: UUID | str, machine: Machine, scenario: Scenario) -> int:
     """Write down that a run starts at tick 0 (a start, a reset); return its database id."""
     lab = _lab(lab_id)
-    last = Run.objects.filter(lab=lab).aggregate(last=Max("number"))["last"] or 0
+    last = Run.objects.filter(lab=lab).order_by("number").last()
     run = Run.objects.create(
         lab=lab,
-        number=last + 1,
+        number=last.number + 1 if last else 1,
+        parent=lab.current or last,
+        origin=Run.Origin.RESET if last else Run.Origin.START,
         seed=scenario.seed,
         scenario=scenario_of(lab),
         engine_version=VERSION,
+        status=Lab.Status.PAUSED,
+        speed=lab.speed,
     )
-    Lab.objects.filter(pk=lab.pk).update(status=Lab.Status.PAUSED, engine_version=VERSION)
+    Lab.objects.filter(pk=lab.pk).update(
+        status=Lab.Status.PAUSED, engine_version=VERSION, current=run
+    )
     return run.pk
 
 
 @database_sync_to_async
 def resume(lab_id: UUID | str) -> tuple[int, bytes, list[dict[str, Any]]] | None:
-    """Return the lab's last run, its checkpoint and journal, to go on where it rested.
+    """Return the lab's current run, its last checkpoint and journal, to go on where it rested.
 
     None where it has no checkpoint, where another engine made it, or where the lab was edited
     since: then it starts anew from its rows.
     """
     lab = _lab(lab_id)
-    run = Run.objects.filter(lab=lab).select_related("checkpoint").order_by("-number").first()
-    if run is None or not hasattr(run, "checkpoint") or run.engine_version != VERSION:
+    run = lab.current
+    checkpoint = Checkpoint.objects.filter(run=run).last() if run else None
+    if run is None or checkpoint is None or run.engine_version != VERSION:
         return None
     if run.scenario != scenario_of(lab):
         return None
     entries = [_as_dict(entry) for entry in JournalEntry.objects.filter(run=run)]
-    return run.pk, bytes(run.checkpoint.state), entries
+    return run.pk, bytes(checkpoint.state), entries
 
 
 def _as_dict(entry: JournalEntry) -> dict[str, Any]:
@@ -207,13 +215,15 @@ def _remains(machine: Machine, status: str) -> Remains:
 def _write(
     lab_id: UUID | str, remains: Remains, status: str, run_id: int | None, message: str
 ) -> None:
-    of_lab = Run.objects.filter(lab_id=lab_id)
-    last = of_lab.order_by("-number").first()
-    if last is None or run_id not in {None, last.pk}:
+    lab = Lab.objects.filter(pk=lab_id).select_related("current").first()
+    run = lab.current if lab else None
+    if run is None or run_id not in {None, run.pk}:
         return
-    of_lab.filter(pk=last.pk).update(
+    sequence = JournalEntry.objects.filter(run=run).aggregate(last=Max("sequence"))["last"] or 0
+    Run.objects.filter(pk=run.pk).update(
         status=status,
         tick=remains.tick,
+        sequence=sequence,
         event_hash=remains.event_hash,
         result=remains.result,
         message=message,
@@ -226,9 +236,14 @@ def _write(
         if size == vm.pages:  # else it was edited while the run went on: these are another's
             kept.append((vm.pk, runs))
     insert(kept)
-    if remains.checkpoint is None:
-        Checkpoint.objects.filter(run=last).delete()
-    else:
-        Checkpoint.objects.update_or_create(
-            run=last, defaults={"tick": remains.tick, "state": remains.checkpoint}
+    Checkpoint.objects.filter(run=run).delete()
+    if remains.checkpoint is not None:
+        Checkpoint.objects.create(
+            run=run,
+            tick=remains.tick,
+            sequence=sequence,
+            size=len(remains.checkpoint),
+            layout=LAYOUT_HASH,
+            engine_version=VERSION,
+            state=remains.checkpoint,
         )
