@@ -211,8 +211,19 @@ class Invitation(models.Model):
         return f"{self.code[:4]}-{self.code[4:]}"
 
 
+class TraceFiles(models.Manager["TraceFile"]):
+    """The trace files that a lab has now: those deleted are kept for undo and for old runs."""
+
+    def get_queryset(self) -> models.QuerySet[TraceFile]:
+        return super().get_queryset().filter(deleted=None)
+
+
 class TraceFile(models.Model):
-    """A page trace uploaded to a lab, which its workloads name as `trace: {file: NAME}`."""
+    """A page trace uploaded to a lab, which its workloads name as `trace: {file: NAME}`.
+
+    The content of a row never changes. One that was deleted or replaced stays: an undo brings it
+    back, and runs that began with it can still be replayed.
+    """
 
     lab = models.ForeignKey(
         Lab, verbose_name=_("lab"), on_delete=models.CASCADE, related_name="files"
@@ -227,14 +238,19 @@ class TraceFile(models.Model):
         _("size"), validators=[MinValueValidator(0), MaxValueValidator(2**40)], editable=False
     )
     created = models.DateTimeField(_("created"), auto_now_add=True)
+    deleted = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)
+
+    objects = TraceFiles()
+    every: ClassVar[models.Manager[TraceFile]] = models.Manager()
 
     class Meta:
         verbose_name = _("trace file")
         verbose_name_plural = _("trace files")
-        ordering = ("name",)
+        ordering = ("name", "pk")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=("lab", "name"),
+                condition=models.Q(deleted=None),
                 name="file_once",
                 violation_error_message=_("The lab has a file of this name already."),
             )

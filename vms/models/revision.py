@@ -18,7 +18,17 @@ class Revision(models.Model):
         Lab, verbose_name=_("lab"), on_delete=models.CASCADE, related_name="revisions"
     )
     number = models.PositiveIntegerField(_("number"))
+    base = models.PositiveIntegerField(
+        _("made from"),
+        null=True,
+        blank=True,
+        help_text=_("The revision that was edited; undo goes back to it."),
+    )
     scenario = models.JSONField(_("scenario"))
+    notes = models.TextField(_("notes"), blank=True)
+    files = models.JSONField(
+        _("trace files"), default=dict, blank=True, help_text=_("Their rows by their names.")
+    )
     what = models.CharField(_("what was changed"), max_length=200, blank=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -66,6 +66,12 @@ class Run(models.Model):
     )
     seed = models.BigIntegerField(_("seed"))
     scenario = models.JSONField(_("scenario"), help_text=_("As it was when the run started."))
+    files = models.JSONField(
+        _("trace files"),
+        default=dict,
+        blank=True,
+        help_text=_("Their rows by their names, as they were when the run started."),
+    )
     engine_version = models.CharField(_("engine version"), max_length=30)
     status = models.CharField(
         _("status"), max_length=10, choices=Lab.Status, default=Lab.Status.NEW
