@@ -37,6 +37,10 @@ MAY: dict[str, frozenset[str]] = {
     "observer": frozenset({WATCH}),
     "guest": frozenset({WATCH, STEER, EDIT}),
 }
+# What a token of an account must have been made for, beside the role of its account in the lab.
+READ, SCOPE_STEER, SCOPE_EDIT = "read", "steer", "edit"
+SCOPES = (READ, SCOPE_STEER, SCOPE_EDIT)
+SCOPE_OF = {WATCH: READ, STEER: SCOPE_STEER, EDIT: SCOPE_EDIT, OWN: SCOPE_EDIT}
 # What a ticket and the screen call them: the three roles of the glossary.
 ROLE_SHOWN = {"owner": "instructor", "guest": "driver"}
 
@@ -159,6 +163,11 @@ class Access:
         return may(self.role, verb)
 
 
+def out_of_scope(verb: str) -> str:
+    """Return the sentence that tells a program which scope its token lacks for `verb`."""
+    return _("This takes a token with the scope %(scope)s.") % {"scope": SCOPE_OF[verb]}
+
+
 def refusal(role: str, verb: str) -> str:
     """Return the sentence that tells a member without the right who has it."""
     names = {
@@ -177,13 +186,17 @@ def refusal(role: str, verb: str) -> str:
 
 
 def enter(request: HttpRequest, lab_id: uuid.UUID, verb: str) -> Access:
-    """Return the visitor's access to a lab.
+    """Return the access to a lab of who sent `request`; raises as `entered` does."""
+    return entered(visitor_of(request), lab_id, verb)
+
+
+def entered(visitor: Visitor, lab_id: uuid.UUID, verb: str) -> Access:
+    """Return a visitor's access to a lab.
 
     Raises Http404 for strangers, as for labs that do not exist: nothing is disclosed;
     PermissionDenied with a sentence for members whose role may not do `verb`.
     """
     lab = Lab.objects.select_related("owner").filter(pk=lab_id).first()
-    visitor = visitor_of(request)
     role = role_in(visitor, lab) if lab else None
     if lab is None or role is None:
         raise Http404(_("There is no such lab, or it is not open to you."))
