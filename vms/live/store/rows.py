@@ -220,17 +220,18 @@ def rows_from(lab: Lab, scenario: Scenario) -> None:
     """Make the rows of `lab` those of `scenario`, in place of whatever it had; saves the lab."""
     document = scenario.dump()
     lab.name = document["name"]
-    _take(lab, document, (*LAB_KEYS, "name", "host", "vms"), LAB_KEYS)
+    take_keys(lab, document, (*LAB_KEYS, "name", "host", "vms"), LAB_KEYS)
     lab.save()
     Host.objects.filter(lab=lab).delete()
     VirtualMachine.objects.filter(lab=lab).delete()
     Device.objects.filter(lab=lab).delete()
-    devices = _device_rows(lab, document.get("host", {}))
-    _host_row(lab, document.get("host", {}), devices)
+    host = document.get("host", {})
+    devices = _device_rows(lab, host)
+    host_row(lab, host, devices).save()
     _vm_rows(lab, scenario, devices)
 
 
-def _take(row: models.Model, given: JSON, known: Iterable[str], columns: Iterable[str]) -> None:
+def take_keys(row: models.Model, given: JSON, known: Iterable[str], columns: Iterable[str]) -> None:
     """Put the keys of `given` into the columns of `row`, unknown ones into `more`."""
     for key in columns:
         setattr(row, key, given.get(key, default_of(row, key)))
@@ -239,44 +240,55 @@ def _take(row: models.Model, given: JSON, known: Iterable[str], columns: Iterabl
 
 
 def _device_rows(lab: Lab, host: JSON) -> dict[str, Device]:
-    rows = []
-    for position, given in enumerate(host.get("devices", ())):
-        kind = given.get("kind", Device._meta.get_field("kind").get_default())
-        row = Device(lab=lab, position=position, name=given["name"], kind=kind)
-        _take(row, given, (*DEVICE_KEYS, "name", "kind"), DEVICE_KEYS)
-        rows.append(row)
+    rows = [
+        device_row(lab, position, given) for position, given in enumerate(host.get("devices", ()))
+    ]
     Device.objects.bulk_create(rows)
     return {row.name: row for row in rows}
 
 
-def _host_row(lab: Lab, given: JSON, devices: dict[str, Device]) -> None:
+def device_row(lab: Lab, position: int, given: JSON) -> Device:
+    """Return a new row for a device of the scenario, not saved."""
+    kind = given.get("kind", Device._meta.get_field("kind").get_default())
+    row = Device(lab=lab, position=position, name=given["name"], kind=kind)
+    take_keys(row, given, (*DEVICE_KEYS, "name", "kind"), DEVICE_KEYS)
+    return row
+
+
+def host_row(lab: Lab, given: JSON, devices: dict[str, Device]) -> Host:
+    """Return a new row for the host of the scenario, not saved."""
     row = Host(lab=lab)
-    _take(row, given, (*HOST_KEYS, "devices", "swap"), HOST_KEYS)
+    take_keys(row, given, (*HOST_KEYS, "devices", "swap"), HOST_KEYS)
     if "swap" in given:
         swap = given["swap"]
         row.swap = Host.Swap.DEVICE if swap else Host.Swap.NONE
         row.swap_device = devices[swap["device"]] if swap else None
-    row.save()
+    return row
 
 
 def _vm_rows(lab: Lab, scenario: Scenario, devices: dict[str, Device]) -> None:
-    rows, mappings = [], []
-    for position, vm in enumerate(scenario.expanded):
-        given = plain(vm)
-        row = VirtualMachine(
-            lab=lab, position=position, name=given["name"], workload=given["workload"]
+    made = [
+        vm_row(lab, position, plain(vm), devices) for position, vm in enumerate(scenario.expanded)
+    ]
+    VirtualMachine.objects.bulk_create(row for row, _mappings in made)
+    Mapping.objects.bulk_create(mapping for _row, mappings in made for mapping in mappings)
+
+
+def vm_row(
+    lab: Lab, position: int, given: JSON, devices: dict[str, Device]
+) -> tuple[VirtualMachine, list[Mapping]]:
+    """Return new rows for a VM of the scenario and its virtual devices, not saved."""
+    row = VirtualMachine(lab=lab, position=position, name=given["name"], workload=given["workload"])
+    take_keys(row, given, (*VM_KEYS, "name", "count", "devices", "workload"), VM_KEYS)
+    mappings = []
+    for place, device in enumerate(given.get("devices", ())):
+        mapping = Mapping(
+            vm=row,
+            position=place,
+            name=device["name"],
+            backend=devices[device["backend"]],
+            mode=device.get("mode", Mapping.Mode.PARAVIRTUAL),
         )
-        _take(row, given, (*VM_KEYS, "name", "count", "devices", "workload"), VM_KEYS)
-        rows.append(row)
-        for place, device in enumerate(given.get("devices", ())):
-            mapping = Mapping(
-                vm=row,
-                position=place,
-                name=device["name"],
-                backend=devices[device["backend"]],
-                mode=device.get("mode", Mapping.Mode.PARAVIRTUAL),
-            )
-            _take(mapping, device, ("name", "backend", "mode"), ())
-            mappings.append(mapping)
-    VirtualMachine.objects.bulk_create(rows)
-    Mapping.objects.bulk_create(mappings)
+        take_keys(mapping, device, ("name", "backend", "mode"), ())
+        mappings.append(mapping)
+    return row, mappings
