@@ -14,6 +14,7 @@ from vms.engine.machine import Machine, build
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
 from vms.engine.schedulers import SCHEDULERS
+from vms.engine.seek import Stop, seek
 from vms.engine.tick import advance
 
 TINY = {
@@ -38,6 +39,7 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "start", lambda: machine.call(power.start, 0, 0)
     yield "commands", lambda: machine.call(power.note_command, 0)
     yield "devices", lambda: machine.call(map_device, 0, 0, 1)
+    yield "seeking", lambda: seek(machine, 1, Stop(""))
     nothing = np.zeros(0, np.int32)
     yield "frame lists", lambda: machine.call(memory.refill_lists, nothing)
     for name in SCHEDULERS:
