@@ -46,7 +46,9 @@ class Command(BaseCommand):
         parser.add_argument("--ticks", metavar="N", help="stop after N ticks")
         parser.add_argument("--json", action="store_true", help="print the result as one object")
         parser.add_argument(
-            "--events", metavar="FILE", help="write the events: .jsonl, .json or .perfetto-trace"
+            "--events",
+            metavar="FILE",
+            help="write the events: .jsonl, .csv, .parquet, .perfetto-trace or .json",
         )
         parser.add_argument(
             "--set",
@@ -169,18 +171,21 @@ def run(machine: Machine, ticks: int | None, log: EventLog | None = None) -> Non
 
     bar = Bar(ticks)
     chunk = FIRST_CHUNK
+    if log:
+        log.take(machine, machine.drain())
     while not machine.stalled and (machine.now < ticks if ticks else not machine.ended):
         started = time.monotonic()
         left = ticks - machine.now if ticks else chunk
-        advance(machine, min(chunk, left), past_end=ticks is not None)
+        room = log.sample_at - machine.now if log else chunk
+        advance(machine, min(chunk, left, room), past_end=ticks is not None)
         rows = machine.drain()
         if log:
-            log.write(machine, rows)
+            log.take(machine, rows)
         if time.monotonic() - started < REFRESH_S / 2:
             chunk *= 2
         bar.show(machine.now)
     if log:
-        log.write(machine, machine.drain())
+        log.take(machine, machine.drain())
 
 
 def say(text: str) -> None:

@@ -1,0 +1,23 @@
+"""The keys of events, in the order of a table's columns, and what they hold."""
+
+from __future__ import annotations
+
+COLUMNS: dict[str, type] = {
+    "t": int,  # tick; of a slice: its start
+    "kind": str,
+    "vcpu": str,  # VM/number
+    "pcpu": int,
+    "vm": str,
+    "device": str,  # virtual device, or (swap)
+    "page": int,  # guest-physical
+    "frame": int,
+    "ticks": int,  # of a slice, all of it
+    "overhead": int,  # ticks of it that the host took; left out where 0
+    "why": str,  # a slice ended
+    "fault": str,  # minor, major
+    "reason": str,  # of an exit
+    "count": int,  # of exits
+    "us": float,  # from the submission of a request to its completion
+    "sequence": int,  # in the journal
+}
+"""A key that an event does not have is an empty cell."""
