@@ -145,7 +145,8 @@ HOST_ROW = _table(
     "expired_first unused_lost switch_cost_on bit_on_load clock_random opt_last_loaded "
     "least_recent "
     # longest stride between two looks at a pCPU (1 = tick by tick); where in the tick we are:
-    # -1 = at its start, p = pCPU p runs next; next policy timer; 1 = stop when all have ended
+    # -1 = at its start, p = pCPU p runs next, -2 = the run is over in it; next policy timer;
+    # 1 = stop when all have ended
     "cap point timer_at stop_at_end "
     # run queue (a ring in `queue`): first entry and length; sleepers (a heap): length
     "queue_head queue_n sleepers_n "

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LAST_TICK = 1 << 60
 """No run goes beyond it."""
+OVER = -2
+"""host.point where the first phases of a tick have shown that the run is over."""
 
 
 @inner
@@ -170,20 +172,36 @@ def step(s, until):
                 break
             begin(s)
         if ended(s):
-            h.point = -1
+            h.point = OVER
             break
         if not run_all(s):
             break
         following = next_event(s)
         if following >= INF and h.live > 0:
             h.stalled = 1
-            h.point = -1
+            h.point = OVER
             log(s, EV_STALLED, h.now, -1, -1, 0, 0)
             break
         following = max(min(following, until), h.now + 1)
         charge_waiters(s, following - h.now)
         h.now = following
         finish_tick(s)
+    for p in range(h.pcpus):
+        sync(s, p, h.now)
+    for v in range(h.vcpus):
+        become(s, v, s.vcpu[v].state, h.now)
+
+
+@entry
+def leave_tick(s):
+    """Bring the tick in whose first phases the run was over to its end.
+
+    Nothing is left to do in it. A command comes between two ticks, so this comes before it.
+    """
+    h = s.host
+    charge_waiters(s, 1)
+    h.now += 1
+    finish_tick(s)
     for p in range(h.pcpus):
         sync(s, p, h.now)
     for v in range(h.vcpus):
@@ -201,3 +219,9 @@ def advance(machine: Machine, ticks: int, past_end: bool = False) -> int:
     machine.state.host["stop_at_end"] = 0 if past_end else 1
     machine.call(step, min(before + ticks, LAST_TICK))
     return machine.now - before
+
+
+def come_between_ticks(machine: Machine) -> None:
+    """Make `machine` ready for a command: one that is over within a tick finishes that tick."""
+    if int(machine.state.host[0].point) == OVER:
+        machine.call(leave_tick)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from vms.engine.errors import EngineError
 from vms.live.store.pages import runs_in_rows, table_of
-from vms.models import Checkpoint, JournalEntry, Lab, Page, TraceFile
+from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile
 
 
 @transaction.atomic
@@ -22,7 +22,7 @@ def keep_pages(lab: Lab, user_id: int | None, name: str) -> int | None:
     from vms.engine.checkpoint import load, save  # noqa: PLC0415
     from vms.engine.pages import edit  # noqa: PLC0415  (wakes Numba)
 
-    last = lab.current
+    last = Run.objects.filter(lab=lab, pk=Lab.objects.get(pk=lab.pk).current_id).first()
     checkpoint = Checkpoint.objects.filter(run=last).select_for_update().last()
     if last is None or checkpoint is None:
         return None

@@ -48,7 +48,7 @@ class Remains:
 
 def _lab(lab_id: UUID | str) -> Lab:
     lab = Lab.objects.filter(pk=lab_id).first()
-    if lab is None or lab.expired:
+    if lab is None or lab.expired or lab.deleted:
         raise LabGone(str(lab_id))
     return lab
 
