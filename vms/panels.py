@@ -8,9 +8,25 @@ entry here. On a small screen the panels of one tab are shown together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+
+def command_schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of every command, its description in the reader's language.
+
+    The fork dialog makes its forms from them.
+    """
+    from vms.engine.commands import COMMANDS  # noqa: PLC0415  (importing it wakes Numba)
+
+    schemas = {name: kind.model_json_schema() for name, kind in COMMANDS.items()}
+    return {
+        name: {**schema, "description": gettext(schema.get("description", ""))}
+        for name, schema in schemas.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, include, path
 
-from vms.views import edit, lab, members, new, shots, start
+from vms.views import compare, edit, lab, members, new, shots, start, tokens
 
 app_name = "vms"
 
 in_lab: list[URLPattern] = [
     path("", lab.lab, name="lab"),
     path("ticket/", lab.lab_ticket, name="lab_ticket"),
+    path("compare/", compare.lab_compare, name="lab_compare"),
     path("scenario/", lab.lab_scenario, name="lab_scenario"),
     path("result/", lab.lab_result, name="lab_result"),
     path("reset/", lab.lab_reset, name="lab_reset"),
@@ -44,6 +45,8 @@ urlpatterns = [
     path("healthz", start.healthz, name="healthz"),
     path("join/", members.join, name="join"),
     path("join/<str:token>/", members.accept_invitation, name="accept_invitation"),
+    path("accounts/tokens/", tokens.token_list, name="tokens"),
+    path("accounts/tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("labs/new/", new.new_lab, name="new_lab"),
     path("shots/<slug:template>.svg", shots.shot, name="shot"),
     path("labs/<uuid:lab_id>/", include(in_lab)),

@@ -5,7 +5,9 @@
 // sample, to everybody. A refusal comes back here alone and stands beside the field it names.
 
 /** Attributes of a button that are not arguments of its command. */
-const NOT_ARGUMENTS = new Set(["command", "confirm", "word", "on", "sent"]);
+const NOT_ARGUMENTS = new Set(["command", "confirm", "yes", "word", "on", "sent"]);
+/** Arguments that are names, though somebody may be called 12. */
+const NAMES = new Set(["vm", "name", "snapshot", "device"]);
 
 /**
  * Listen for the controls within `root`, those that come later included.
@@ -45,7 +47,7 @@ function isButton(input, submitter) {
 
 function valueOf(input) {
   if (input.type === "checkbox") return input.checked;
-  if (input.value.trim() === "") return null;
+  if (input.value.trim() === "") return input.dataset.empty === "text" ? "" : null;
   return input.type === "number" || input.dataset.type === "number" ? number(input.value) : input.value;
 }
 
@@ -70,21 +72,24 @@ export function buttonArguments(dataset) {
   for (const [key, text] of Object.entries(dataset)) {
     if (NOT_ARGUMENTS.has(key) || key.startsWith("for") || key.startsWith("error")) continue;
     const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    values[name] = /^-?\d+$/.test(text) && key !== "vm" ? Number(text) : text;
+    values[name] = /^-?\d+$/.test(text) && !NAMES.has(key) ? Number(text) : text;
   }
   return values;
 }
 
-async function ask(socket, control, command) {
+/** Send a control's command; a refusal stands beside the field it names. The answer is returned too. */
+export async function ask(socket, control, command) {
   control.setAttribute("aria-busy", "true");
   const answer = await socket.send(command);
   control.removeAttribute("aria-busy");
   clear(control);
   if (!answer.ok) refuse(control, answer.field ?? "", answer.message);
   control.dispatchEvent(new CustomEvent("answered", { bubbles: true, detail: answer }));
+  return answer;
 }
 
-function clear(control) {
+/** Take back what was refused before. */
+export function clear(control) {
   for (const said of placesOf(control)) said.textContent = "";
   for (const input of control.elements ?? []) {
     if (input.getAttribute("aria-invalid")) input.removeAttribute("aria-invalid");
@@ -93,7 +98,8 @@ function clear(control) {
   if (page) page.textContent = "";
 }
 
-function refuse(control, field, message) {
+/** Put a refusal beside the field it names; where there is no such place, at the form's or page's foot. */
+export function refuse(control, field, message) {
   const own = [...placesOf(control)];
   const name = [field, field.split(/[.[]/)[0], ""].find((each) => own.some((said) => said.dataset.errorFor === each));
   const said = own.find((each) => each.dataset.errorFor === name) ?? document.getElementById("refusal");

@@ -27,7 +27,7 @@ export function wireConfirm() {
       event.preventDefault();
       event.stopImmediatePropagation();
       ask.querySelector("p").textContent = button.dataset.confirm;
-      ask.querySelector("[value=yes]").textContent = button.textContent.trim();
+      ask.querySelector("[value=yes]").textContent = button.dataset.yes ?? button.textContent.trim();
       ask.returnValue = "no";
       ask.addEventListener("close", () => ask.returnValue === "yes" && sure(button), { once: true });
       openElement(ask, button);

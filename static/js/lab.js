@@ -16,12 +16,17 @@ import * as devices from "./panels/devices.js";
 import * as laws from "./panels/laws.js";
 import * as log from "./panels/log.js";
 import * as memory from "./panels/memory.js";
+import * as fork from "./panels/fork.js";
 import * as newvm from "./panels/newvm.js";
+import * as runs from "./panels/runs.js";
+import * as runto from "./panels/runto.js";
+import * as snapshots from "./panels/snapshots.js";
+import * as timebar from "./panels/timebar.js";
 import * as timeline from "./panels/timeline.js";
 import * as tree from "./panels/tree.js";
 
 /** Modules by the name their element carries in data-panel. */
-const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, laws, log, newvm };
+const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, laws, log, newvm, timebar, runto, fork, runs, snapshots };
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 
@@ -195,8 +200,12 @@ function faster(by) {
   select.form.requestSubmit();
 }
 
+const back = (unit) => document.dispatchEvent(new CustomEvent("look", { detail: { unit, by: -1 } }));
+
 const KEYS = {
   " ": () => press("play"), ArrowRight: () => press("next"), ".": () => press("step"), "[": () => faster(-1), "]": () => faster(1),
+  ArrowLeft: () => back("event"), ",": () => back("tick"), l: () => socket.looker.live(),
+  g: () => press("go-to"), f: () => press("fork-here"),
   "?": () => openElement($("#keys")),
   Escape: () => choose({ max: null }),
 };

@@ -6,7 +6,7 @@
 /** Samples kept for the charts, events and journal rows kept for the logs. */
 export const HISTORY = 600;
 export const EVENTS = 500;
-export const JOURNAL = 500;
+export const JOURNAL = 5000;
 
 /** Flags of a frame, in bits 16 and above of `model.frames[f]`; the low 16 are owner row + 1. */
 export const FRAME = Object.freeze({ OWNER: 0xffff, ACCESSED: 1 << 16, DIRTY: 2 << 16, SHARED: 4 << 16, WRITABLE: 8 << 16 });
@@ -47,7 +47,7 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @typedef {object} Model
  * @property {number} version    grows with every sample; 0 = nothing has come yet
  * @property {object} meta       what only a command changes: names, sizes, policies, costs
- * @property {object} state      {tick, status, message, speed, rate, behind_ms, viewers}
+ * @property {State} state
  * @property {Object<string, Float64Array|Int32Array>} pcpu     columns, one entry per row
  * @property {Object<string, Float64Array|Int32Array>} vcpu
  * @property {Object<string, Float64Array|Int32Array>} vm
@@ -65,8 +65,40 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @property {object[]} journal          {sequence, tick, user, name, command, arguments, accepted, sentence, at}
  * @property {Object<string, {holds: boolean, broken_at: number|null}>} laws
  * @property {object[]} people           {name, role, driver}
+ * @property {{checkpoints: number[], can_undo: string|null, can_redo: string|null}} timebar
+ * @property {RunLine[]} runs            the tree of the lab's runs
+ * @property {object[]} jobs             storage jobs under way: {kind, vm, kib, done_kib, since}
  * @property {{heat: boolean}} want      what the panels ask for; told to the server by the socket
  * @property {Changes} changed           what changed since the panels were last drawn
+ */
+
+/**
+ * @typedef {object} State      How the run is doing that is looked at.
+ * @property {number} tick      the tick that is shown
+ * @property {string} status    playing, paused, ended, stalled, crashed
+ * @property {string} message
+ * @property {number} speed
+ * @property {number} rate
+ * @property {number} behind_ms
+ * @property {number} viewers
+ * @property {number} run       number of the run
+ * @property {boolean} past     this viewer looks at another tick than the run's
+ * @property {{tick: number, status: string}|null} live   the run itself, while past
+ * @property {{kind: string, text: string, from: number, to: number|null, done: number|null}|null} goal
+ * @property {number} first     the lowest tick that can be looked at
+ * @property {number} last      the highest: the run's own
+ *
+ * @typedef {object} RunLine
+ * @property {number} number
+ * @property {string} name
+ * @property {number|null} parent       number of the run it was forked from
+ * @property {number|null} fork_tick
+ * @property {string} origin            start, reset, fork, undo, import
+ * @property {number} tick
+ * @property {string} status
+ * @property {boolean} current          the one the lab shows as live
+ * @property {string} note
+ * @property {boolean} [deleted]
  */
 
 /**
@@ -81,13 +113,15 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @property {boolean} journal
  * @property {boolean} people
  * @property {boolean} laws
+ * @property {boolean} timebar
+ * @property {boolean} runs
  */
 
 /** @returns {Changes} */
 export function nothingChanged() {
   return {
     any: false, meta: false, queue: false, frames: [], pages: [], heat: false,
-    events: false, journal: false, people: false, laws: false,
+    events: false, journal: false, people: false, laws: false, timebar: false, runs: false,
   };
 }
 
@@ -101,7 +135,7 @@ export function createModel() {
   return {
     version: 0,
     meta: { vms: [], vcpus: [], devices: [], vdevices: [], events: [], slice_ends: [], pcpus: 0, frames: 0 },
-    state: { tick: 0, status: "paused", message: "", speed: 0, rate: 0, behind_ms: 0, viewers: 0 },
+    state: { tick: 0, status: "paused", message: "", speed: 0, rate: 0, behind_ms: 0, viewers: 0, run: 0, past: false, live: null, goal: null, first: 0, last: 0 },
     pcpu: {}, vcpu: {}, vm: {}, device: {}, vdevice: {},
     queue: new Int32Array(0),
     slices: [],
@@ -115,9 +149,17 @@ export function createModel() {
     journal: [],
     laws: {},
     people: [],
+    timebar: { checkpoints: [], can_undo: null, can_redo: null },
+    runs: [],
+    jobs: [],
     want: { heat: false },
     changed: nothingChanged(),
   };
+}
+
+/** The run itself, whatever tick is shown: its tick and status. @param {Model} model */
+export function liveOf({ state }) {
+  return state.past && state.live ? state.live : { tick: state.tick, status: state.status };
 }
 
 /** Forget what changed: called by paint.js once all panels have drawn it. @param {Model} model */

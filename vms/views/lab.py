@@ -25,7 +25,7 @@ from vms.engine.schedulers import SCHEDULERS
 from vms.founding import TooManyLabsError, duplicate
 from vms.live import store
 from vms.models import Lab, Run
-from vms.panels import PANELS, TABS
+from vms.panels import PANELS, TABS, command_schemas
 from vms.permissions import OWN, STEER, WATCH, Access, lab_view, rights, ticket
 from vms.picture import first_picture, law_words
 from vms.scenarios import templates
@@ -56,6 +56,7 @@ def lab(request: HttpRequest, access: Access) -> HttpResponse:
         "panels": PANELS,
         "tabs": TABS,
         "law_words": law_words(),
+        "command_schemas": command_schemas(),
         "guide": templates().get(access.lab.template),
         "schedulers": SCHEDULERS,
         "replacements": REPLACEMENTS,
@@ -77,22 +78,32 @@ def _picture(lab: Lab, scenario: Scenario) -> Any:
 def _config(access: Access) -> dict[str, Any]:
     lab = access.lab
     names = ("lab_ticket", "lab_scenario", "lab_result", "lab_edit", "lab_members", "vm_add")
+    pages = (*names, "lab_compare")
     return {
         "lab": str(lab.pk),
-        "socket": _socket(access),
+        "socket": socket_of(access),
         "ticket_url": reverse("vms:lab_ticket", args=[lab.pk]),
         "role": access.role,
         "name": access.visitor.name,
         "user": access.visitor.identity,
         "may": rights(access.role),
         "expires": lab.expires.isoformat() if lab.expires else None,
-        "urls": {name: reverse(f"vms:{name}", args=[lab.pk]) for name in names},
+        "urls": {name: reverse(f"vms:{name}", args=[lab.pk]) for name in pages},
     }
 
 
-def _socket(access: Access) -> str:
-    signed = ticket(access.visitor, access.lab, access.role)
-    return f"/ws/lab/{access.lab.pk}/?{urlencode({'ticket': signed})}"
+def socket_of(access: Access, run: int | None = None) -> str:
+    """Return the address of the lab's socket with a fresh ticket, of one `run` if given."""
+    query = {"ticket": ticket(access.visitor, access.lab, access.role)}
+    if run is not None:
+        query["run"] = str(run)
+    return f"/ws/lab/{access.lab.pk}/?{urlencode(query)}"
+
+
+def run_asked(request: HttpRequest, name: str = "run") -> int | None:
+    """Return the number of a run that the address names, none where it names none."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 @require_safe
@@ -100,7 +111,7 @@ def _socket(access: Access) -> str:
 @lab_view(WATCH)
 def lab_ticket(request: HttpRequest, access: Access) -> JsonResponse:
     """Return a fresh address for the socket: what a page asks for when it reconnects."""
-    return JsonResponse({"socket": _socket(access), "role": access.role})
+    return JsonResponse({"socket": socket_of(access, run_asked(request)), "role": access.role})
 
 
 @require_safe

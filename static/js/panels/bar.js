@@ -1,5 +1,6 @@
 // The bar: the clock's controls, tick and pace, the connection, and who is here.
 import { $, el, icon, mark, write } from "../elements.js";
+import { liveOf } from "../model.js";
 import { compact, count, say } from "../scales.js";
 
 export const title = () => gettext("Clock");
@@ -17,7 +18,19 @@ export function mount(element, theModel, theSocket) {
   socket.onstatus = connection;
   socket.onproblem = (message) => write($("#refusal"), message);
   wireSpeed();
+  wireSteps();
   connection(socket.status);
+}
+
+/** While the past is looked at, the step buttons step through it; they ask nothing of the run. */
+function wireSteps() {
+  for (const [id, unit] of [["step", "tick"], ["next", "event"]]) {
+    $(`#${id}`).addEventListener("click", (event) => {
+      if (!model.state.past) return;
+      event.preventDefault();
+      document.dispatchEvent(new CustomEvent("look", { detail: { unit, by: 1 } }));
+    });
+  }
 }
 
 /** Refresh what follows the machine. */
@@ -25,24 +38,42 @@ export function draw(theModel, all) {
   model = theModel;
   const { state, meta, changed } = model;
   write($("#tick"), count(state.tick));
-  playButton(state.status);
-  pace(state);
+  playButton(liveOf(model), state.past);
+  pace({ ...state, status: liveOf(model).status });
   speedShown();
   if (all || changed.meta) policies(meta);
   if (all || changed.people) people(model.people);
 }
 
-function playButton(status) {
+function playButton(live, past) {
+  const { status } = live;
   const button = $("#play");
   const playing = status === "playing";
   const over = status === "ended" || status === "stalled" || status === "crashed";
-  const words = playing ? gettext("Pause") : gettext("Play");
   if (button.dataset.command !== (playing ? "pause" : "play")) {
     button.dataset.command = playing ? "pause" : "play";
     button.replaceChildren(icon(playing ? "pause" : "play"));
   }
-  mark(button, "aria-label", words);
-  for (const each of [button, $("#step"), $("#next")]) each.disabled = !socket.may?.steer || (over && each !== button) || status === "crashed";
+  const steer = Boolean(socket.may?.steer);
+  button.disabled = !steer || status === "crashed";
+  for (const each of [$("#step"), $("#next")]) each.disabled = past ? false : !steer || over;
+  transportWords(live, past, playing);
+}
+
+/** What each button of the clock does now: on the run, or only on what I see. */
+function transportWords(live, past, playing) {
+  const play = playing ? gettext("Pause") : gettext("Play");
+  const at = past ? ` ${say(gettext("the run at tick %(n)s"), { n: count(live.tick) })}` : "";
+  mark($("#play"), "aria-label", play + at);
+  mark($("#play"), "title", past ? play + at : gettext("Play or pause (space)"));
+  const words = past
+    ? [gettext("Look one tick later"), gettext("Look at the next event")]
+    : [gettext("Step one tick"), gettext("Step to the next event")];
+  const keys = [".", "→"];
+  ["#step", "#next"].forEach((id, k) => {
+    mark($(id), "aria-label", words[k]);
+    mark($(id), "title", `${words[k]} (${keys[k]})`);
+  });
 }
 
 /** One line on how the run is doing: behind, ended, in time. */

@@ -118,7 +118,7 @@ function axis(g, at, model) {
   }
   g.textAlign = "right";
   g.fillStyle = css["text-2"];
-  g.fillText(at.to >= model.state.tick ? gettext("now") : count(Math.round(at.to)), at.w - 1, at.h - 8);
+  g.fillText(at.to >= model.state.tick && !model.state.past ? gettext("now") : count(Math.round(at.to)), at.w - 1, at.h - 8);
   g.textAlign = "left";
 }
 

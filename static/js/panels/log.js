@@ -1,4 +1,5 @@
 // Journal and events: who did what at which tick, and what the machine did; filter and search.
+import { deedWords } from "../deeds.js";
 import { $, $$, el, write } from "../elements.js";
 import { choose, chosen } from "../layout.js";
 import { count, duration, say } from "../scales.js";
@@ -79,26 +80,8 @@ function line({ tick, kind: sort, who, what, accepted }) {
 }
 
 function journalRow({ sequence, tick, user, command, arguments: values = {}, accepted, sentence }) {
-  const what = commandWords(command, values);
+  const what = deedWords(command, values);
   return { tick, kind: "journal", who: user, what: accepted === false && sentence ? `${what}: ${sentence}` : what, accepted, order: sequence };
-}
-
-/** What a command asked, as a sentence. */
-function commandWords(command, values) {
-  const named = { ...values, ticks: values.ticks ?? values.ticks_per_s, name: values.vm?.name ?? "" };
-  const sentences = {
-    play: gettext("let the machine run"), pause: gettext("paused the machine"), reset: gettext("reset the run"),
-    step: gettext("stepped %(ticks)s ticks"), next_event: gettext("stepped to the next event"),
-    speed: values.ticks_per_s === 0 ? gettext("set the speed to flat out") : gettext("set the speed to %(ticks)s ticks/s"),
-    set_time_slice: values.vm ? gettext("set the time slice of %(vm)s to %(ticks)s ticks") : gettext("set the host's time slice to %(ticks)s ticks"),
-    set_weight: gettext("set the weight of %(vm)s to %(weight)s"),
-    set_scheduler: gettext("set the scheduler to %(policy)s"),
-    set_replacement: gettext("set the page replacement to %(policy)s"),
-    set_device_mode: gettext("set %(device)s of %(vm)s to %(mode)s"),
-    add_vm: gettext("added the VM %(name)s"), start_vm: gettext("started %(vm)s"), pause_vm: gettext("paused %(vm)s"),
-    resume_vm: gettext("resumed %(vm)s"), stop_vm: gettext("stopped %(vm)s"),
-  };
-  return sentences[command] ? say(sentences[command], named) : command;
 }
 
 /** The VM and guest page of a row of the machine's page table: VMs stand one after the other. */

@@ -1,0 +1,60 @@
+// What somebody asked of a run, as a sentence: for the log, the time bar and the undo button.
+import { count, say } from "./scales.js";
+
+/** @type {Object<string, (values: object) => string>} */
+const DEEDS = {
+  play: () => gettext("let the machine run"),
+  pause: () => gettext("paused the machine"),
+  reset: () => gettext("reset the run"),
+  step: () => gettext("stepped %(ticks)s ticks"),
+  next_event: () => gettext("stepped to the next event"),
+  speed: (v) => (v.ticks_per_s === 0 ? gettext("set the speed to flat out") : gettext("set the speed to %(ticks)s ticks/s")),
+  run_to: (v) => goalWords(v),
+  undo: () => gettext("undid the last command"),
+  redo: () => gettext("did again what was undone"),
+  switch: () => gettext("went over to run %(run)s"),
+  fork: () => gettext("forked the run"),
+  name_run: () => gettext("named run %(run)s “%(name)s”"),
+  delete_run: () => gettext("deleted run %(run)s"),
+  restore_run: () => gettext("restored run %(run)s"),
+  set_time_slice: (v) => (v.vm ? gettext("set the time slice of %(vm)s to %(ticks)s ticks") : gettext("set the host's time slice to %(ticks)s ticks")),
+  set_weight: () => gettext("set the weight of %(vm)s to %(weight)s"),
+  set_scheduler: () => gettext("set the scheduler to %(policy)s"),
+  set_replacement: () => gettext("set the page replacement to %(policy)s"),
+  set_device_mode: () => gettext("set %(device)s of %(vm)s to %(mode)s"),
+  add_vm: () => gettext("added the VM %(name)s"),
+  start_vm: () => gettext("started %(vm)s"),
+  pause_vm: () => gettext("paused %(vm)s"),
+  resume_vm: () => gettext("resumed %(vm)s"),
+  stop_vm: () => gettext("stopped %(vm)s"),
+  take_snapshot: (v) => (v.memory ? gettext("took the snapshot %(name)s of %(vm)s with its memory") : gettext("took the snapshot %(name)s of %(vm)s")),
+  revert_snapshot: () => gettext("took %(vm)s back to the snapshot %(snapshot)s"),
+  delete_snapshot: () => gettext("deleted the snapshot %(snapshot)s of %(vm)s"),
+  clone_vm: (v) => (v.linked ? gettext("cloned %(vm)s as %(name)s, linked to its disks") : gettext("cloned %(vm)s as %(name)s")),
+  make_template: () => gettext("made %(vm)s a template"),
+  set_backup: () => gettext("set the backup of %(vm)s"),
+  run_backup: () => gettext("backed up %(vm)s"),
+  lose_disk: () => gettext("had %(vm)s lose a disk"),
+  restore_backup: () => gettext("restored %(vm)s from its backup"),
+};
+
+function goalWords({ tick, event }) {
+  if (tick !== undefined && tick !== null) return gettext("ran to tick %(tick)s");
+  return event ? gettext("ran to the next event of the kind %(event)s") : gettext("ran until %(condition)s");
+}
+
+/** The sentence of a command; its own name where it is one nobody told us of. */
+export function deedWords(command, values = {}) {
+  const template = DEEDS[command]?.(values);
+  if (!template) return command.replaceAll("_", " ");
+  const ticks = values.ticks ?? values.ticks_per_s;
+  const name = typeof values.vm === "object" ? (values.vm?.name ?? "") : (values.name ?? "");
+  const tick = typeof values.tick === "number" ? count(values.tick) : values.tick;
+  return say(template, { ...values, ticks, name, tick });
+}
+
+/** “alice set the weight of web to 512”, with the refusal where it was one. */
+export function entryWords({ user, command, arguments: values = {}, accepted, sentence }) {
+  const did = `${user} ${deedWords(command, values)}`;
+  return accepted === false ? say(gettext("%(did)s (refused: %(why)s)"), { did, why: sentence }) : did;
+}
