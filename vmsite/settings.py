@@ -41,6 +41,8 @@ VMLAB_BODY_BYTES = env.int("VMLAB_BODY_BYTES", 5 * 2**20)
 VMLAB_UPLOAD_BYTES = env.int("VMLAB_UPLOAD_BYTES", 4 * 2**20)
 VMLAB_MESSAGE_BYTES = env.int("VMLAB_MESSAGE_BYTES", 64 * 2**10)
 VMLAB_TICKET_SECONDS = env.int("VMLAB_TICKET_SECONDS", 300)
+VMLAB_API_PER_SECOND = env.int("VMLAB_API_PER_SECOND", 20)
+VMLAB_API_AT_ONCE = env.int("VMLAB_API_AT_ONCE", 100)
 VMLAB_LABS_PER_USER = env.int("VMLAB_LABS_PER_USER", 100)
 VMLAB_GUESTS = env.int("VMLAB_GUESTS", 200)
 VMLAB_GUESTS_PER_ADDRESS = env.int("VMLAB_GUESTS_PER_ADDRESS", 60)  # a class has one address
@@ -79,6 +81,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "vms.api.edge.api_edge",  # outermost: whatever fails further in, a program reads JSON
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

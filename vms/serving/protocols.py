@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from daphne.http_protocol import WebRequest
 from daphne.ws_protocol import WebSocketProtocol
 from django.conf import settings
@@ -49,22 +50,27 @@ class LabRequest(WebRequest):  # type: ignore[misc]
     def refuse(self, length: int | None) -> None:
         """Answer 413 at once, read on for a moment so that the answer is seen, then hang up."""
         self.refused = True
-        body = self._refusal(length).encode() + b"\n"
+        kind, body = self._refusal(length)
         self.requestHeaders.removeHeader(b"expect")  # or Twisted would answer 100 after the 413
         self.channel.transport.write(
-            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: %s\r\n"
+            b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (kind, len(body), body)
         )
         reactor.callLater(LINGER_S, self.channel.loseConnection)
 
-    def _refusal(self, length: int | None) -> str:
+    def _refusal(self, length: int | None) -> tuple[bytes, bytes]:
+        """Return the refusal and its kind: a sentence, which the API puts into JSON."""
         accepted = self.requestHeaders.getRawHeaders("accept-language") or [""]
         with override(_language(accepted[0])):
             if length is None:
                 sentence = _("A request's body may hold at most {limit} bytes; this one is longer.")
             else:
                 sentence = _("A request's body may hold at most {limit} bytes, got {length}.")
-        return sentence.format(limit=settings.VMLAB_BODY_BYTES, length=length)
+        said = sentence.format(limit=settings.VMLAB_BODY_BYTES, length=length)
+        asked: bytes = getattr(self.channel, "_path", b"")  # `path` is not known before the body is
+        if asked.startswith(b"/api/"):
+            return b"application/json", orjson.dumps({"field": None, "message": said})
+        return b"text/plain; charset=utf-8", f"{said}\n".encode()
 
     def process(self) -> Any:
         """Hand the request to the application; hang up when it was refused."""

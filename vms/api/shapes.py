@@ -1,0 +1,173 @@
+"""What the API answers with: documented in OpenAPI, and checked before it is sent."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+JSON = dict[str, Any]
+T = TypeVar("T")
+
+
+class Shape(BaseModel):
+    """An answer; what its fields mean stands below them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, from_attributes=True)
+
+
+class Listed(Shape, Generic[T]):
+    """A part of a list."""
+
+    items: list[T]
+    count: int
+    """How many there are in all."""
+    limit: int
+    offset: int
+
+
+class Me(Shape):
+    """Who calls."""
+
+    name: str
+    scopes: list[str]
+    """What the token was made for; a browser's session has all."""
+
+
+class TemplateShown(Shape):
+    """A scenario to start from."""
+
+    name: str
+    title: str
+    summary: str
+
+
+class LabShown(Shape):
+    """A lab: the shared room with its scenario, members and runs."""
+
+    id: uuid.UUID
+    name: str
+    role: str
+    """Yours: owner, instructor, driver, observer or guest."""
+    owner: str | None
+    template: str
+    status: str
+    """What its live run does, or did last: new, playing, paused, ended, stalled, crashed."""
+    tick: int | None
+    """Of the live run; null where the lab is at rest."""
+    run: int | None
+    """The number of the current run; null before the first."""
+    vms: int
+    devices: int
+    notes: str
+    public: bool
+    revision: int
+    """Counts the edits at rest."""
+    created: datetime.datetime
+    updated: datetime.datetime
+    expires: datetime.datetime | None
+    """When a guest's lab ends."""
+    url: str
+    """Of its screen."""
+
+
+class RunShown(Shape):
+    """A run: scenario + seed + journal decide every bit of it. Runs of a lab form a tree."""
+
+    number: int
+    name: str
+    note: str
+    parent: int | None
+    """The run it branched off."""
+    fork_tick: int | None
+    fork_sequence: int | None
+    origin: str
+    """start, reset, fork, undo or import."""
+    current: bool
+    """Whether the lab's screen shows it as live."""
+    alive: bool
+    """Whether it is in memory; else the rest is as it was written back."""
+    status: str
+    tick: int
+    seed: int
+    speed: int
+    """Ticks per second that were asked for; 0: flat out."""
+    event_hash: str
+    """Equal for equal runs."""
+    engine_version: str
+    message: str
+    started: datetime.datetime
+    written: datetime.datetime
+
+
+class StateShown(Shape):
+    """What a run does at a tick."""
+
+    run: int
+    tick: int
+    status: str
+    """playing, paused, ended, stalled, crashed; past where another tick was asked for."""
+    message: str
+    speed: int
+    event_hash: str
+    pcpus: list[str | None]
+    """The vCPU on each, or null."""
+    waiting: int
+    """vCPUs that want a pCPU."""
+    frames: int
+    frames_free: int
+    scheduler: str
+    time_slice: int
+    replacement: str
+    vms: list[VMState]
+
+
+class VMState(Shape):
+    """A VM at a tick."""
+
+    name: str
+    power: str
+    """off, on, paused, stopped or crashed."""
+    time_slice: int | None
+    """Its own, or null for the host's."""
+    weight: int
+    run: int
+    """Ticks."""
+    overhead: int
+    steal: int
+    """Ticks in which it wanted a pCPU and had none."""
+    resident: int
+    """Pages in memory."""
+    minor_faults: int
+    major_faults: int
+
+
+class EntryShown(Shape):
+    """A line of a run's journal: who asked for what, at which tick, and how it went."""
+
+    sequence: int
+    tick: int
+    user: str
+    command: str
+    arguments: JSON
+    accepted: bool | None
+    sentence: str
+    at: float
+    """Seconds since 1970."""
+
+
+class Answered(Shape):
+    """How a command went."""
+
+    ok: bool
+    answer: JSON
+    """What else was told: the new run of a fork, for example."""
+    rests: bool
+    """Whether the run is at rest now: with `wait`, whether it came to rest in that time."""
+    state: JSON
+    """The run, its tick, status and message, as far as known now."""
+
+
+StateShown.model_rebuild()
