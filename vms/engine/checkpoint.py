@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,23 +27,43 @@ LEVEL = 1
 """zstd level: 3 costs twice the time for the same size."""
 
 
-def save(machine: Machine) -> bytes:
-    """Return the machine as bytes.  Leaves it as it is.  O(tables)."""
+@dataclass(frozen=True)
+class Frozen:
+    """A copy of a machine that goes on: what `pack` makes a checkpoint of, in any thread."""
+
+    tick: int
+    header: dict[str, Any]
+    tables: list[np.ndarray]
+
+
+def freeze(machine: Machine) -> Frozen:
+    """Return a copy of all that a checkpoint holds; the machine must rest only for this."""
     arrays = machine.state.arrays()
     header = {
         "layout": LAYOUT_HASH,
-        "scenario": machine.scenario.dump(),
+        "scenario": machine.scenario,
         "rows": {name: len(array) for name, array in arrays.items()},
     }
+    return Frozen(machine.now, header, [_kept(machine, name) for name in arrays])
+
+
+def pack(frozen: Frozen) -> bytes:
+    """Return a frozen machine as bytes.  O(tables)."""
+    header = {**frozen.header, "scenario": frozen.header["scenario"].dump()}
     text = json.dumps(header, separators=(",", ":")).encode()
     pack = zstandard.ZstdCompressor(level=LEVEL).compressobj()
-    body = b"".join(pack.compress(_kept(machine, name).data) for name in arrays)
+    body = b"".join(pack.compress(table.data) for table in frozen.tables)
     rest = struct.pack("<I", len(text)) + text + body + pack.flush()
     return MAGIC + hashlib.blake2b(rest, digest_size=16).digest() + rest
 
 
+def save(machine: Machine) -> bytes:
+    """Return the machine as bytes.  Leaves it as it is.  O(tables)."""
+    return pack(freeze(machine))
+
+
 def _kept(machine: Machine, name: str) -> np.ndarray:
-    """Return the bytes of a table; without addresses, and without events already read."""
+    """Return a copy of a table's bytes; without addresses, and without events already read."""
     array = getattr(machine.state, name)
     if name == "hooks":
         array = np.zeros_like(array)
@@ -52,6 +73,8 @@ def _kept(machine: Machine, name: str) -> np.ndarray:
         kept = np.zeros(len(array), array.dtype)
         kept[unread] = array[unread]
         array = kept
+    else:
+        array = array.copy()
     flat: np.ndarray = np.ascontiguousarray(array).view(np.uint8).reshape(-1)
     return flat
 
