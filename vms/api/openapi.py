@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
+from ninja.operation import Operation
 
 from vms.engine.scenario import Scenario
 
@@ -21,6 +22,16 @@ class Document(OpenAPISchema):
         self.add_schema_definitions(components())
         paths: JSON = _filled(super().get_paths())
         return paths
+
+    def operation_parameters(self, operation: Operation) -> list[JSON]:
+        """Return the parameters of an address; one that may be left out is never null."""
+        found: list[JSON] = super().operation_parameters(operation)
+        for parameter in found:
+            given = parameter["schema"]
+            for one in given.pop("anyOf", ()):
+                if one != {"type": "null"}:
+                    parameter["schema"] = {**given, **one}
+        return found
 
 
 @cache

@@ -10,7 +10,8 @@ from pydantic_core.core_schema import ValidationInfo
 
 from vms.api.bodies import YAML
 from vms.api.refusals import Refusal
-from vms.engine.scenario.fields import Choice, Quantity
+from vms.engine.errors import EngineError, shown
+from vms.engine.scenario.fields import Quantity, Text
 from vms.engine.scenario.limits import FAR
 from vms.permissions import SCOPE_OF
 
@@ -29,12 +30,23 @@ class Whole(Quantity):
         return super().check(value, info)
 
 
-class Yes(Choice):
-    """true or false in an address."""
+class RunName(Text):
+    """A run in an address: its number, or `current`."""
 
-    def __init__(self) -> None:
-        super().__init__("true", "false")
+    def check(self, value: Any, info: ValidationInfo) -> str:
+        """Return the word, if it is one of these."""
+        if isinstance(value, str) and _RUN.fullmatch(value):
+            return value
+        raise EngineError(
+            "{field} must be the number of a run, or current, got {given}", given=shown(value)
+        )
 
+    def schema(self) -> JSON:
+        """Return the words as JSON Schema has them."""
+        return {"type": "string", "pattern": f"^(?:{_RUN.pattern})$"}
+
+
+_RUN = re.compile(r"current|[1-9][0-9]{0,8}", re.ASCII)
 
 Limit = Annotated[int, Query(), Whole(1, 500)]
 Offset = Annotated[int, Query(), Whole(0, 10**9)]
@@ -42,8 +54,7 @@ Tick = Annotated[int | None, Query(), Whole(0, FAR, "ticks")]
 Sequence = Annotated[int | None, Query(), Whole(0, 10**9)]
 Wait = Annotated[int, Query(), Whole(0, 60, "seconds")]
 Revised = Annotated[int | None, Query(), Whole(0, 10**9)]
-Number = Annotated[int | None, Query(), Whole(1, 10**9)]
-RunNumber = Annotated[int, Path(), Whole(1, 10**9)]
+RunWord = Annotated[str, Path(), RunName()]
 
 
 def takes(
