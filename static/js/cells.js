@@ -130,6 +130,7 @@ export class CellMap {
   show(marked = []) {
     const { g, w, h, d } = fit(this.canvas);
     if (!w || !h || !this.at) return;
+    if (g.recording) return this.record(g, w, h, marked);
     const scale = this.at.scale * this.zoom;
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.imageSmoothingEnabled = scale < 3 && !Number.isInteger(scale); // uneven pixels would look like edges
@@ -137,6 +138,38 @@ export class CellMap {
     if (scale * this.at.cell >= 6 && this.at.gap === 0) this.grid(g, scale);
     for (const i of marked) if (i >= 0 && i < this.n) this.outline(g, i, scale, d);
     g.setTransform(d, 0, 0, d, 0, 0);
+  }
+
+  /** The same into a recorder: cell by cell, as `vector(g, cells)` draws them; pixels where a cell is one. */
+  record(g, w, h, marked) {
+    const { at } = this;
+    const scale = at.scale * this.zoom;
+    const k = w / this.w;
+    g.save();
+    g.beginPath();
+    g.rect(0, 0, w, h);
+    g.clip();
+    g.scale(k, k);
+    g.save();
+    g.scale(scale, scale);
+    g.translate(-this.left, -this.top);
+    if (at.cell === 1 || !this.vector) g.drawImage(this.back, 0, 0);
+    else this.vector(g, this.inSight(scale));
+    g.restore();
+    for (const i of marked) if (i >= 0 && i < this.n) this.outline(g, i, scale, 1 / k);
+    g.restore();
+  }
+
+  /** Cells that are seen at this zoom: [cell, x, y, side] in pixels of the buffer. */
+  inSight(scale) {
+    const side = this.at.cell - (this.at.cell > 5 ? 1 : this.at.gap);
+    const [right, bottom] = [this.left + this.w / scale, this.top + this.h / scale];
+    const found = [];
+    for (let i = 0; i < this.n; i++) {
+      const [x, y] = placeOf(this.at, i);
+      if (x + side > this.left && y + side > this.top && x < right && y < bottom) found.push([i, x, y, side]);
+    }
+    return found;
   }
 
   /** Hairlines between cells that have become large by zooming. */

@@ -94,10 +94,8 @@ export function mix(a, b, share) {
 /** Side of a texture tile in pixels. */
 export const TILE = 6;
 
-/** Eight textures: plain / \ — | · + ×. */
-function textureTile(kind, ink) {
-  const tile = new OffscreenCanvas(TILE, TILE);
-  const g = tile.getContext("2d");
+/** Draw one of eight textures: plain / \\ — | · + ×. */
+export function drawTexture(g, kind, ink) {
   g.strokeStyle = g.fillStyle = ink;
   g.lineWidth = 1.2;
   const lines = (...points) => {
@@ -119,8 +117,16 @@ function textureTile(kind, ink) {
     () => lines(-1, 7, 7, -1, -1, -1, 7, 7),
   ];
   draw[kind]();
+}
+
+function textureTile(kind, ink) {
+  const tile = new OffscreenCanvas(TILE, TILE);
+  drawTexture(tile.getContext("2d"), kind, ink);
   return tile;
 }
+
+/** Which texture a tile holds; −1 where it is none of ours. */
+export const tileKind = (tile) => colours().tile.indexOf(tile);
 
 /** The opacity of a texture's ink per pixel, 0–255. */
 function textureMask(tile) {
@@ -151,18 +157,29 @@ export function sizeOf(element) {
   return size;
 }
 
+const standIns = new Map();
+
+/** Have what is drawn on a canvas go to another context (a recorder), until that is null again. */
+export function standIn(canvas, context) {
+  if (context) standIns.set(canvas, context);
+  else standIns.delete(canvas);
+}
+
 /**
  * Size a canvas to its box in device pixels and clear it; drawing is then in CSS pixels.
  * Returns {g, w, h, d}; w or h is 0 while the box is hidden.
  */
 export function fit(canvas) {
   const [w, h] = sizeOf(canvas);
-  const d = Math.min(window.devicePixelRatio || 1, 3);
-  const width = Math.round(w * d);
-  const height = Math.round(h * d);
-  if (canvas.width !== width) canvas.width = width;
-  if (canvas.height !== height) canvas.height = height;
-  const g = canvas.getContext("2d");
+  const instead = standIns.get(canvas);
+  const d = instead ? 1 : Math.min(window.devicePixelRatio || 1, 3);
+  if (!instead) {
+    const width = Math.round(w * d);
+    const height = Math.round(h * d);
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+  }
+  const g = instead ?? canvas.getContext("2d");
   g.setTransform(d, 0, 0, d, 0, 0);
   g.clearRect(0, 0, w, h);
   g.font = `${colours().text}px ${colours().font}`;

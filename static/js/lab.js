@@ -149,6 +149,20 @@ function wireTables() {
   }
 }
 
+/** Any panel can be saved as a picture; what that takes is loaded when it is first wanted. */
+function wirePictures() {
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-picture]");
+    if (!button || !model.version) return;
+    button.closest("details").open = false;
+    const panel = mounted.find((each) => each.element === button.closest("[data-panel]"));
+    const { pictureOf, savePng, saveSvg } = await import("./pictures/save.js");
+    const picture = await pictureOf(panel.element, panel.module, model);
+    panel.stale = true;
+    await (button.dataset.picture === "png" ? savePng(picture) : saveSvg(picture));
+  });
+}
+
 function maximise(name) {
   const main = $("#panels");
   const target = name ? $(`.panel[data-panel="${CSS.escape(name)}"]`) : null;
@@ -267,6 +281,7 @@ wireKeys();
 wireForms();
 wireGuide();
 wireTheme();
+wirePictures();
 startPainting(model, socket, draw);
 // For tests and the curious: the machine as this page sees it.
 window.lab = { model, socket, crc: () => crc32(model.frames) };

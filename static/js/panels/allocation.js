@@ -1,6 +1,6 @@
 // The allocation map: every page frame of the host, by owner, by state or by heat.
-import { CellMap, EDGE } from "../cells.js";
-import { TILE, colourOf, colours, mix, textureOf } from "../colours.js";
+import { makeBrush, stateOf, vectorFrames } from "../brushes.js";
+import { CellMap } from "../cells.js";
 import { $, $$, badge, el, fillTable, write } from "../elements.js";
 import { choose, chosen, chosenNumber, onChoice } from "../layout.js";
 import { FRAME, PTE } from "../model.js";
@@ -23,6 +23,7 @@ export function mount(theElement, theModel, theSocket) {
   [element, model, socket] = [theElement, theModel, theSocket];
   const canvas = $("canvas", element);
   map = new CellMap(canvas, { tile: 8, tileGap: 2, onView: show });
+  map.vector = (g, cells) => vectorFrames(g, cells, brush);
   by = WAYS.includes(chosen("by")) ? chosen("by") : "owner";
   for (const radio of $$("[name=by]", element)) {
     radio.checked = radio.value === by;
@@ -52,7 +53,7 @@ export function draw(theModel, all) {
   const { frames, pages, heat, meta } = model.changed;
   if (pages === true || pages.length || meta) pageOf = null;
   const everything = all || fresh || meta || frames === true || (by === "heat" && heat);
-  if (everything || !brush) brush = makeBrush();
+  if (everything || !brush) brush = makeBrush(model, by);
   if (everything) writeAll();
   else if (by !== "heat" && frames.length) for (const list of frames) writeSome(list);
   if (everything || frames.length) map.at && map.flush();
@@ -66,61 +67,6 @@ function colourBy(way) {
   choose({ by: way === "owner" ? null : way });
   socket.want({ heat: way === "heat" });
   if (model?.frames.length) draw(model, true);
-}
-
-/** How a frame looks: `number(f)` one colour, `table(f)` a texture of TILE × TILE colours. */
-function makeBrush() {
-  const { number, vmNumber, mask } = colours();
-  const tables = new Map();
-  const ink = number.texture;
-  const textured = (key, colour, kind) => {
-    if (!tables.has(key)) {
-      const strength = 0.6 / 255;
-      const core = Uint32Array.from({ length: TILE * TILE }, (_, k) => mix(colour, ink, mask[kind][k] * strength));
-      tables.set(key, { core, edge: mix(colour, number.surface, EDGE) });
-    }
-    return tables.get(key);
-  };
-  if (by === "heat") return heatBrush(number, textured);
-  if (by === "state") {
-    const fills = [number.inset, number["st-1"], number["st-2"], number["st-3"]];
-    const kinds = [0, 0, 1, 5];
-    const { frames } = model;
-    return {
-      number: (f) => fills[stateOf(frames[f])],
-      table: (f) => textured(stateOf(frames[f]), fills[stateOf(frames[f])], kinds[stateOf(frames[f])]),
-    };
-  }
-  const { frames } = model;
-  const lut = Uint32Array.from([number.inset, ...model.meta.vms.map((_, row) => shade(vmNumber[colourOf(row)], row, number))]);
-  return {
-    lut,
-    number: (f) => lut[frames[f] & FRAME.OWNER],
-    table: (f) => {
-      const owner = frames[f] & FRAME.OWNER;
-      return owner ? textured(owner, vmNumber[colourOf(owner - 1)], textureOf(owner - 1)) : textured(0, number.inset, 0);
-    },
-  };
-}
-
-/** Where a frame is one pixel there is no room for texture: later rounds of colours are paler. */
-function shade(colour, row, number) {
-  const round = Math.floor(row / 8) % 4;
-  return round ? mix(colour, round % 2 ? number.surface : number.text, 0.18 * round) : colour;
-}
-
-function heatBrush(number, textured) {
-  const ramp = Uint32Array.from({ length: 256 }, (_, k) => mix(number["heat-0"], number["heat-1"], k / 255));
-  const { heat, frames } = model;
-  const level = (f) => (heat ? heat[f] : 0);
-  const of = (f) => (frames[f] & FRAME.OWNER ? ramp[level(f)] : number.inset);
-  return { number: of, table: (f) => textured(of(f), of(f), 0) };
-}
-
-/** 0 free, 1 resident, 2 dirty, 3 shared. */
-function stateOf(word) {
-  if (!(word & FRAME.OWNER)) return 0;
-  return word & FRAME.SHARED ? 3 : word & FRAME.DIRTY ? 2 : 1;
 }
 
 function writeAll() {

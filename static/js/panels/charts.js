@@ -3,6 +3,7 @@
 // reads and keeps them a small part of the page's time.
 import { colourOf, colours, sizeOf, textureOf } from "../colours.js";
 import { $, fillTable, write } from "../elements.js";
+import { recorded } from "../pictures/charts.js";
 import { compact, count, duration, niceTop, percent, say } from "../scales.js";
 import { gathered } from "../stretches.js";
 
@@ -271,6 +272,21 @@ const KINDS = {
     words: (u, i) => `p99 ${duration((u.data[2][i] ?? NaN) * 1000)}`,
   },
 };
+
+/**
+ * The charts as they are now, drawn again into recorders.
+ * @returns {Promise<Map<Element, object>>} by the box each stands in
+ */
+export async function record(makeRecorder) {
+  const found = new Map();
+  for (const { kind, box, top, plot } of charts) {
+    const recorder = makeRecorder();
+    const copy = { kind, box, top };
+    await recorded(recorder, (place) => new window.uPlot({ ...options(copy, kind.series(chosenRows)), width: plot.width, height: plot.height }, kind.data(history, chosenRows), place));
+    found.set(box, recorder);
+  }
+  return found;
+}
 
 /** The text alternative: the newest samples as rows. */
 export function table(body) {

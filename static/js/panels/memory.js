@@ -6,6 +6,7 @@ import { $, el, fillTable, write } from "../elements.js";
 import { choose, chosenNumber, onChoice } from "../layout.js";
 import { PTE } from "../model.js";
 import { count, say } from "../scales.js";
+import { glyph, vectorGlyphs } from "./glyph.js";
 
 export const title = () => gettext("Memory map");
 
@@ -23,6 +24,7 @@ export function mount(theElement, theModel, theSocket) {
   const canvas = $("canvas", element);
   select = $("select", element);
   map = new CellMap(canvas, { tile: 1, tileGap: 0, onView: show });
+  map.vector = (g, cells) => vectorGlyphs(g, cells, (i) => flagsOf(model.pages.pte[i]), colours().vm[colourOf(vm)]);
   vm = chosenNumber("vm", 0);
   page = chosenNumber("page");
   socket.watch(vm);
@@ -109,54 +111,6 @@ function softEdge(g, side) {
   g.drawImage(g.canvas, last - 1, 0, 1, last, last, 0, 1, last);
   g.drawImage(g.canvas, 0, last - 1, side, 1, 0, last, side, 1);
   g.globalAlpha = 1;
-}
-
-/** A page's shape: faint = present, full = accessed, corner = dirty, hole = shared, × = swapped. */
-function glyph(g, pte, s, colour) {
-  const { css } = colours();
-  const line = Math.max(1, Math.round(s / 14));
-  if (!(pte & (PTE.PRESENT | PTE.SWAPPED))) {
-    g.fillStyle = s > 2 ? css["line-2"] : css.inset;
-    g.fillRect(0, 0, s, s);
-    if (s > 2) g.clearRect(line, line, s - 2 * line, s - 2 * line);
-    return;
-  }
-  if (!(pte & PTE.PRESENT)) {
-    g.fillStyle = s > 3 ? css.inset : css["text-3"];
-    g.fillRect(0, 0, s, s);
-    if (s > 3) cross(g, s, css["text-2"], line);
-    return;
-  }
-  g.globalAlpha = pte & PTE.ACCESSED ? 1 : 0.6;
-  g.fillStyle = colour;
-  g.fillRect(0, 0, s, s);
-  g.globalAlpha = 1;
-  if (pte & PTE.SHARED) {
-    g.fillStyle = css.surface;
-    g.fillRect(s * 0.3, s * 0.3, Math.max(1, s * 0.4), Math.max(1, s * 0.4));
-  }
-  if (pte & PTE.DIRTY) corner(g, s, css.text);
-}
-
-function cross(g, s, ink, line) {
-  const edge = s > 6 ? 2 : 1;
-  g.strokeStyle = ink;
-  g.lineWidth = line;
-  g.beginPath();
-  g.moveTo(edge, edge);
-  g.lineTo(s - edge, s - edge);
-  g.moveTo(s - edge, edge);
-  g.lineTo(edge, s - edge);
-  g.stroke();
-}
-
-function corner(g, s, ink) {
-  g.fillStyle = ink;
-  g.beginPath();
-  g.moveTo(s, 0);
-  g.lineTo(s, s * 0.6);
-  g.lineTo(s * 0.4, 0);
-  g.fill();
 }
 
 function writeAll(table) {
