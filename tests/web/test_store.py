@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import uuid
 from typing import Any
 
 import numpy as np
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import IntegrityError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -15,14 +18,15 @@ from hypothesis.extra.numpy import arrays
 
 from tests.engine.strategies import scenarios
 from tests.web.conftest import SMALL
-from vms.engine.checkpoint import load as load_machine
+from vms.engine.checkpoint import save
 from vms.engine.errors import EngineError
 from vms.engine.machine import build
 from vms.engine.scenario import Scenario
-from vms.engine.tables import PRESENT, SWAPPED, WRITABLE
+from vms.engine.tables import LAYOUT_HASH, PRESENT, SWAPPED, WRITABLE
 from vms.engine.tick import advance
 from vms.founding import duplicate, found
 from vms.live import store
+from vms.live.replay import machine_at, state_hash
 from vms.live.store.pages import COLUMNS, runs_in_rows, runs_of, table_of, values_of
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile
 from vms.scenarios import templates
@@ -122,6 +126,14 @@ def rest(lab: Lab, ticks: int = 300, status: str = "paused") -> Any:
     return machine
 
 
+def at_rest(lab: Lab) -> Any:
+    """Return the machine that the lab goes on with."""
+    run_id = async_to_sync(store.run_to_go_on)(lab.pk)
+    assert run_id is not None
+    recording = store.recording_of(run_id)
+    return machine_at(recording, recording.tick)
+
+
 def table_in_rows(lab: Lab, name: str) -> Any:
     vm = lab.vms.get(name=name)
     return table_of(vm.pages, runs_in_rows(list(Page.objects.filter(vm=vm))))
@@ -144,9 +156,7 @@ def test_what_a_run_leaves_is_in_the_rows(lab: Lab) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_lab_goes_on_where_it_rested(lab: Lab) -> None:
     machine = rest(lab)
-    kept = async_to_sync(store.resume)(lab.pk)
-    assert kept is not None
-    again = load_machine(kept[1])
+    again = at_rest(lab)
     for each in (machine, again):
         play(each, 200)
     assert again.event_hash == machine.event_hash
@@ -156,11 +166,30 @@ def test_a_lab_goes_on_where_it_rested(lab: Lab) -> None:
 def test_a_lab_edited_at_rest_starts_anew(lab: Lab) -> None:
     rest(lab)
     lab.vms.filter(name="batch").update(weight=300)
-    assert async_to_sync(store.resume)(lab.pk) is None
+    assert async_to_sync(store.run_to_go_on)(lab.pk) is None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_was_reset_leaves_nothing(lab: Lab) -> None:
+def test_a_lab_that_was_playing_when_the_server_ended_goes_on_although_it_was_edited(
+    lab: Lab,
+) -> None:
+    rest(lab)
+    lab.vms.filter(name="batch").update(weight=300)
+    Run.objects.update(playing=True)
+    assert async_to_sync(store.run_to_go_on)(lab.pk) == Run.objects.get().pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_that_is_taken_back_is_none(lab: Lab) -> None:
+    rest(lab)
+    before = lab.vms.get(name="batch").weight
+    for weight in (300, before):
+        lab.vms.filter(name="batch").update(weight=weight)
+    assert async_to_sync(store.run_to_go_on)(lab.pk) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_reset_leaves_its_own_row_and_nothing_in_the_labs(lab: Lab) -> None:
     scenario, files = async_to_sync(store.load)(lab.pk)
     old = build(scenario, files)
     first = async_to_sync(store.open_run)(lab.pk, old, scenario)
@@ -168,7 +197,14 @@ def test_a_run_that_was_reset_leaves_nothing(lab: Lab) -> None:
     async_to_sync(store.open_run)(lab.pk, build(scenario, files), scenario)
     async_to_sync(store.write_back)(lab.pk, old, "stopped", first)
     assert not Page.objects.exists()
-    assert list(lab.runs.values_list("number", "tick")) == [(2, 0), (1, 0)]
+    assert list(lab.runs.values_list("number", "tick", "origin")) == [
+        (2, 0, "reset"),
+        (1, 200, "start"),
+    ]
+    lab.refresh_from_db()
+    assert (lab.current, lab.status) == (lab.runs.get(number=2), "paused")
+    assert lab.current is not None
+    assert lab.current.parent == lab.runs.get(number=1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -219,9 +255,40 @@ def test_a_command_is_journaled_before_and_after(lab: Lab, alice: Any) -> None:
     write(run.pk, [entry | {"sequence": 2, "user": "g123", "accepted": True}])
     rows = list(JournalEntry.objects.values_list("sequence", "user", "accepted", "sentence"))
     assert rows == [(1, alice.pk, False, "no"), (2, None, True, "")]
-    kept = async_to_sync(store.resume)(lab.pk)
-    assert kept is not None
-    assert [each["user"] for each in kept[2]] == [f"u{alice.pk}", None]
+    kept = store.recording_of(run.pk)
+    assert [each["user"] for each in kept.entries] == [f"u{alice.pk}", None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_control_changes_of_the_run_is_written_with_it(lab: Lab) -> None:
+    rest(lab)
+    run = Run.objects.get()
+    async_to_sync(store.journal)(run.pk, [], {"playing": True, "speed": 7})
+    run.refresh_from_db()
+    assert (run.playing, run.speed) == (True, 7)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_entries_of_a_run_that_is_gone_take_no_others_with_them(lab: Lab) -> None:
+    rest(lab)
+    run = Run.objects.get()
+    entry: dict[str, Any] = {
+        "sequence": 1,
+        "tick": 5,
+        "name": "",
+        "command": {"type": "play"},
+        "accepted": None,
+        "at": 1_790_000_000.0,
+    }
+
+    async def write_both() -> Any:
+        both = store.journal(run.pk + 1, [entry]), store.journal(run.pk, [entry])
+        return await asyncio.gather(*both, return_exceptions=True)
+
+    refused, written = async_to_sync(write_both)()
+    assert isinstance(refused, IntegrityError)
+    assert written is None
+    assert JournalEntry.objects.get().run == run
 
 
 @pytest.mark.django_db(transaction=True)
@@ -255,13 +322,16 @@ def test_pages_edited_at_rest_are_in_the_lab_when_it_goes_on(lab: Lab, alice: An
     else:
         page.delete()
     assert store.keep_pages(lab, alice.pk, "alice") == 1
-    kept = async_to_sync(store.resume)(lab.pk)
-    assert kept is not None
-    machine = load_machine(kept[1])
+    from_checkpoint = at_rest(lab)
+    assert Checkpoint.objects.order_by("sequence").last().sequence == 1  # type: ignore[union-attr]
+    Checkpoint.objects.all().delete()
+    machine = at_rest(lab)
+    assert state_hash(machine) == state_hash(from_checkpoint)
     for row, name in enumerate(machine.vm_names):
         first, pages = (int(machine.state.vm[row][key]) for key in ("first_page", "pages"))
         assert np.array_equal(table_in_rows(lab, name), machine.state.pte[first : first + pages])
-    assert JournalEntry.objects.get().command == {"type": "edit_pages", "pages": 1}
+    command = JournalEntry.objects.get().command
+    assert (command["type"], command["pages"]) == ("edit_pages", 1)
 
 
 def test_a_duplicate_has_the_scenario_and_the_files(lab: Lab, charlie: Any) -> None:
@@ -270,6 +340,14 @@ def test_a_duplicate_has_the_scenario_and_the_files(lab: Lab, charlie: Any) -> N
     assert copy.owner == charlie
     assert store.scenario_of(copy) == store.scenario_of(lab) | {"name": "Small copy"}
     assert [file.name for file in copy.files.all()] == ["t.txt"]
+
+
+def test_old_checkpoints_keep_their_state_and_say_what_they_hold() -> None:
+    layout_of = importlib.import_module("vms.migrations.0002_time_runs_both_ways").layout_of
+    machine = build(parsed(SMALL))
+    assert layout_of(save(machine)) == LAYOUT_HASH
+    assert layout_of(b"VMLAB-2\n" + bytes(40)) == ""
+    assert layout_of(b"") == ""
 
 
 def test_a_checkpoint_goes_with_its_run(lab: Lab) -> None:

@@ -99,16 +99,16 @@ class Desk:
         machine, run_id = await fresh_run(run.lab, run.store, run.executor)
         run.take(machine, run_id)
         run.audience.begin_again(len(machine.vm_names))
-        await run.journal.end(run.journal.entry(asked.message, asked.who, run.tick), None)
+        run.journal.end(await run.journal.begin(asked.message, asked.who, run.tick), None)
 
     async def _control(self, asked: Asked, control: Control) -> None:
         """Change when the machine advances: nothing of its results depends on it."""
         run = self._run
-        entry = run.journal.entry(asked.message, asked.who, run.tick)
+        entry = await run.journal.begin(asked.message, asked.who, run.tick)
         refusal = self._why_not(control)
         if refusal is None:
             self._steer(control)
-        await run.journal.end(entry, refusal)
+        run.journal.end(entry, refusal)
         if refusal is not None:
             raise refusal
 
@@ -155,7 +155,7 @@ class Desk:
             run.touched()
             if run.status in {"ended", "stalled"} and not run.over:
                 run.halt("paused")
-        await run.journal.end(entry, refusal)
+        run.journal.end(entry, refusal)
         if refusal is not None:
             raise refusal
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
+from vms.engine.checkpoint import Frozen
 from vms.engine.machine import Machine, build
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.limits import Limits
 from vms.live import threads
+from vms.live.store.keeping import Remains, Standing
 
 
 class Store(Protocol):
@@ -24,13 +26,27 @@ class Store(Protocol):
     async def open_run(self, lab_id: str, machine: Machine, scenario: Scenario) -> int:
         """Write down that a run starts at tick 0; return its id."""
 
-    async def journal(self, run_id: int, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Write entries of the journal, or how they went."""
-
-    async def write_back(
-        self, lab_id: str, machine: Machine, status: str, run_id: int | None, message: str
+    async def journal(
+        self,
+        run_id: int,
+        entries: Sequence[Mapping[str, Any]],
+        marks: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write what the run has come to into the lab's rows."""
+        """Write entries of the journal, or how they went, and columns of the run's row."""
+
+    async def keep(self, run_id: int, frozen: Frozen, standing: Standing) -> None:
+        """Write a checkpoint of a run that goes on."""
+
+    async def write_rest(
+        self,
+        lab_id: str,
+        run_id: int | None,
+        remains: Remains,
+        standing: Standing,
+        status: str,
+        message: str,
+    ) -> None:
+        """Write what a run at rest has come to into the rows of its lab."""
 
 
 async def fresh_run(lab: str, store: Store, executor: ThreadPoolExecutor) -> tuple[Machine, int]:

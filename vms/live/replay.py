@@ -81,9 +81,14 @@ class Recording:
     """The last entry that was applied when it was written last."""
     seconds: float = 0.0
     """Engine seconds from tick 0 to there, as far as they are known."""
+    speed: int = 200
+    playing: bool = False
+    """What was asked of it, beside its machine."""
     engine_version: str = ""
+    written: int = 0
+    """The tick it had when it was written last,"""
     event_hash: str = ""
-    """Of all events up to (tick, sequence), where it was written down; else empty."""
+    """and the hash of all events up to (written, sequence); empty where it is not known."""
     checkpoints: Callable[[int, int | None], Iterator[Kept]] = field(default=no_checkpoints)
     """Those at or before a moment, newest first; the ancestors' included where they hold."""
 
@@ -125,9 +130,13 @@ def reach(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
     outcome: Outcome | None = None,
+    begin: Reached | None = None,
 ) -> Reached:
-    """Do what `machine_at` does, and tell more; `outcome` hears of entries nobody knew it of."""
-    begun = _nearest(recording, tick, sequence)
+    """Do what `machine_at` does, and tell more; `outcome` hears of entries nobody knew it of.
+
+    `begin` goes on from there, and not from a checkpoint.
+    """
+    begun = begin or _nearest(recording, tick, sequence)
     player = _Player(recording, begun, collect, progress, cancelled, outcome)
     player.play(tick, sequence)
     return player.reached()

@@ -1,62 +1,145 @@
-"""From a lab at rest to a run that is alive."""
+"""From a lab at rest to a run that is alive: where it stood, to the bit."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
-from vms.engine.checkpoint import load
+from django.utils.translation import gettext
+
+from vms.engine import VERSION
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.live import store, threads
 from vms.live.fresh import fresh_run
-from vms.live.journal import Entry
+from vms.live.journal import Entry, outcome_of
+from vms.live.replay import Outcome, Reached, Recording, reach
 from vms.live.run import Run
+from vms.words import sentence
 
 log = logging.getLogger(__name__)
 
 
-async def start(lab: str, *, idle_s: float, unwatched_s: float, engine_threads: int) -> Run:
-    """Return a run of `lab` whose first sample is made; it plays if the lab plays by itself.
+@dataclass(frozen=True)
+class Opened:
+    """A run at its last moment, and how it was when it was left."""
 
-    It goes on at the tick where the lab's last run rested, if that can be had, and is a new one
-    otherwise. Raises LabGone, or EngineError where the rows make no scenario.
+    machine: Machine
+    run_id: int
+    entries: Sequence[Entry] = ()
+    seconds: float = 0.0
+    """Engine seconds that a replay from tick 0 to here takes."""
+    speed: int = 200
+    playing: bool = False
+    notice: str = ""
+    """What its viewers must know about how it was opened; mostly nothing."""
+
+
+async def start(lab: str, *, idle_s: float, unwatched_s: float, engine_threads: int) -> Run:
+    """Return a run of `lab` whose first sample is made.
+
+    It goes on where the lab's current run stood, playing if that was, and is a new one where
+    there is none or the lab was edited since. Raises LabGone, or EngineError where the rows make
+    no scenario.
     """
     executor = threads.pool(engine_threads)
-    machine, run_id, past = await _at_rest(lab, executor) or (
-        *await fresh_run(lab, store, executor),
-        [],
-    )
+    opened = await _opened(lab, executor)
     run = Run(
         lab,
-        machine,
+        opened.machine,
         store,
-        run_id,
-        past=past,
+        opened.run_id,
+        past=opened.entries,
         executor=executor,
         idle_s=idle_s,
         unwatched_s=unwatched_s,
     )
-    run.set_speed(await store.speed(lab))
+    run.set_speed(opened.speed)
     await run.show()
-    if await store.plays(lab) and not run.over:
+    if opened.playing and not run.over:
         run.go()
     return run
 
 
-async def _at_rest(
-    lab: str, executor: ThreadPoolExecutor
-) -> tuple[Machine, int, list[Entry]] | None:
-    """Return the machine of the lab's last run as it rested, None where it cannot be had."""
-    kept = await store.resume(lab)
-    if kept is None:
-        return None
-    run_id, checkpoint, past = kept
-    _, files = await store.load(lab)
-    try:
-        machine = await threads.in_thread(executor, load, checkpoint, files)
-    except EngineError as error:
-        log.warning("lab %s: its checkpoint is of no use, it starts anew: %s", lab, error)
-        return None
-    machine.limits = await store.limits(lab)
-    return machine, run_id, past
+async def _opened(lab: str, executor: ThreadPoolExecutor) -> Opened:
+    run_id = await store.run_to_go_on(lab)
+    notice = ""
+    if run_id is not None:
+        try:
+            opened = await open_at_rest(run_id)
+            return replace(opened, playing=opened.playing or await store.plays(lab))
+        except EngineError as error:
+            log.warning("lab %s: run %s cannot be opened: %s", lab, run_id, error)
+            notice = gettext("The lab begins anew, since its last run cannot be opened: %(why)s")
+            notice %= {"why": sentence(error)}
+    machine, fresh_id = await fresh_run(lab, store, executor)
+    return Opened(
+        machine,
+        fresh_id,
+        speed=await store.speed(lab),
+        playing=await store.plays(lab),
+        notice=notice,
+    )
+
+
+async def open_at_rest(run_id: int) -> Opened:
+    """Return a run at its last moment, every entry of its journal applied.
+
+    How those entries went of which nobody knew (the server was killed over them) is found out and
+    written. In threads of its own, since it may take long. Raises EngineError where a file is
+    missing or where the journal cannot be played again.
+    """
+    recording = await store.recording(run_id)
+    heard: list[Entry] = []
+    reached, notice = await threads.in_thread(
+        threads.replaying(),
+        _reach_last,
+        recording,
+        lambda entry, refusal: heard.append(outcome_of(entry, refusal)),
+    )
+    if recording.engine_version != VERSION:
+        await store.note_engine(run_id, notice)
+    if heard:
+        await store.journal(run_id, heard)
+    known = {entry["sequence"]: entry for entry in heard}
+    entries = [known.get(entry["sequence"], entry) for entry in recording.entries]
+    seconds = max(reached.seconds, recording.seconds)
+    return Opened(
+        reached.machine, run_id, entries, seconds, recording.speed, recording.playing, notice
+    )
+
+
+def _reach_last(recording: Recording, outcome: Outcome) -> tuple[Reached, str]:
+    """Return a run at its last moment, and what differs from what another engine once wrote."""
+    if recording.engine_version == VERSION or not recording.event_hash:
+        return reach(recording, recording.tick, outcome=outcome), ""
+    at_rest = recording.over and recording.tick == recording.written
+    sequence = None if at_rest else recording.sequence
+    then = reach(recording, recording.written, sequence, outcome=outcome)
+    notice = _difference(recording, then.machine)
+    return reach(recording, recording.tick, outcome=outcome, begin=then), notice
+
+
+def _difference(recording: Recording, machine: Machine) -> str:
+    """Return in words how a run that another engine made came out in this one."""
+    values = {
+        "before": recording.engine_version,
+        "now": VERSION,
+        "tick": recording.written,
+        "then": recording.event_hash,
+        "hash": machine.event_hash,
+    }
+    if machine.event_hash == recording.event_hash:
+        words = gettext(
+            "This run was made by engine %(before)s and played again by engine %(now)s: every "
+            "event up to tick %(tick)s is the same."
+        )
+    else:
+        words = gettext(
+            "This run was made by engine %(before)s and played again by engine %(now)s, which "
+            "does not agree: up to tick %(tick)s the hash of its events was %(then)s and is "
+            "%(hash)s now. What you see is what engine %(now)s makes of it."
+        )
+    return words % values

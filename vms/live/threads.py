@@ -24,6 +24,12 @@ def pool(threads: int | None = None) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(number, thread_name_prefix="engine")
 
 
+@functools.cache
+def replaying() -> ThreadPoolExecutor:
+    """Return the threads that play runs again: a long one holds up no run that is alive."""
+    return ThreadPoolExecutor(2, thread_name_prefix="replay")
+
+
 async def in_thread(
     executor: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:

@@ -72,6 +72,13 @@ class Run(models.Model):
         blank=True,
         help_text=_("Their rows by their names, as they were when the run started."),
     )
+    rows = models.CharField(
+        _("digest of the lab's rows"),
+        max_length=32,
+        blank=True,
+        editable=False,
+        help_text=_("As they were when it became the lab's current run."),
+    )
     engine_version = models.CharField(_("engine version"), max_length=30)
     status = models.CharField(
         _("status"), max_length=10, choices=Lab.Status, default=Lab.Status.NEW

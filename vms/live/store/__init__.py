@@ -5,14 +5,17 @@ download, a check of an edit), and is taken apart into them when a lab is founde
 """
 
 from vms.live.store.edits import keep_pages
+from vms.live.store.keeping import Remains, Standing, keep, remains_of, write_rest
+from vms.live.store.recording import note_engine, recording, recording_of
 from vms.live.store.rest import (
     LabGone,
-    journal,
     limits,
     load,
+    make_current,
     open_run,
     plays,
-    resume,
+    run_to_go_on,
+    runs_to_go_on,
     speed,
     write_back,
 )
@@ -26,24 +29,35 @@ from vms.live.store.rows import (
     rows_from,
     scenario_of,
 )
+from vms.live.store.writer import journal
 
 __all__ = [
     "DEVICE_KEYS",
     "VM_KEYS",
     "LabGone",
+    "Remains",
     "Rows",
+    "Standing",
     "default_of",
     "journal",
+    "keep",
     "keep_pages",
     "limits",
     "limits_for",
     "load",
+    "make_current",
+    "note_engine",
     "open_run",
     "plays",
     "read_rows",
-    "resume",
+    "recording",
+    "recording_of",
+    "remains_of",
     "rows_from",
+    "run_to_go_on",
+    "runs_to_go_on",
     "scenario_of",
     "speed",
     "write_back",
+    "write_rest",
 ]

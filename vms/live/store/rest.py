@@ -1,49 +1,33 @@
-"""What a run takes from the rows when it starts, and leaves in them when it rests."""
+"""What a run takes from the rows when it starts, and which run a lab goes on with."""
 
 from __future__ import annotations
 
-import asyncio
-import datetime
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import F, Max
+from django.utils import timezone
 
 from vms.engine import VERSION
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Limits, Scenario
-from vms.engine.tables import LAYOUT_HASH
-from vms.live.store.pages import MOST_RUNS, PageRuns, insert, runs_of
+from vms.live.store.keeping import Standing, remains_of, write_rest
 from vms.live.store.rows import limits_for, scenario_of
-from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile, VirtualMachine
+from vms.models import JournalEntry, Lab, Run, TraceFile
 
 if TYPE_CHECKING:  # importing it wakes Numba, which no management command should wait for
     from vms.engine.machine import Machine
-
-MOST_CHECKPOINT = 16 * 2**20
-"""Bytes of a checkpoint; a machine that needs more starts anew after a rest."""
 
 Files = Callable[[str], bytes]
 
 
 class LabGone(Exception):  # noqa: N818 (what is the matter, not an error of ours)
     """The lab was deleted, or its guest's time is over."""
-
-
-@dataclass(frozen=True)
-class Remains:
-    """What is kept of a machine: made in a thread, written in a transaction."""
-
-    tick: int
-    event_hash: str
-    result: dict[str, Any]
-    pages: dict[str, tuple[int, PageRuns]]
-    """By the name of the VM: how many pages it has, and their runs."""
-    checkpoint: bytes | None
 
 
 def _lab(lab_id: UUID | str) -> Lab:
@@ -95,83 +79,79 @@ def open_run(lab_id: UUID | str, machine: Machine, scenario: Scenario) -> int:
     """Write down that a run starts at tick 0 (a start, a reset); return its database id."""
     lab = _lab(lab_id)
     last = Run.objects.filter(lab=lab).order_by("number").last()
+    files = TraceFile.objects.filter(lab=lab)
     run = Run.objects.create(
         lab=lab,
         number=last.number + 1 if last else 1,
         parent=lab.current or last,
         origin=Run.Origin.RESET if last else Run.Origin.START,
         seed=scenario.seed,
-        scenario=scenario_of(lab),
+        scenario=_document(lab, scenario),
+        files={file.name: file.pk for file in files.defer("content")},
         engine_version=VERSION,
         status=Lab.Status.PAUSED,
         speed=lab.speed,
     )
-    Lab.objects.filter(pk=lab.pk).update(
-        status=Lab.Status.PAUSED, engine_version=VERSION, current=run
-    )
+    Lab.objects.filter(pk=lab.pk).update(status=Lab.Status.PAUSED, engine_version=VERSION)
+    make_current(run.pk)
     return run.pk
 
 
-@database_sync_to_async
-def resume(lab_id: UUID | str) -> tuple[int, bytes, list[dict[str, Any]]] | None:
-    """Return the lab's current run, its last checkpoint and journal, to go on where it rested.
+def _document(lab: Lab, scenario: Scenario) -> dict[str, Any]:
+    """Return the scenario as the rows say it; where they have just been edited, as it was."""
+    document = scenario_of(lab)
+    try:
+        same = Scenario.parse(document) == scenario
+    except EngineError:
+        same = False
+    return document if same else scenario.dump()
 
-    None where it has no checkpoint, where another engine made it, or where the lab was edited
-    since: then it starts anew from its rows.
+
+def make_current(run_id: int) -> None:
+    """Have the lab of a run go on with it, until its rows are edited at rest; in a transaction."""
+    run = Run.objects.select_related("lab").get(pk=run_id)
+    Run.objects.filter(pk=run_id).update(rows=digest_of(run.lab))
+    Lab.objects.filter(pk=run.lab_id).update(current=run_id)
+
+
+def digest_of(lab: Lab) -> str:
+    """Return a digest of the scenario that the lab's rows make: another one once it is edited."""
+    text = json.dumps(scenario_of(lab), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@database_sync_to_async
+def run_to_go_on(lab_id: UUID | str) -> int | None:
+    """Return the run that a lab goes on with: its current one, wherever that stands.
+
+    None where it has none, or where the lab was edited since, unless that run was playing when
+    the server ended: then it starts anew from its rows. Raises LabGone.
     """
     lab = _lab(lab_id)
     run = lab.current
-    checkpoint = Checkpoint.objects.filter(run=run).last() if run else None
-    if run is None or checkpoint is None or run.engine_version != VERSION:
+    if run is None:
         return None
-    if run.scenario != scenario_of(lab):
-        return None
-    entries = [_as_dict(entry) for entry in JournalEntry.objects.filter(run=run)]
-    return run.pk, bytes(checkpoint.state), entries
-
-
-def _as_dict(entry: JournalEntry) -> dict[str, Any]:
-    return {
-        "sequence": entry.sequence,
-        "tick": entry.tick,
-        "user": f"u{entry.user_id}" if entry.user_id else None,
-        "name": entry.name,
-        "command": entry.command,
-        "accepted": entry.accepted,
-        "sentence": entry.sentence,
-        "at": entry.at.timestamp(),
-    }
+    edited = run.rows != digest_of(lab) if run.rows else run.scenario != scenario_of(lab)
+    return None if edited and not run.playing else run.pk
 
 
 @database_sync_to_async
-def journal(run_id: int, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write entries of a run's journal; one written before is replaced (its outcome is known)."""
-    rows = [
-        JournalEntry(
-            run_id=run_id,
-            sequence=entry["sequence"],
-            tick=entry["tick"],
-            user_id=_user_id(entry.get("user")),
-            name=entry.get("name", ""),
-            command=entry["command"],
-            accepted=entry["accepted"],
-            sentence=entry.get("sentence") or "",
-            at=datetime.datetime.fromtimestamp(entry["at"], datetime.UTC),
-        )
-        for entry in entries
-    ]
-    JournalEntry.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["run", "sequence"],
-        update_fields=["tick", "accepted", "sentence"],
-    )
+def runs_to_go_on(most: int) -> list[tuple[str, int]]:
+    """Return (lab, number) of the runs that were playing when the server ended: at most so many.
+
+    The labs' current runs first, of these the latest.
+    """
+    runs = Run.objects.filter(playing=True, deleted=None, lab__deleted=None)
+    runs = runs.exclude(lab__expires__lte=timezone.now()).select_related("lab")
+    order = sorted(runs, key=lambda run: (run.pk != run.lab.current_id, -run.written.timestamp()))
+    return [(str(run.lab_id), run.number) for run in order[:most]]
 
 
-def _user_id(identity: str | int | None) -> int | None:
-    """Return the account of a ticket's `u7`; guests have none."""
-    text = str(identity or "")
-    return int(text[1:]) if text.startswith("u") and text[1:].isdigit() else None
+@database_sync_to_async
+def _last_sequence(lab_id: UUID | str, run_id: int | None) -> int:
+    entries = JournalEntry.objects.filter(run__lab__pk=lab_id)
+    entries = entries.filter(run=run_id) if run_id else entries.filter(run=F("run__lab__current"))
+    return entries.aggregate(last=Max("sequence"))["last"] or 0
 
 
 async def write_back(
@@ -181,69 +161,8 @@ async def write_back(
     run_id: int | None = None,
     message: str = "",
 ) -> None:
-    """Write what a run has come to into the lab's rows: pages, result, checkpoint.
-
-    Nobody may advance the machine meanwhile. Only the lab's last run is written: one that was
-    reset in the meantime has left nothing. A lab that is gone is passed over.
-    """
-    remains = await asyncio.to_thread(_remains, machine, status)
-    await _write(lab_id, remains, status, run_id, message)
-
-
-def _remains(machine: Machine, status: str) -> Remains:
-    """Read a machine; the dear part, in a thread."""
-    from vms.engine.checkpoint import save  # noqa: PLC0415
-    from vms.engine.metrics import result  # noqa: PLC0415  (wakes Numba)
-
-    state = machine.state
-    pages, most = {}, MOST_RUNS
-    for name, row in zip(machine.vm_names, state.vm, strict=True):
-        first = int(row["first_page"])
-        runs = runs_of(state.pte[first : first + int(row["pages"])])
-        if len(runs) <= most:
-            pages[name] = int(row["pages"]), runs
-            most -= len(runs)
-    checkpoint = None
-    if status != Lab.Status.CRASHED:
-        packed = save(machine)
-        checkpoint = packed if len(packed) <= MOST_CHECKPOINT else None
-    return Remains(machine.now, machine.event_hash, result(machine), pages, checkpoint)
-
-
-@database_sync_to_async
-@transaction.atomic
-def _write(
-    lab_id: UUID | str, remains: Remains, status: str, run_id: int | None, message: str
-) -> None:
-    lab = Lab.objects.filter(pk=lab_id).select_related("current").first()
-    run = lab.current if lab else None
-    if run is None or run_id not in {None, run.pk}:
-        return
-    sequence = JournalEntry.objects.filter(run=run).aggregate(last=Max("sequence"))["last"] or 0
-    Run.objects.filter(pk=run.pk).update(
-        status=status,
-        tick=remains.tick,
-        sequence=sequence,
-        event_hash=remains.event_hash,
-        result=remains.result,
-        message=message,
-    )
-    Lab.objects.filter(pk=lab_id).update(status=status)
-    Page.objects.filter(vm__lab_id=lab_id).delete()
-    kept = []
-    for vm in VirtualMachine.objects.filter(lab_id=lab_id, name__in=remains.pages):
-        size, runs = remains.pages[vm.name]
-        if size == vm.pages:  # else it was edited while the run went on: these are another's
-            kept.append((vm.pk, runs))
-    insert(kept)
-    Checkpoint.objects.filter(run=run).delete()
-    if remains.checkpoint is not None:
-        Checkpoint.objects.create(
-            run=run,
-            tick=remains.tick,
-            sequence=sequence,
-            size=len(remains.checkpoint),
-            layout=LAYOUT_HASH,
-            engine_version=VERSION,
-            state=remains.checkpoint,
-        )
+    """Write what a machine at rest, all of its journal applied, has come to into the rows."""
+    sequence = await _last_sequence(lab_id, run_id)
+    standing = Standing(machine.now, sequence, 0.0, machine.event_hash)
+    remains = remains_of(machine, crashed=status == Lab.Status.CRASHED)
+    await write_rest(lab_id, run_id, remains, standing, status, message)
