@@ -23,7 +23,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 
-from vms import permissions
+from vms import permissions, scenario_file
 from vms.engine.errors import EngineError
 from vms.engine.scenario import validated
 from vms.engine.scenario.fields import Flag, Model, Quantity
@@ -238,7 +238,11 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def _obey(self, text: str) -> None:
         """Do what one message says, and answer its sender."""
         try:
+            scenario_file.check_depth(text)
             message = orjson.loads(text)
+        except EngineError as error:
+            await self._tell(type="error", message=sentence(error))
+            return
         except orjson.JSONDecodeError:
             message = None
         if not isinstance(message, dict):

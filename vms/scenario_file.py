@@ -133,7 +133,7 @@ def _refuse(template: str, line: int, **values: Any) -> NoReturn:
 
 
 def _json(text: str) -> Any:
-    _check_depth(text)
+    check_depth(text)
     try:
         return json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_int)
     except json.JSONDecodeError as error:
@@ -146,7 +146,13 @@ def _json(text: str) -> Any:
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]')
 
 
-def _check_depth(text: str) -> None:
+def check_depth(text: str) -> None:
+    """Raise EngineError where JSON is nested deeper than any scenario or command may be.
+
+    Before it is parsed: what reads or writes it later may be recursive.
+    """
+    if text.count("{") + text.count("[") <= DEPTH:
+        return
     depth = 0
     for match in _BRACKETS.finditer(text):
         token = match[0]

@@ -62,6 +62,8 @@ def _finished(request: HttpRequest, method: str, response: Any) -> HttpResponseB
         _empty(response, HTTPStatus.NO_CONTENT)
     elif response.status_code >= HTTPStatus.BAD_REQUEST:
         _as_refusal(request, method, response)
+        # A program's mistakes are told to the program; a line of log for each could fill a disk.
+        response._has_been_logged = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     elif method in {"GET", "HEAD"} and not response.streaming:
         response = _named(request, response)
     patch_vary_headers(response, ["Authorization", "Cookie", "Accept", "Accept-Language"])
