@@ -6,6 +6,7 @@ checks without the database before it accepts. So a class of two hundred can ent
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -16,17 +17,22 @@ pages = get_asgi_application()  # loads the apps: what follows may import models
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
-from vms.live import registry  # noqa: E402
+from vms.live import registry, revival  # noqa: E402
 from vms.routing import websocket_urlpatterns  # noqa: E402
 from vmsite.origins import SameOriginValidator  # noqa: E402
 from vmsite.static import StaticFiles  # noqa: E402
 
 
 async def lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer the server: nothing is made at the start; at the end every run is stopped."""
+    """Answer the server: runs that were playing go on by themselves; at the end all are stopped.
+
+    It does not wait for them: they are played again to where they stood while others are served.
+    """
     await receive()
+    going_on = asyncio.create_task(revival.go_on_all())
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    going_on.cancel()
     await registry.stop_all()
     await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,5 +1,7 @@
 """Stand-ins for what surrounds a run: a clock, the rows, a browser."""
 
+import errno
+
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.limits import LIMITS
 from vms.live.audience import Seat, Who
@@ -68,15 +70,21 @@ class MemoryStore:
 
     async def journal(self, run_id, entries, marks=None):
         if self.broken:
-            raise OSError("the disk is full")
+            raise OSError(errno.ENOSPC, "No space left on device")
         for entry in entries:
             self.log.append(("journal", entry["sequence"], entry["accepted"]))
             self.entries[run_id][entry["sequence"]] = dict(entry)
 
-    async def write_back(self, lab, machine, status, run_id, message):
+    async def keep(self, run_id, frozen, standing):
         if self.broken:
-            raise OSError("the disk is full")
-        self.log.append(("write_back", machine.now, status))
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.log.append(("keep", standing.tick, standing.sequence))
+
+    async def write_rest(self, lab, run_id, remains, standing, status, message):
+        if self.broken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.standing = standing
+        self.log.append(("write_back", standing.tick, status))
 
     def calls(self, name):
         return [call[1:] for call in self.log if call[0] == name]

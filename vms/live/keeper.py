@@ -71,6 +71,10 @@ class Keeper:
         self._unsaved = True
         self._rests_s = self._clock() + self.QUIET_S
 
+    def stay(self) -> None:
+        """Note that somebody asked for a pause: it does not go on by itself any more."""
+        self._goes_on = False
+
     # --- what is due ------------------------------------------------------------------------------
 
     @property

@@ -136,15 +136,18 @@ def run_to_go_on(lab_id: UUID | str) -> int | None:
 
 
 @database_sync_to_async
-def runs_to_go_on(most: int) -> list[tuple[str, int]]:
+def runs_to_go_on(most: int) -> list[tuple[str, int | None]]:
     """Return (lab, number) of the runs that were playing when the server ended: at most so many.
 
-    The labs' current runs first, of these the latest.
+    The labs' current runs, whose number is None, come first, of these the latest.
     """
     runs = Run.objects.filter(playing=True, deleted=None, lab__deleted=None)
     runs = runs.exclude(lab__expires__lte=timezone.now()).select_related("lab")
     order = sorted(runs, key=lambda run: (run.pk != run.lab.current_id, -run.written.timestamp()))
-    return [(str(run.lab_id), run.number) for run in order[:most]]
+    return [
+        (str(run.lab_id), None if run.pk == run.lab.current_id else run.number)
+        for run in order[:most]
+    ]
 
 
 @database_sync_to_async
