@@ -170,7 +170,7 @@ test("it tries ever more slowly, and not in step with others", async (t) => {
     }
     waits.push(waited);
   }
-  assert.deepEqual(waits, [250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
+  assert.deepEqual(waits, [250, 500, 1000, 1250, 1250, 1250, 1250, 1250]); // seen every 250 ms
 });
 
 test("a member who was removed is told so and stays out", async (t) => {
@@ -218,6 +218,87 @@ test("a server that stops or is crowded is tried again", async (t) => {
   await settle();
   assert.equal(fetched.length, 2);
   assert.equal(Connection.all.length, 2);
+});
+
+test("however long the server was away, no wait is longer than 1.8 s", async (t) => {
+  const { ws, fetched } = opened(t, Array.from({ length: 40 }, () => new Error("no network")));
+  t.mock.method(Math, "random", () => 1);
+  ws.onclose({ code: 1006 });
+  for (let i = 0; i < 60; i++) {
+    t.mock.timers.tick(1_000);
+    await settle();
+  }
+  const before = fetched.length;
+  t.mock.timers.tick(1_800);
+  await settle();
+  assert.equal(fetched.length, before + 1);
+});
+
+test("a server that is crowded is left alone for longer", async (t) => {
+  const { socket, ws } = opened(t);
+  t.mock.method(Math, "random", () => 0.5);
+  let connection = ws;
+  for (let i = 0; i < 8; i++) {
+    connection.onclose({ code: 4008 });
+    t.mock.timers.tick(8_000);
+    await settle();
+    connection = Connection.all.at(-1);
+  }
+  assert.equal(socket.wait, 8_000);
+});
+
+test("when the network is back or the page is looked at again it does not wait", async (t) => {
+  const { socket, ws, fetched } = opened(t);
+  ws.onclose({ code: 1006 });
+  socket.wake();
+  await settle();
+  assert.deepEqual(fetched, ["/labs/1/ticket/"]);
+  t.mock.timers.tick(2_000);
+  await settle();
+  assert.equal(fetched.length, 1, "the wait that was begun is over");
+});
+
+test("a ticket that does not come is given up and asked for again", async (t) => {
+  const { socket, ws, fetched } = opened(t);
+  const asked = socket.fetchPage;
+  socket.fetchPage = (...args) => (fetched.length ? asked(...args) : (fetched.push("lost"), new Promise(() => {})));
+  ws.onclose({ code: 1006 });
+  for (let i = 0; i < 5; i++) {
+    t.mock.timers.tick(1_000);
+    await settle();
+  }
+  assert.deepEqual(fetched, ["lost", "/labs/1/ticket/"]);
+  assert.equal(Connection.all.length, 2);
+});
+
+test("a connection that never opens is given up and tried again", async (t) => {
+  const { ws, fetched } = opened(t);
+  ws.close = () => {};
+  t.mock.timers.tick(2_000);
+  await settle();
+  t.mock.timers.tick(1_000);
+  await settle();
+  assert.deepEqual(fetched, ["/labs/1/ticket/"]);
+});
+
+test("where nothing comes for a while the server is asked, and given up if it is silent", async (t) => {
+  const { socket, ws, fetched } = opened(t);
+  ws.close = () => {};
+  ws.onopen();
+  t.mock.timers.tick(5_000);
+  assert.deepEqual(ws.sent, [{ type: "check", id: 1 }]);
+  ws.onmessage({ data: JSON.stringify({ type: "answer", id: 1, ok: true }) });
+  t.mock.timers.tick(4_999);
+  assert.equal(ws.sent.length, 1);
+  t.mock.timers.tick(1);
+  assert.equal(ws.sent.length, 2);
+  t.mock.timers.tick(3_000);
+  assert.equal(socket.status, "closed");
+  t.mock.timers.tick(1_000);
+  await settle();
+  assert.deepEqual(fetched, ["/labs/1/ticket/"]);
+  ws.onclose({ code: 1006 });
+  assert.equal(socket.status, "connecting", "the old connection is not heard");
 });
 
 test("a flood's warning is passed on", (t) => {
