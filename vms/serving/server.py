@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from autobahn.exception import Disconnected
 from daphne.http_protocol import HTTPFactory
 from daphne.server import Server
 from django.utils.translation import gettext as _
@@ -111,7 +112,10 @@ class LabServer(Server):  # type: ignore[misc]
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Write what the application sends; return when the client keeps up."""
-        await super().handle_reply(protocol, message)
+        try:
+            await super().handle_reply(protocol, message)
+        except Disconnected:  # it went away while the answer was on its way: no failure of ours
+            return
         if protocol.valve is not None and message["type"] != "websocket.close":
             await protocol.valve.passed()
 
