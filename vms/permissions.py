@@ -7,17 +7,16 @@ so that a class of two hundred can enter at once.
 from __future__ import annotations
 
 import functools
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Concatenate, ParamSpec
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.core import signing
-from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
@@ -46,6 +45,8 @@ ROLE_SHOWN = {"owner": "instructor", "guest": "driver"}
 
 GUEST_KEY = "guest"  # in Django's session: the guest's identity
 _SALT = "vms.ticket"
+_STARTED = monotonic()
+_revoked: dict[str, float] = {}  # by visitor and lab: when, on the steady clock
 
 P = ParamSpec("P")
 
@@ -89,7 +90,12 @@ def rights(role: str | None) -> dict[str, bool]:
 
 
 def role_in(user: User | AnonymousUser | Visitor, lab: Lab) -> str | None:
-    """Return the visitor's role in `lab`, none for a stranger; at most one query."""
+    """Return the visitor's role in `lab`, none for a stranger; at most one query.
+
+    A lab in the trash is there for nobody: see `entered_trash`.
+    """
+    if lab.deleted is not None:
+        return None
     visitor = user if isinstance(user, Visitor) else Visitor(user)
     role = _account_role(visitor.user, lab) if visitor.user.is_authenticated else None
     if role is None and visitor.guest is not None and visitor.guest == lab.guest:
@@ -118,15 +124,22 @@ def ticket(visitor: Visitor, lab: Lab, role: str) -> str:
     """Return the signed text with which the visitor's browser enters the lab's socket."""
     shown = ROLE_SHOWN.get(role, role)
     content = {"lab": str(lab.pk), "user": visitor.identity, "name": visitor.name, "role": shown}
-    content["at"] = f"{time.time():.3f}"  # who was removed later than that does not get in
+    content["at"] = f"{monotonic():.6f}"  # who was removed later than that does not get in
     return signing.dumps(content, salt=_SALT)
 
 
 def read_ticket(text: str) -> dict[str, str] | None:
-    """Return {lab, user, name, role, at} of a ticket, none where it is forged or too old."""
+    """Return {lab, user, name, role, at} of a ticket, none where it is forged or too old.
+
+    Tickets are dated by the machine's steady clock, which nobody sets: not by the time of day.
+    One from before this process started is too old, since revocations live as long as it does.
+    """
     try:
-        content = signing.loads(text, salt=_SALT, max_age=settings.VMLAB_TICKET_SECONDS)
-    except signing.BadSignature:
+        content = signing.loads(text, salt=_SALT)
+        made = float(content["at"])
+    except (signing.BadSignature, KeyError, ValueError):
+        return None
+    if made < _STARTED or not 0 <= monotonic() - made <= settings.VMLAB_TICKET_SECONDS:
         return None
     return {key: str(content[key]) for key in ("lab", "user", "name", "role", "at")}
 
@@ -134,20 +147,26 @@ def read_ticket(text: str) -> dict[str, str] | None:
 def revoke_tickets(identity: str, lab_id: uuid.UUID | str | None = None) -> None:
     """Have no ticket of a visitor from before now count any more: in one lab, or in all.
 
-    Remembered (in Django's cache) for as long as such a ticket could live.
+    Remembered in this process, for as long as such a ticket could live.
     """
-    key = _revoked_key(identity, lab_id)
-    cache.set(key, time.time(), settings.VMLAB_TICKET_SECONDS + 60)
+    now = monotonic()
+    for key in [key for key, since in _revoked.copy().items() if since < now - _remembered()]:
+        _revoked.pop(key, None)
+    _revoked[_revoked_key(identity, lab_id)] = now
 
 
 def revoked(identity: str, lab_id: uuid.UUID | str, made: float) -> bool:
-    """Tell whether a ticket made at `made` (seconds) was taken back since. No database."""
-    keys = [_revoked_key(identity, lab_id), _revoked_key(identity, None)]
-    return any(made <= since for since in cache.get_many(keys).values())
+    """Tell whether a ticket made at `made` (steady seconds) was taken back since. No database."""
+    keys = (_revoked_key(identity, lab_id), _revoked_key(identity, None))
+    return any(made <= _revoked.get(key, float("-inf")) for key in keys)
+
+
+def _remembered() -> float:
+    return float(settings.VMLAB_TICKET_SECONDS + 60)
 
 
 def _revoked_key(identity: str, lab_id: uuid.UUID | str | None) -> str:
-    return f"vms.revoked:{lab_id or 'all'}:{identity}"
+    return f"{lab_id or 'all'}:{identity}"
 
 
 @dataclass(frozen=True)
@@ -203,6 +222,15 @@ def entered(visitor: Visitor, lab_id: uuid.UUID, verb: str) -> Access:
     if not may(role, verb):
         raise PermissionDenied(refusal(role, verb))
     return Access(lab, role, visitor)
+
+
+def entered_trash(visitor: Visitor, lab_id: uuid.UUID) -> Access:
+    """Return the access of its owner to a lab in the trash; raises Http404 for anybody else."""
+    lab = Lab.objects.select_related("owner").filter(pk=lab_id, deleted__isnull=False).first()
+    role = _account_role(visitor.user, lab) if lab and visitor.user.is_authenticated else None
+    if lab is None or not may(role, OWN):
+        raise Http404(_("There is no such lab, or it is not open to you."))
+    return Access(lab, "owner", visitor)
 
 
 def lab_view(
