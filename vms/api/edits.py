@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from vms import revisions
 from vms.api.door import enter
 from vms.api.refusals import Refused
 from vms.models import Lab
@@ -18,9 +19,7 @@ from vms.permissions import EDIT
 
 
 @contextmanager
-def editing(
-    request: HttpRequest, lab_id: uuid.UUID, what: str, revision: int | None = None
-) -> Iterator[Lab]:
+def editing(request: HttpRequest, lab_id: uuid.UUID, revision: int | None = None) -> Iterator[Lab]:
     """Let an edit be made to a lab; `revision` is the one the caller has seen, if they say so.
 
     Raises what `enter` raises, and Refused (409) where the lab has another revision by now.
@@ -32,4 +31,5 @@ def editing(
             words = _("The lab has revision %(now)d by now, not %(given)d: read it again.")
             words = words % {"now": lab.revision, "given": revision}
             raise Refused(HTTPStatus.CONFLICT, words, "revision")
-        yield lab
+        with revisions.edit(lab, access.visitor):
+            yield lab

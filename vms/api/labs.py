@@ -7,14 +7,13 @@ from typing import Any
 
 import orjson
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Router
 from ninja.responses import Status
 
-from vms import alive, scenario_file
+from vms import alive, scenario_file, trash
 from vms.api.bodies import is_yaml, json_of, only, scenario_in
 from vms.api.door import Caller, caller_of, enter, need
 from vms.api.edits import editing
@@ -28,6 +27,7 @@ from vms.live import store
 from vms.live.store.documents import LAB_DOCUMENT, write_lab
 from vms.models import Lab, Membership
 from vms.permissions import EDIT, OWN, WATCH, Access
+from vms.revisions.apply import put_scenario
 from vms.scenarios import templates
 
 router = Router(tags=["Labs"])
@@ -206,7 +206,7 @@ def change_lab(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = None
     notes = given.pop("notes", None)
     if notes is not None and not (isinstance(notes, str) and "\0" not in notes):
         raise EngineError("{field} must be text, got {given}", "notes", given=shown(notes))
-    with editing(request, lab_id, _("Settings"), revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         if notes is not None:
             lab.notes = notes
         write_lab(lab, given)
@@ -216,10 +216,7 @@ def change_lab(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = None
 @router.delete("/labs/{uuid:lab_id}", **takes(OWN, 404, status=204))
 def delete_lab(request: HttpRequest, lab_id: uuid.UUID) -> Any:
     """Put a lab into the trash, from where it can be restored."""
-    access = enter(request, lab_id, OWN)
-    alive.stop(access.lab.pk)
-    with transaction.atomic():
-        access.lab.delete()
+    trash.throw(enter(request, lab_id, OWN).lab)
     return Status(204, None)
 
 
@@ -259,7 +256,7 @@ def read_scenario(request: HttpRequest, lab_id: uuid.UUID) -> HttpResponse:
 def replace_scenario(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = None) -> LabShown:
     """Make the lab's scenario this one. In effect at the next reset of its run."""
     given = scenario_in(request)
-    with editing(request, lab_id, _("Scenario"), revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         scenario = Scenario.parse(given, limits=store.limits_for(lab))
-        store.rows_from(lab, scenario)
+        put_scenario(lab, scenario)
     return _shown_to(enter(request, lab_id, EDIT))

@@ -49,7 +49,7 @@ def read_host(request: HttpRequest, lab_id: uuid.UUID) -> JSON:
 def replace_host(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = None) -> JSON:
     """Make the host this one: what is left out is at its default. Its devices stay."""
     given = only(json_of(request), HOST_DOCUMENT)
-    with editing(request, lab_id, _("Host"), revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         write_host(lab, given)
         return host_document(lab)
 
@@ -61,7 +61,7 @@ def replace_host(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = No
 def change_host(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = None) -> JSON:
     """Change keys of the host, each as a whole; what is left out stays."""
     given = only(json_of(request), HOST_DOCUMENT)
-    with editing(request, lab_id, _("Host"), revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         write_host(lab, host_document(lab) | given)
         return host_document(lab)
 
@@ -85,7 +85,7 @@ def list_vms(
 def create_vm(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = None) -> Any:
     """Add a VM, or with `count` several that are alike. In effect at the next reset."""
     given = json_of(request)
-    with editing(request, lab_id, _("New VM"), revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         made = write_vm(lab, given)
         return Status(201, [_vm_document(lab, vm.name) for vm in made])
 
@@ -105,7 +105,7 @@ def replace_vm(
 ) -> JSON:
     """Make a VM this one: what is left out is at its default."""
     given = json_of(request)
-    with editing(request, lab_id, _("VM %(name)s") % {"name": name}, revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         return _write_vm(lab, given, name)
 
 
@@ -116,14 +116,14 @@ def replace_vm(
 def change_vm(request: HttpRequest, lab_id: uuid.UUID, name: str, revision: Revised = None) -> JSON:
     """Change keys of a VM, each as a whole; what is left out stays."""
     given = only(json_of(request), tuple(key for key in VM.model_fields if key != "count"))
-    with editing(request, lab_id, _("VM %(name)s") % {"name": name}, revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         return _write_vm(lab, _vm_document(lab, name) | given, name)
 
 
 @router.delete("/labs/{uuid:lab_id}/vms/{name}", **takes(EDIT, 404, 409, 422, status=204))
 def delete_vm(request: HttpRequest, lab_id: uuid.UUID, name: str, revision: Revised = None) -> Any:
     """Delete a VM."""
-    with editing(request, lab_id, _("VM %(name)s") % {"name": name}, revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         _remove(lab, _vm(lab, name))
     return Status(204, None)
 
@@ -163,7 +163,7 @@ def list_devices(
 def create_device(request: HttpRequest, lab_id: uuid.UUID, revision: Revised = None) -> Any:
     """Add a device to the host. In effect at the next reset."""
     given = json_of(request)
-    with editing(request, lab_id, _("New device"), revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         return Status(201, _device_document(lab, write_device(lab, given).name))
 
 
@@ -182,7 +182,7 @@ def replace_device(
 ) -> JSON:
     """Make a device this one: what is left out is at its default."""
     given = json_of(request)
-    with editing(request, lab_id, _("Device %(name)s") % {"name": name}, revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         return _device_document(lab, write_device(lab, given, _device(lab, name)).name)
 
 
@@ -195,7 +195,7 @@ def change_device(
 ) -> JSON:
     """Change keys of a device; what is left out stays."""
     given = only(json_of(request), tuple(DeviceSchema.model_fields))
-    with editing(request, lab_id, _("Device %(name)s") % {"name": name}, revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         device = _device(lab, name)
         written = write_device(lab, _device_document(lab, name) | given, device)
         return _device_document(lab, written.name)
@@ -206,7 +206,7 @@ def delete_device(
     request: HttpRequest, lab_id: uuid.UUID, name: str, revision: Revised = None
 ) -> Any:
     """Delete a device that no VM uses."""
-    with editing(request, lab_id, _("Device %(name)s") % {"name": name}, revision) as lab:
+    with editing(request, lab_id, revision) as lab:
         _remove(lab, _device(lab, name))
     return Status(204, None)
 

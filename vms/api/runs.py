@@ -18,7 +18,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Router
 
-from vms import alive
 from vms.api.bodies import json_of
 from vms.api.door import enter
 from vms.api.refusals import Refused, no_room, refused
@@ -36,6 +35,7 @@ from vms.api.takes import (
     takes,
 )
 from vms.engine.errors import EngineError
+from vms.live import registry
 from vms.live.audience import Who
 from vms.models import JournalEntry, Lab, Run
 from vms.permissions import ROLE_SHOWN, STEER, WATCH, Access
@@ -108,8 +108,7 @@ def run_shown(lab: Lab, row: Run) -> RunShown:
 
 def live_run(row: Run) -> Any:
     """Return the run of a row, where it is alive."""
-    live = alive.run_of(row.lab_id)
-    return live if live is not None and live.run_id == row.pk else None
+    return registry.peek(row.lab_id, row.number)
 
 
 def rest_of(status: str) -> str:
@@ -214,8 +213,6 @@ async def _read(
     if tick is None and live is not None:
         told: JSON = await live.read(function)
         return told
-    from vms.live import registry  # noqa: PLC0415
-
     at = row.tick if tick is None else tick
     words = _("The run could not be replayed to tick %(tick)d in time.") % {"tick": at}
     async with _patience(words):
@@ -277,7 +274,6 @@ def _who(access: Access) -> Who:
 
 async def _alive(lab: Lab, number: int | None) -> Any:
     """Return the lab's run, brought to life if need be. Raises Refused, Http404, EngineError."""
-    from vms.live import registry  # noqa: PLC0415
     from vms.live.store import LabGone  # noqa: PLC0415
 
     try:

@@ -170,4 +170,34 @@ class Answered(Shape):
     """The run, its tick, status and message, as far as known now."""
 
 
+class RevisionShown(Shape):
+    """An edit of a lab at rest."""
+
+    number: int
+    base: int | None
+    """The revision that was edited."""
+    what: str
+    user: str
+    at: datetime.datetime
+    current: bool
+
+
+class Undone(Shape):
+    """What was undone or done again."""
+
+    what: str
+    revision: int
+    """The lab's from now on."""
+
+
+class ThrownShown(Shape):
+    """A lab in the trash."""
+
+    id: uuid.UUID
+    name: str
+    deleted: datetime.datetime | None
+    ends: datetime.datetime | None
+    """When it is deleted for good."""
+
+
 StateShown.model_rebuild()
