@@ -11,8 +11,14 @@ export function wireDialogs() {
     const link = event.target.closest("a[data-dialog]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    openPage(link.href, link);
+    openPage(addressOf(link), link);
   });
+}
+
+/** A page about the run that is seen is told its number and the tick. */
+function addressOf(link) {
+  const state = window.lab?.model.state;
+  return link.dataset.ofRun === undefined || !state?.run ? link.href : `${link.href}?run=${state.run}&tick=${state.tick}`;
 }
 
 /** Ask before a control with data-confirm does what it says; `yes` is the control's own word. */

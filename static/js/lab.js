@@ -4,9 +4,10 @@ import { refreshPalette } from "./colours.js";
 import { wireCommands } from "./commands.js";
 import { openElement, wireConfirm, wireDialogs } from "./dialogs.js";
 import { $, $$, icon, mark } from "./elements.js";
-import { assume, choose, chosen, onChoice } from "./layout.js";
+import { assume, choose, chosen, chosenNumber, onChoice } from "./layout.js";
 import { createModel } from "./model.js";
 import { startPainting } from "./paint.js";
+import { ofRun, wirePermalink } from "./permalink.js";
 import { connect } from "./socket.js";
 import { crc32 } from "./wire.js";
 import * as allocation from "./panels/allocation.js";
@@ -30,10 +31,12 @@ const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, laws,
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 
-const config = JSON.parse($("#lab-config").textContent);
+const page = JSON.parse($("#lab-config").textContent);
+const config = ofRun(page, chosenNumber("run"));
 const model = createModel();
 const socket = connect(config, model);
 socket.may = config.may;
+socket.following = page; // what it connects by once the lab's own run is seen live
 const mounted = [];
 
 /** A panel on the page: drawn while it is in sight, wholly when it was away or has changed shape. */
@@ -194,6 +197,8 @@ function wireLayout() {
   onChoice((changes) => {
     if ("max" in changes) maximise(changes.max);
     if ("tab" in changes) showTab(changes.tab ?? "cpu");
+    // A link to another run than the one that is seen, pasted into this very page.
+    if (changes.run && Number(changes.run) !== model.state.run) location.reload();
     redraw();
   });
   showTab(chosen("tab", "cpu"));
@@ -282,6 +287,7 @@ wireForms();
 wireGuide();
 wireTheme();
 wirePictures();
+wirePermalink(model);
 startPainting(model, socket, draw);
 // For tests and the curious: the machine as this page sees it.
 window.lab = { model, socket, crc: () => crc32(model.frames) };

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import orjson
+from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,19 +16,18 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from vms import alive, scenario_file
+from vms import alive, trash
 from vms.engine.errors import EngineError
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
 from vms.engine.schedulers import SCHEDULERS
 from vms.founding import TooManyLabsError, duplicate
 from vms.live import store
-from vms.models import Lab, Run
+from vms.models import Lab
 from vms.panels import PANELS, TABS, command_schemas
 from vms.permissions import OWN, STEER, WATCH, Access, lab_view, rights, ticket
 from vms.picture import first_picture, law_words
 from vms.scenarios import templates
-from vms.views.responses import download
 from vms.words import sentence
 
 if TYPE_CHECKING:  # importing it wakes Numba
@@ -78,7 +76,7 @@ def _picture(lab: Lab, scenario: Scenario) -> Any:
 def _config(access: Access) -> dict[str, Any]:
     lab = access.lab
     names = ("lab_ticket", "lab_scenario", "lab_result", "lab_edit", "lab_members", "vm_add")
-    pages = (*names, "lab_compare")
+    pages = (*names, "lab_compare", "lab_export", "lab_notes", "lab_history")
     return {
         "lab": str(lab.pk),
         "socket": socket_of(access),
@@ -114,35 +112,6 @@ def lab_ticket(request: HttpRequest, access: Access) -> JsonResponse:
     return JsonResponse({"socket": socket_of(access, run_asked(request)), "role": access.role})
 
 
-@require_safe
-@never_cache
-@lab_view(WATCH)
-def lab_scenario(request: HttpRequest, access: Access) -> HttpResponse:
-    """Download the scenario, as YAML or (`?format=json`) as JSON."""
-    scenario = store.scenario_of(access.lab)
-    if request.GET.get("format") == "json":
-        content = orjson.dumps(scenario, option=orjson.OPT_INDENT_2)
-        return download(content, "application/json", f"{access.lab.name}.json")
-    text = scenario_file.dump(scenario)
-    return download(text.encode(), "application/yaml; charset=utf-8", f"{access.lab.name}.yaml")
-
-
-@require_safe
-@never_cache
-@lab_view(WATCH)
-def lab_result(request: HttpRequest, access: Access) -> HttpResponse:
-    """Download the result of the live run, or of the last one as it was written back."""
-    result = alive.result_of(access.lab.pk)
-    if result is None:
-        last = Run.objects.filter(lab=access.lab, result__isnull=False).first()
-        result = last.result if last else None
-    if result is None:
-        messages.info(request, _("There is no result yet: play the lab first."))
-        return redirect(access.lab)
-    name = f"{access.lab.name} result.json"
-    return download(orjson.dumps(result, option=orjson.OPT_INDENT_2), "application/json", name)
-
-
 @require_POST
 @lab_view(STEER)
 def lab_reset(request: HttpRequest, access: Access) -> HttpResponse:
@@ -175,17 +144,19 @@ def lab_duplicate(request: HttpRequest, access: Access) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @lab_view(OWN)
 def lab_delete(request: HttpRequest, access: Access) -> HttpResponse:
-    """Ask, then delete the lab with everything in it."""
+    """Ask, then put the lab into the trash."""
     if request.method != "POST":
         context = {
             "lab": access.lab,
             "runs": access.lab.runs.count(),
             "members": access.lab.membership_set.count(),
+            "days": settings.VMLAB_TRASH_DAYS,
         }
         return render(request, "vms/lab_delete.html", context)
-    name = access.lab.name
-    alive.stop(access.lab.pk)
-    with transaction.atomic():  # from the first look at what hangs on it
-        access.lab.delete()
-    messages.success(request, _("%(name)s was deleted.") % {"name": name})
+    trash.throw(access.lab)
+    messages.success(
+        request,
+        _("%(name)s is in the trash, from which you can take it for %(days)d days.")
+        % {"name": access.lab.name, "days": settings.VMLAB_TRASH_DAYS},
+    )
     return redirect("vms:start")

@@ -134,7 +134,7 @@ function labels(g, at, model) {
     const two = at.lane >= 30;
     g.fillStyle = css.text;
     g.font = `600 ${at.left > 50 ? text + 1 : text}px ${font}`;
-    g.fillText(at.lane >= 14 ? `pCPU ${p}` : `${p}`, 0, two ? y - 0.7 * text : y);
+    g.fillText(model.laneNames?.[p] ?? (at.lane >= 14 ? `pCPU ${p}` : `${p}`), 0, two ? y - 0.7 * text : y);
     g.font = `${text}px ${font}`;
     g.fillStyle = css["text-3"];
     if (two) g.fillText(busy, 0, y + 0.75 * text);

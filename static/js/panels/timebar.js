@@ -8,7 +8,7 @@ import { count, percent, say } from "../scales.js";
 import { marksOf, near, nextMark, scaleOf } from "../timescale.js";
 import { deedsNow, wireDeeds } from "./deedbar.js";
 import { EDGE, drawTrack } from "./track.js";
-import { markWords } from "./marks.js";
+import { markWords, runName } from "./marks.js";
 
 export const title = () => gettext("Time");
 
@@ -41,6 +41,7 @@ export function mount(theElement, theModel, theSocket) {
   $("[data-look=event]", element).onclick = () => eventsBy(-1);
   $("[data-look=tick]", element).onclick = () => ticksBy(-1);
   $("[data-look=live]", element).onclick = () => looker.live();
+  $("[data-look=current]", element).onclick = () => location.assign(location.pathname);
   $("[data-look=cancel]", element).onclick = () => socket.send({ type: "pause" });
   document.addEventListener("look", ({ detail }) => lookBy(detail));
   wireDeeds(element, model, socket);
@@ -102,6 +103,10 @@ function notes(seen) {
     write($("b", past), say(gettext("You look at tick %(n)s"), { n: count(seen) }));
     write($("span", past), say(gettext("the run is at %(m)s %(going)s. What you change, it changes there."), { m: count(live.tick), going }));
   }
+  otherRun();
+  const notice = model.meta.notice ?? "";
+  $(".old-note", element).hidden = !notice;
+  write($(".old-note span", element), notice);
   const goal = $(".goal-note", element);
   goal.hidden = !state.goal;
   if (!state.goal) return;
@@ -114,11 +119,23 @@ function notes(seen) {
   $("button", goal).hidden = !socket.may?.steer;
 }
 
+/** A link may lead to another run than the lab's own: say so. */
+function otherRun() {
+  const note = $(".other-note", element);
+  const own = model.runs.find((run) => run.number === model.state.run);
+  note.hidden = !own || own.current;
+  if (note.hidden) return;
+  const current = model.runs.find((run) => run.current);
+  write($("span", note), say(gettext("You are in %(run)s; the lab’s own is %(current)s."), { run: runName(own), current: current ? runName(current) : "–" }));
+}
+
 /** The address says which tick of which run is seen: a link shows what I see. */
 function remember() {
   if (looker.wish !== null || dragging || asked !== null) return;
   const { past, tick, run } = model.state;
-  choose({ tick: past ? tick : null, run: past ? run : null });
+  const other = model.runs.some((each) => each.number === run && !each.current);
+  choose({ tick: past ? tick : null, run: past || other ? run : null });
+  if (!past && !other) socket.config = socket.following ?? socket.config; // whatever becomes the lab's run is followed
 }
 
 function ticksBy(by) {
