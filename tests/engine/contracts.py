@@ -39,13 +39,17 @@ def work(*steps: Raw, repeat: object = "forever") -> Raw:
 def host_under_load(**host: Any) -> Raw:
     """Return VMs of several kinds that compute, touch, wait and sleep on two pCPUs."""
     touch = {"pattern": "zipf", "refs": 60, "refs_per_tick": 12, "write": 0.3}
-    devices = [{"name": "vda", "backend": "disk0"}]
+    devices = [{"name": "vda", "backend": "disk0", "size_mib": 4, "used_mib": 1}]
+    writes = {"io": {"device": "vda", "op": "write", "requests": 3}}
     defaults: Raw = {
         "pcpus": 2,
         "frames": 40,
         "scheduler": {"time_slice": 4},
         "swap": {"device": "disk0"},
-        "devices": [{"name": "disk0", "kind": "disk", "service_us": 150}],
+        "devices": [
+            {"name": "disk0", "kind": "disk", "service_us": 150},
+            {"name": "disk1", "kind": "disk", "mib_per_s": 200},
+        ],
     }
     return {
         "name": "contract",
@@ -59,7 +63,7 @@ def host_under_load(**host: Any) -> Raw:
                 "kind": "container",
                 "pages": 20,
                 "devices": devices,
-                "workload": work({"compute": 1}, {"io": {"device": "vda", "requests": 3}}),
+                "workload": work({"compute": 1}, writes),
             },
             {"name": "naps", "vcpus": 2, "workload": work({"compute": 3}, {"sleep": 5})},
         ],

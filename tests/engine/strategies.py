@@ -18,7 +18,6 @@ def small(low: int, high: int) -> st.SearchStrategy[int]:
 def scenarios(draw: st.DrawFn, memory: bool = True, devices: bool = True) -> Scenario:
     """Return a scenario of at most 4 VM entries, 12 pages each, on at most 3 pCPUs."""
     hardware = draw(devices_of_host()) if devices else []
-    names = [device["name"] for device in hardware]
     given: Scenario = {
         "name": "random",
         "seed": draw(small(0, 2**31)),
@@ -26,7 +25,9 @@ def scenarios(draw: st.DrawFn, memory: bool = True, devices: bool = True) -> Sce
         "dialect": draw(dialects()),
         "host": draw(hosts(hardware, memory)),
         "vms": draw(
-            st.lists(machines(names, memory), min_size=1, max_size=4, unique_by=lambda v: v["name"])
+            st.lists(
+                machines(hardware, memory), min_size=1, max_size=4, unique_by=lambda v: v["name"]
+            )
         ),
     }
     keep_exclusive(given)
@@ -107,7 +108,9 @@ def dialects(draw: st.DrawFn) -> Any:
 
 
 @st.composite
-def machines(draw: st.DrawFn, backends: list[str], memory: bool) -> Scenario:
+def machines(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenario:
+    backends = [device["name"] for device in hardware]
+    disks = {device["name"] for device in hardware if device["kind"] == "disk"}
     modes = st.sampled_from(["emulated", "paravirtual", "vf", "passthrough"])
     attached = draw(st.lists(st.sampled_from(backends), max_size=2)) if backends else []
     vm: Scenario = {
@@ -120,6 +123,7 @@ def machines(draw: st.DrawFn, backends: list[str], memory: bool) -> Scenario:
         "start_at": draw(st.sampled_from([0, 0, 0, 1, 4, 15])),
         "devices": [
             {"name": f"v{n}", "backend": backend, "mode": draw(modes)}
+            | (draw(contents()) if backend in disks else {})
             for n, backend in enumerate(attached)
         ],
         "workload": {
@@ -133,12 +137,22 @@ def machines(draw: st.DrawFn, backends: list[str], memory: bool) -> Scenario:
     }
     if draw(st.booleans()):
         vm["time_slice"] = draw(small(1, 9))
+    if draw(small(0, 9)) == 0:
+        vm["template"] = True
     if vm["kind"] != "vm" and draw(st.booleans()):
         vm["boot"] = True
     if memory and draw(st.booleans()):
         name, pages = draw(st.sampled_from([("x", 1), ("y", 5), ("z", PAGES)]))
         vm["image"] = {"name": name, "pages": pages}
     return vm
+
+
+@st.composite
+def contents(draw: st.DrawFn) -> Scenario:
+    """Return the keys of a disk with contents, or none."""
+    size = draw(small(0, 2))
+    used = draw(small(0, size))
+    return {"size_mib": size, "cluster_kib": draw(st.sampled_from([4, 48, 64])), "used_mib": used}
 
 
 @st.composite
@@ -150,7 +164,10 @@ def steps(draw: st.DrawFn, devices: list[str], memory: bool) -> Scenario:
     if kind == "io":
         number = draw(st.sampled_from([1, 1, 3, 8, 9, 17]))
         device = draw(st.sampled_from(devices))
-        return {"io": {"device": device, "requests": number, "kib": draw(small(1, 64))}}
+        io = {"device": device, "requests": number, "kib": draw(small(1, 64))}
+        op = draw(st.sampled_from(["read", "write"]))
+        pattern = draw(st.sampled_from(["sequential", "uniform"]))
+        return {"io": io | {"op": op, "pattern": pattern}}
     if kind == "load":
         percents = draw(st.lists(small(0, 100), min_size=1, max_size=4).filter(any))
         return {"trace": {"utilisation": percents, "every": draw(small(1, 10))}}

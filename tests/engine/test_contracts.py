@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine import contracts
+from tests.engine.running import run
 from vms.engine.commands import COMMANDS, parse
 from vms.engine.devices import DEVICES
 from vms.engine.machine import Machine
@@ -26,6 +27,23 @@ def after(kind: str, vm: str) -> Callable[[Machine], None]:
     return lambda machine: parse({"type": kind, "vm": vm}).apply(machine)
 
 
+def after_all(*commands: dict[str, Any]) -> Callable[[Machine], None]:
+    """Return what gives these commands one by one, and lets each job come to its end."""
+
+    def prepare(machine: Machine) -> None:
+        for command in commands:
+            parse(command).apply(machine)
+            while machine.state.job["kind"].any():
+                run(machine, 5)
+
+    return prepare
+
+
+SNAPSHOT = {"type": "take_snapshot", "vm": "io", "name": "then"}
+BACKUP = {"type": "set_backup", "vm": "io", "every": 0, "device": "disk1"}
+RUN_BACKUP = {"type": "run_backup", "vm": "io"}
+LOSS = {"type": "lose_disk", "vm": "io", "device": "vda"}
+STOP = {"type": "stop_vm", "vm": "io"}
 LATE = {"name": "late", "workload": {"steps": [{"compute": 30}]}}
 EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "set_time_slice": ({"vm": None, "ticks": 2}, nothing),
@@ -38,6 +56,15 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "pause_vm": ({"vm": "pages"}, nothing),
     "resume_vm": ({"vm": "naps"}, after("pause_vm", "naps")),
     "stop_vm": ({"vm": "io"}, nothing),
+    "take_snapshot": ({"vm": "io", "name": "now", "description": "as it is"}, nothing),
+    "revert_snapshot": ({"vm": "io", "snapshot": "then"}, after_all(SNAPSHOT)),
+    "delete_snapshot": ({"vm": "io", "snapshot": "then"}, after_all(SNAPSHOT)),
+    "clone_vm": ({"vm": "io", "name": "io2"}, after_all(SNAPSHOT)),
+    "make_template": ({"vm": "io"}, after_all(STOP)),
+    "set_backup": ({"vm": "io", "every": 20, "device": "disk1", "keep": 2}, nothing),
+    "run_backup": ({"vm": "io"}, after_all(BACKUP)),
+    "lose_disk": ({"vm": "io", "device": "vda"}, after_all(SNAPSHOT)),
+    "restore_backup": ({"vm": "io"}, after_all(BACKUP, RUN_BACKUP, LOSS)),
 }
 
 

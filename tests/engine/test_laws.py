@@ -16,9 +16,10 @@ from tests.engine.plain import Event
 from tests.engine.running import built, engine_run, faults, run, to_the_end
 from tests.engine.strategies import scenarios
 from vms.engine import laws, metrics
+from vms.engine.commands import parse
 from vms.engine.laws import LAWS
 from vms.engine.machine import Machine
-from vms.engine.tables import PRESENT, RUNNABLE
+from vms.engine.tables import POINT, PRESENT, RUNNABLE
 
 quiet = settings(
     deadline=None,
@@ -173,14 +174,75 @@ def _(state: Any) -> None:
     state.vdevice["in_flight"][0] += 100
 
 
+@breaks("clusters_conserved")
+def _(state: Any) -> None:
+    state.layer["first"][0] += 1
+
+
+@breaks("chains_acyclic")
+def _(state: Any) -> None:
+    state.layer["parent"][0] = state.vdevice["top"][0]
+
+
+@breaks("layers_sized")
+def _(state: Any) -> None:
+    state.layer["used"][0] += 1
+
+
+@breaks("snapshots_whole")
+def _(state: Any) -> None:
+    state.stamp[int(state.layer["first"][0]) + 5] += 1
+
+
+@breaks("backups_whole")
+def _(state: Any) -> None:
+    point = np.flatnonzero(state.layer["kind"] == POINT)[0]
+    state.stamp[int(state.layer["first"][point])] = 0
+
+
+@breaks("bitmap_complete")
+def _(state: Any) -> None:
+    state.dirty[:] = 0
+
+
+@breaks("restored_as_saved")
+def _(state: Any) -> None:
+    state.vdevice["back"][0] += 1
+
+
+@breaks("contents_used")
+def _(state: Any) -> None:
+    state.content[np.flatnonzero(state.pte == 0)[0]] = 1
+
+
+@breaks("jobs_at_work")
+def _(state: Any) -> None:
+    state.job["kind"][0] = 1
+
+
+def with_storage(raw: dict[str, Any]) -> Machine:
+    """Return a machine whose VM io has a snapshot and a backup, and has written since."""
+    machine = built(raw)
+    run(machine, 40)
+    for command in (
+        {"type": "take_snapshot", "vm": "io", "name": "then"},
+        {"type": "set_backup", "vm": "io", "every": 0, "device": "disk1"},
+        {"type": "run_backup", "vm": "io"},
+    ):
+        parse(command).apply(machine)
+        while machine.state.job["kind"].any():
+            run(machine, 1)
+    run(machine, 50)
+    return machine
+
+
 @pytest.mark.interpreted
 @pytest.mark.parametrize("name", LAWS)
 def test_a_law_notices_what_breaks_it(name: str) -> None:
     policy = "stride" if name == "stride_in_order" else "round_robin"
     pcpus = 1 if name == "stride_in_order" else 2
     scheduler = {"policy": policy, "time_slice": 4}
-    machine = built(host_under_load(scheduler=scheduler, pcpus=pcpus))
-    run(machine, 90)
+    machine = with_storage(host_under_load(scheduler=scheduler, pcpus=pcpus))
     assert (machine.state.vcpu["state"] == RUNNABLE).any()
     assert laws.check(machine)[name]
     TAMPERED[name](machine.state)

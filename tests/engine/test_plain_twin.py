@@ -33,7 +33,17 @@ def assert_twins(raw: dict[str, Any], ticks: int = TICKS) -> None:
     assert events == twin.events
     assert comparable(machine) == plain_result(twin)
     assert (machine.ended, machine.stalled) == (twin.ended, twin.stalled)
+    assert stamps(machine) == [dict(v.disk.stamps) if v.disk else {} for v in twin.vdevices]
     assert laws_broken(machine) == []
+
+
+def stamps(machine: Any) -> list[dict[int, int]]:
+    """Return which write made each cluster of each virtual device's disk."""
+    from vms.engine import layers
+
+    tops = machine.state.vdevice["top"][: len(machine.vdevice_names)].tolist()
+    views = [layers.view(machine, top).tolist() if top >= 0 else [] for top in tops]
+    return [{c: stamp for c, stamp in enumerate(view) if stamp} for view in views]
 
 
 def laws_broken(machine: Any) -> list[str]:

@@ -34,7 +34,15 @@ def guest(draw: random.Random, name: str) -> dict[str, Any]:
                 "write": draw.choice([0, 0.3, 1]),
             }
         },
-        {"io": {"device": "vda", "requests": draw.randint(1, 12)}},
+        {
+            "io": {
+                "device": "vda",
+                "op": draw.choice(["read", "write"]),
+                "requests": draw.randint(1, 12),
+                "kib": draw.choice([4, 64, 200]),
+                "pattern": draw.choice(["sequential", "uniform"]),
+            }
+        },
         {"sleep": draw.randint(1, 15)},
     ]
     draw.shuffle(steps)
@@ -46,10 +54,20 @@ def guest(draw: random.Random, name: str) -> dict[str, Any]:
         "pages": pages,
         "weight": draw.choice([64, 256, 1024]),
         "start_at": draw.choice([0, 0, 30]),
-        "devices": [{"name": "vda", "backend": "disk0", "mode": draw.choice(MODES[:2])}],
+        "devices": [
+            {"name": "vda", "backend": "disk0", "mode": draw.choice(MODES[:2]), **disk(draw)}
+        ],
         "workload": {"repeat": draw.choice([3, "forever", "forever"]), "steps": steps},
         **image,
     }
+
+
+def disk(draw: random.Random) -> dict[str, Any]:
+    """Return the contents of a disk, of some VMs only."""
+    if draw.random() < 0.3:
+        return {}
+    size = draw.randint(1, 4)
+    return {"size_mib": size, "cluster_kib": draw.choice([16, 64]), "used_mib": draw.choice([0, 1])}
 
 
 def scenario(draw: random.Random) -> dict[str, Any]:
@@ -64,7 +82,10 @@ def scenario(draw: random.Random) -> dict[str, Any]:
             "pcpus": draw.randint(1, 4),
             "frames": draw.randint(12, 90),
             "scheduler": {"policy": draw.choice(list(SCHEDULERS)), "time_slice": 4},
-            "devices": [{"name": "disk0", "channels": draw.randint(1, 3), "vfs": 1}],
+            "devices": [
+                {"name": "disk0", "channels": draw.randint(1, 3), "vfs": 1},
+                {"name": "disk1", "mib_per_s": 100},
+            ],
             **swap,
         },
         "vms": [guest(draw, f"g{n}") for n in range(draw.randint(1, 4))],
@@ -74,6 +95,8 @@ def scenario(draw: random.Random) -> dict[str, Any]:
 def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any]:
     """Return any command, possible or not."""
     vm = draw.choice(machine.vm_names)
+    if draw.random() < 0.5:
+        return storage_command(draw, machine, number)
     return draw.choice(
         [
             {"type": "pause_vm", "vm": vm},
@@ -90,6 +113,44 @@ def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any
             },
             {"type": "set_device_mode", "vm": vm, "device": "vda", "mode": draw.choice(MODES)},
             {"type": "add_vm", "vm": guest(draw, f"n{number}")},
+        ]
+    )
+
+
+def storage_command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any]:
+    """Return a command about snapshots, clones or backups, possible or not."""
+    vm = draw.choice(machine.vm_names)
+    row = machine.vm_names.index(vm)
+    names = [each.name for each in machine.vault.of(row)] or ["none"]
+    on = {"vm": vm}
+    return draw.choice(
+        [
+            {"type": "take_snapshot", **on, "name": f"s{number}", "memory": draw.random() < 0.6},
+            {"type": "take_snapshot", **on, "name": f"s{number}"},
+            {"type": "revert_snapshot", **on, "snapshot": draw.choice(names)},
+            {"type": "revert_snapshot", **on, "snapshot": draw.choice(names)},
+            {"type": "delete_snapshot", **on, "snapshot": draw.choice(names)},
+            {
+                "type": "clone_vm",
+                **on,
+                "name": f"c{number}",
+                "linked": draw.random() < 0.5,
+                "snapshot": draw.choice([None, *names]),
+                "memory": draw.random() < 0.3,
+            },
+            {"type": "make_template", **on},
+            {
+                "type": "set_backup",
+                **on,
+                "every": draw.choice([0, 5, 40]),
+                "full_every": draw.choice([0, 1, 3]),
+                "keep": draw.randint(1, 4),
+                "device": draw.choice(["disk0", "disk1", "disk1", "disk1"]),
+            },
+            {"type": "run_backup", **on},
+            {"type": "lose_disk", **on, "device": "vda"},
+            {"type": "restore_backup", **on, "start": draw.random() < 0.7},
+            {"type": "restore_backup", **on},
         ]
     )
 

@@ -17,6 +17,7 @@ from vms.engine.schedulers.stride import STRIDE1
 from vms.engine.state import State, new_table
 from vms.engine.tables import (
     ALWAYS,
+    ARRIVAL,
     COSTS,
     DIFFERENT,
     IDEAL_STORE,
@@ -80,6 +81,28 @@ def vm_tables(parts: Parts) -> dict[str, np.ndarray]:
         "sleepers": new_table("sleepers", vcpus),
         "stolen": new_table("stolen", vms * (vms + 2)),
         "flist": _lists(1 + vms),
+        **disk_tables(parts),
+    }
+
+
+def disk_tables(parts: Parts) -> dict[str, np.ndarray]:
+    """Return the layers of all virtual disks; what is on them at the start has stamps of its own.
+
+    Nobody has a snapshot or a restore point, and contents of pages are not kept yet.
+    """
+    stamp = new_table("stamp", parts.clusters)
+    written = 0
+    for layer in parts.layer:
+        first, used = layer["first"], layer["used"]
+        stamp[first : first + used] = np.arange(written + 1, written + used + 1)
+        written += used
+    return {
+        "layer": rows("layer", parts.layer),
+        "job": new_table("job", len(parts.vm)),
+        "stamp": stamp,
+        "dirty": new_table("dirty", parts.clusters),
+        "content": new_table("content", 1),
+        "saved": new_table("saved", 1),
     }
 
 
@@ -152,6 +175,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "submit_tail": -1,
         "reader": -1,
         "epoch": 1,
+        "backup_at": INF,
     }
 
 
@@ -213,7 +237,8 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         "vcpus": vcpus,
         "vms": len(parts.vm),
         "vdevices": vdevices,
-        "live": vcpus,
+        "live": sum(entry["waits_for"] == ARRIVAL for entry in parts.vcpu),
+        "disk_writes": sum(layer["used"] for layer in parts.layer),
         "reader": reader,
         "stride_unit": math.gcd(*(entry["weight"] for entry in parts.vcpu)),
     }
@@ -259,8 +284,9 @@ def _idle_pcpus(n: int, vms: int) -> np.ndarray:
 
 
 def _await_arrivals(state: State) -> None:
-    """Put all vCPUs into the heap of sleepers, in the order they arrive: a sorted heap."""
-    order = np.lexsort((np.arange(len(state.vcpu)), state.vcpu["wake_at"]))
-    state.sleepers[:] = order
+    """Put all vCPUs that arrive into the heap of sleepers, in that order: a sorted heap."""
+    arrive = np.flatnonzero(state.vcpu["waits_for"] == ARRIVAL)
+    order = arrive[np.lexsort((arrive, state.vcpu["wake_at"][arrive]))]
+    state.sleepers[: len(order)] = order
     state.vcpu["heap_pos"][order] = np.arange(len(order))
     state.host["sleepers_n"] = len(order)

@@ -20,6 +20,7 @@ from vms.engine.machine import Machine
 from vms.engine.scenario import Scenario
 from vms.engine.state import State, new_table
 from vms.engine.tables import LAYOUT, LAYOUT_HASH
+from vms.engine.vault import Vault
 from vms.engine.workloads.traces import Files
 
 MAGIC = b"VMLAB-2\n"
@@ -42,6 +43,7 @@ def freeze(machine: Machine) -> Frozen:
     header = {
         "layout": LAYOUT_HASH,
         "scenario": machine.scenario,
+        "vault": machine.vault.dump(),
         "rows": {name: len(array) for name, array in arrays.items()},
     }
     return Frozen(machine.now, header, [_kept(machine, name) for name in arrays])
@@ -95,7 +97,8 @@ def load(content: bytes, files: Files | None = None) -> Machine:
         )
     body = zstandard.ZstdDecompressor().decompressobj().decompress(rest[4 + size :])
     state = State(**_tables(body, header["rows"]))
-    return Machine(Scenario.parse(header["scenario"]), state, files)
+    vault = Vault.parse(header["vault"])
+    return Machine(Scenario.parse(header["scenario"]), state, files, vault=vault)
 
 
 def _tables(body: bytes, rows: dict[str, int]) -> dict[str, np.ndarray]:

@@ -14,11 +14,23 @@ from vms.engine.machine import Machine
 from vms.engine.parts import compile_parts
 from vms.engine.scenario import Scenario
 from vms.engine.state import State
-from vms.engine.tables import LATENCY_BUCKETS, OFFLINE
+from vms.engine.tables import ARRIVAL, LATENCY_BUCKETS, OFFLINE
 
-KEPT = ("pcpu", "vcpu", "vm", "device", "flist", "flink", "frame", "pte", "mate", "image_frame")
+KEPT = (
+    "pcpu",
+    "vcpu",
+    "vm",
+    "device",
+    "job",
+    "flist",
+    "flink",
+    "frame",
+    "pte",
+    "mate",
+    "image_frame",
+)
 """Tables whose old rows are the first rows of the new ones; workloads are compiled anew."""
-SIZES = ("vcpus", "vms", "vdevices", "live", "reader", "reader_first", "reader_n")
+SIZES = ("vcpus", "vms", "vdevices", "reader", "reader_first", "reader_n")
 """Fields of the host that come from the larger scenario."""
 
 
@@ -36,12 +48,12 @@ def grow(machine: Machine, scenario: Scenario) -> None:
             "{field}: under opt one vCPU alone must make references, got another one", "vm"
         )
     sizes = {name: int(new.host[0][name]) for name in SIZES}
-    ended = int(old.vcpu["ended"].sum())
     vms, now = int(before.vms), int(before.now)
     new.host[:] = old.host
     for name, value in sizes.items():
         new.host[name] = value
-    new.host["live"] = sizes["vcpus"] - ended
+    come = new.vcpu["waits_for"][int(before.vcpus) :] == ARRIVAL
+    new.host["live"] = before.live + np.count_nonzero(come)
     for name in KEPT:
         getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
     n = int(before.vdevices)
@@ -57,7 +69,34 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     _move_events(old, new)
     _move_waits(old, new, vms, sizes["vms"])
     _move_latency(old, new)
-    machine.__init__(scenario, new, machine.files, machine.limits)  # type: ignore[misc]
+    new = State(**new.arrays() | _contents(old, new))
+    machine.__init__(scenario, new, machine.files, machine.limits, machine.vault)  # type: ignore[misc]
+
+
+def _contents(old: State, new: State) -> dict[str, np.ndarray]:
+    """Return what is kept of disks and pages: all there was, then the disks of the new VMs."""
+    layers = np.flatnonzero(old.layer["clusters"])
+    fresh = np.flatnonzero(new.layer["vdevice"] >= int(old.host[0].vdevices))
+    fresh = fresh[new.layer["clusters"][fresh] > 0]
+    layer = np.concatenate((old.layer[layers], new.layer[fresh])).view(np.recarray)
+    parts = [old.stamp[: int(old.layer["clusters"].sum())]]
+    for row, k in enumerate(fresh, len(layers)):
+        first, clusters = int(new.layer["first"][k]), int(new.layer["clusters"][k])
+        stamps = new.stamp[first : first + clusters]
+        used = np.count_nonzero(stamps)
+        stamps[:used] = np.arange(used) + int(new.host[0].disk_writes) + 1
+        new.host["disk_writes"] += used
+        layer["first"][row] = sum(map(len, parts))
+        parts.append(stamps)
+        new.vdevice["top"][int(layer["vdevice"][row])] = row
+    new.dirty[: len(old.dirty)] = old.dirty
+    found = {"saved": old.saved}
+    if len(layer):
+        found |= {"layer": layer, "stamp": np.concatenate(parts)}
+    if old.host[0].tracks:
+        rest = np.zeros(len(new.pte) - len(old.pte), old.content.dtype)
+        found["content"] = np.concatenate((old.content, rest))
+    return found
 
 
 def _arrive(new: State, vcpus: int, vms: int, now: int) -> None:

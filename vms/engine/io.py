@@ -6,6 +6,7 @@ at the first tick that starts at or after it.
 """
 
 from vms.engine.compiled import entry, inner
+from vms.engine.disks import address, write_clusters
 from vms.engine.log import count_exits, log
 from vms.engine.tables import (
     CONTAINER,
@@ -14,6 +15,7 @@ from vms.engine.tables import (
     EXIT_IO,
     INF,
     LATENCY_BUCKETS,
+    OF_VM,
     PARAVIRTUAL,
     SWAP,
 )
@@ -46,7 +48,7 @@ def serve(s, d, at_ns):
         dev.head = q.next
         dev.queued -= 1
         q.started_ns = max(at_ns, q.submitted_ns)
-        q.done_ns = q.started_ns + service_ns(s, d, q.kib)
+        q.done_ns = q.started_ns + service_ns(s, d, q.kib) + q.extra_ns
         q.next = -1
         if dev.in_service == 0:
             dev.serving = r
@@ -58,10 +60,9 @@ def serve(s, d, at_ns):
 
 
 @inner
-def queue_request(s, d, w, v, kib, at_ns):
-    """Queue a request to device d; there must be a free row.  w, v: -1 for the host's own."""
+def new_request(s, d, w, v, kib, at_ns):
+    """Fill a free row, which there must be, with a request to device d.  w, v: -1 for the host."""
     h = s.host
-    dev = s.device[d]
     r = h.request_free
     q = s.request[r]
     h.request_free = q.next
@@ -73,13 +74,29 @@ def queue_request(s, d, w, v, kib, at_ns):
     q.started_ns = -1
     q.done_ns = INF
     q.next = -1
+    q.clusters = 0
+    q.extra_ns = 0
+    return r
+
+
+@inner
+def send(s, r):
+    """Put request r into the queue of its device."""
+    q = s.request[r]
+    dev = s.device[q.device]
     if dev.queued == 0:
         dev.head = r
     else:
         s.request[dev.tail].next = r
     dev.tail = r
     dev.queued += 1
-    serve(s, d, at_ns)
+    serve(s, q.device, q.submitted_ns)
+
+
+@inner
+def queue_request(s, d, w, v, kib, at_ns):
+    """Queue a request of the host to device d; there must be a free row."""
+    send(s, new_request(s, d, w, v, kib, at_ns))
 
 
 @inner
@@ -147,7 +164,10 @@ def submit(s, v, at):
         vc.io_left -= 1
         vc.io_open += 1
         device.in_flight += 1
-        queue_request(s, device.device, w, v, step.kib, at * h.tick_ns)
+        r = new_request(s, device.device, w, v, step.kib, at * h.tick_ns)
+        if device.clusters > 0:
+            address(s, r, step)
+        send(s, r)
         if container:
             vc.debt_ns += h.syscall_ns
         elif device.mode == EMULATED:
@@ -202,7 +222,10 @@ def earliest_done(s, d):
 
 @inner
 def complete(s, d):
-    """Complete the first request of device d.  Returns the vCPU to wake, -1 for none."""
+    """Complete the first request of device d.
+
+    Returns the vCPU to wake, -1 for none, OF_VM - m where a job of VM m goes on.
+    """
     h = s.host
     dev = s.device[d]
     r = unlink_first_done(s, d)
@@ -220,6 +243,8 @@ def complete(s, d):
         device.kib += q.kib
         device.latency_ns += latency
         device.in_flight -= 1
+        if q.op == 1 and q.clusters > 0:
+            write_clusters(s, w, q.cluster, q.clusters)
     log(s, EV_IO, h.now, max(v, -1), -1, w, latency)
     q.device = -1
     q.next = h.request_free
@@ -235,7 +260,7 @@ def completed(s, v, w):
     """Tell vCPU v that a request is complete.  Returns v if it was the last one, else -1."""
     h = s.host
     if v < 0:
-        return -1
+        return v if v <= OF_VM else -1
     vc = s.vcpu[v]
     if w < 0:
         return v
@@ -294,6 +319,16 @@ def forget(s, v):
             s.vcpu[before].submit_next = following
         w = following
     h.submit_tail = before
+
+
+@inner
+def cancel(s, m):
+    """Let the requests in flight of VM m change nothing on its disks.  O(requests)."""
+    vm = s.vm[m]
+    for r in range(len(s.request)):
+        q = s.request[r]
+        if q.device >= 0 and vm.first_vdevice <= q.vdevice < vm.first_vdevice + vm.vdevices:
+            q.clusters = 0
 
 
 @inner

@@ -16,6 +16,7 @@ from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.state import State, python_state, read_back
 from vms.engine.tables import EVENTS, LATENCY_BUCKETS
+from vms.engine.vault import Vault
 from vms.engine.workloads.traces import Files
 
 __all__ = ["EVENTS", "Machine", "build"]
@@ -24,7 +25,8 @@ __all__ = ["EVENTS", "Machine", "build"]
 class Machine:
     """One host.  `state` holds everything that changes; the rest are names.
 
-    Read the tables freely between two calls of `tick.advance`; only commands change them.
+    `vault` knows the snapshots of its VMs.  Read the tables freely between two calls of
+    `tick.advance`; only commands change them.
     """
 
     def __init__(
@@ -33,9 +35,11 @@ class Machine:
         state: State,
         files: Files | None = None,
         limits: Limits = LIMITS,
+        vault: Vault | None = None,
     ) -> None:
         self.scenario = scenario
         self.state = state
+        self.vault = vault or Vault()
         self.files = files
         self.limits = limits
         self.vm_names: list[str] = []

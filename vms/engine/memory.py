@@ -313,6 +313,8 @@ def release(s, m):
                     s.image_frame[image_row(s, page)] = -1
                 free_frame(s, f)
         s.pte[page] = 0
+        if s.host.tracks:
+            s.content[page] = 0
 
 
 @inner

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine import VERSION, laws
+from vms.engine import VERSION, laws, storage
 from vms.engine.tables import (
     BLOCKED,
     EXITS,
@@ -170,8 +170,15 @@ def of_vms(machine: Machine) -> list[Result]:
         | {"vm_exits": {reason: int(vm[f"exit_{reason}"][row]) for reason in EXITS}}
         | {"io": io[row]}
         | {"stolen_by": {names[by]: int(stolen[row, by]) for by in np.flatnonzero(stolen[row])}}
+        | stored(machine, row)
         for row, values in enumerate(rows)
     ]
+
+
+def stored(machine: Machine, row: int) -> Result:
+    """Return what is stored of a VM, for those that have a disk with contents or a snapshot."""
+    found = storage.summary(machine, row)
+    return {"storage": found} if found else {}
 
 
 def of_vm(name: str, values: dict[str, int]) -> Result:
@@ -267,8 +274,9 @@ def open_requests(machine: Machine, row: int) -> tuple[int, int]:
             started = max(submitted, heapq.heappop(free))
             rate = int(device.mib_per_s) * 1024
             service = int(device.service_ns) + int(request.kib) * 1_000_000_000 // rate
-            heapq.heappush(free, started + max(1, service))
-            done = min(started + max(1, service), now_ns)
+            ended = started + max(1, service) + int(request.extra_ns)
+            heapq.heappush(free, ended)
+            done = min(ended, now_ns)
             busy += done - started
         queue += done - submitted
     return busy, queue

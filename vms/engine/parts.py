@@ -8,7 +8,21 @@ import numpy as np
 
 from vms.engine.errors import EngineError
 from vms.engine.scenario import LIMITS, VM, Scenario
-from vms.engine.tables import ARRIVAL, KINDS, MODES, OFFLINE, ON, TOUCH, TRACE, ZIPF
+from vms.engine.scenario.vm import VirtualDevice
+from vms.engine.tables import (
+    ARRIVAL,
+    DISK,
+    GONE,
+    INF,
+    KINDS,
+    MODES,
+    OFF,
+    OFFLINE,
+    ON,
+    TOUCH,
+    TRACE,
+    ZIPF,
+)
 from vms.engine.workloads import patterns, traces
 from vms.engine.workloads.steps import StepRecord, compile_workload, repetitions
 
@@ -31,6 +45,8 @@ class Parts:
     shared: dict[int, tuple[int, int]] = field(default_factory=dict)
     """id(workload) → first row of `step` and number of steps, as last entered."""
     zipf: dict[tuple[int, float], int] = field(default_factory=dict)
+    layer: list[dict[str, int]] = field(default_factory=list)
+    clusters: int = 0
     trace_length: int = 0
     alias_length: int = 0
     heaviest_tick: int = 0
@@ -54,20 +70,52 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
             "time_slice": vm.time_slice or 0,
             "start_at": vm.start_at,
             "boot_ticks": boot,
-            "power": ON,
+            "power": OFF if vm.template else ON,
             "image": image,
             "image_pages": image_pages,
             "first_vdevice": len(parts.vdevice),
             "vdevices": len(vm.devices),
+            "template": int(vm.template),
+            "target": -1,
+            "next_backup": INF,
+            "need_full": 1,
+            **dict.fromkeys(("lost_at", "restored_at", "rpo", "rto"), -1),
         }
     )
     parts.pages += vm.pages
     backends = [device.name for device in scenario.host.devices]
     for device in vm.devices:
-        backend, mode = backends.index(device.backend), MODES.index(device.mode)
-        parts.vdevice.append({"vm": row, "device": backend, "mode": mode})
+        parts.vdevice.append(_vdevice(parts, row, device, backends.index(device.backend)))
     for number in range(vm.vcpus):
         parts.vcpu.append(_vcpu(parts, vm, number, (first_step, steps), vm.start_at + boot))
+
+
+def _vdevice(parts: Parts, row: int, device: VirtualDevice, backend: int) -> dict[str, int]:
+    """Return the row of a virtual device of VM `row`; one with contents gets its first layer."""
+    values = {
+        "vm": row,
+        "device": backend,
+        "mode": MODES.index(device.mode),
+        "clusters": device.clusters,
+        "cluster_kib": device.cluster_kib,
+        "top": len(parts.layer) if device.clusters else -1,
+        "dirty": parts.clusters,
+        "last_point": -1,
+        "fills": -1,
+    }
+    if device.clusters:
+        layer = {
+            "kind": DISK,
+            "vdevice": len(parts.vdevice),
+            "parent": -1,
+            "first": parts.clusters,
+            "clusters": device.clusters,
+            "used": device.used_clusters,
+            "finished": -1,
+        }
+        parts.layer.append(layer)
+        parts.clusters += device.clusters
+    return values
 
 
 def _vcpu(
@@ -91,7 +139,7 @@ def _vcpu(
         "repeat_left": repeat,
         "first_run": -1,
         "finish": -1,
-        "waits_for": ARRIVAL,
+        "waits_for": GONE if vm.template else ARRIVAL,
         "wake_at": wake_at,
         "heap_pos": -1,
         "io_vdevice": -1,
@@ -164,6 +212,7 @@ def _step(record: StepRecord, offset: int, first_vdevice: int) -> dict[str, int]
         "offset": offset,
         "vdevice": first_vdevice + record.device if record.device >= 0 else -1,
         "kib": record.kib,
+        "op": record.op,
     }
 
 

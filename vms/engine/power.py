@@ -3,25 +3,35 @@
 from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import wake
 from vms.engine.cpu import become, leave, sync
-from vms.engine.io import forget
+from vms.engine.disks import discard
+from vms.engine.io import cancel, forget
 from vms.engine.log import log
 from vms.engine.memory import release
 from vms.engine.queue import enqueue, withdraw
 from vms.engine.sleepers import rouse, sleep
 from vms.engine.tables import (
     ARRIVAL,
+    BACKUP,
     BLOCKED,
+    CRASHED,
     EV_COMMAND,
+    EV_LOSS,
     EV_PAUSE,
     EV_RESUME,
     EV_START,
     EV_STOP,
     GONE,
+    NO_JOB,
+    OF_VM,
+    OFF,
     OFFLINE,
     ON,
     PAUSED,
+    PRUNE,
     RUNNABLE,
     RUNNING,
+    SLEEP,
+    SLICE_CRASH,
     SLICE_PAUSE,
     SLICE_STOP,
     STOPPED,
@@ -82,16 +92,14 @@ def resume(s, m):
             become(s, v, BLOCKED, h.now)
 
 
-@entry
-def stop(s, m):
-    """Power VM m off: its vCPUs go, its frames are freed, its requests wake nobody."""
+@inner
+def halt(s, m, why):
+    """Take everything from VM m: its vCPUs go, its frames are freed, its requests wake nobody."""
     h = s.host
     vm = s.vm[m]
-    vm.power = STOPPED
-    log(s, EV_STOP, h.now, -1, -1, m, 0)
     for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
         vc = s.vcpu[v]
-        take_off(s, v, SLICE_STOP)
+        take_off(s, v, why)
         if vc.heap_pos >= 0:
             rouse(s, v)
         forget(s, v)
@@ -104,12 +112,120 @@ def stop(s, m):
 
 
 @entry
+def stop(s, m):
+    """Power VM m off."""
+    s.vm[m].power = STOPPED
+    log(s, EV_STOP, s.host.now, -1, -1, m, 0)
+    halt(s, m, SLICE_STOP)
+
+
+@entry
+def keep_off(s, m):
+    """Let VM m, which is new, not arrive: it is off until it is started."""
+    halt(s, m, SLICE_STOP)
+    s.vm[m].power = OFF
+
+
+@entry
+def fail(s, m, w):
+    """Let VM m crash, as its disk w is lost: requests in flight and a job of it come to nothing."""
+    vm = s.vm[m]
+    halt(s, m, SLICE_CRASH)
+    cancel(s, m)
+    if s.job[m].kind not in (NO_JOB, PRUNE):  # restore points lie elsewhere
+        abort(s, m)
+    vm.power = CRASHED
+    vm.lost_at = s.host.now
+    vm.restored_at = -1
+    vm.rpo = -1
+    vm.rto = -1
+    log(s, EV_LOSS, s.host.now, -1, -1, m, w)
+
+
+@inner
+def abort(s, m):
+    """End the job of VM m with nothing done; a restore point in the making is given up."""
+    job = s.job[m]
+    vm = s.vm[m]
+    for r in range(len(s.request)):
+        if s.request[r].device >= 0 and s.request[r].vcpu == OF_VM - m:
+            s.request[r].vcpu = -2
+    if job.waits == 1:
+        job.waits = 0
+        s.host.jobs_waiting -= 1
+    for w in range(vm.first_vdevice, vm.first_vdevice + vm.vdevices):
+        disk = s.vdevice[w]
+        disk.job_kib = 0
+        if disk.fills >= 0 and job.kind == BACKUP:
+            discard(s, disk.fills)
+            vm.need_full = 1
+        disk.fills = -1
+    job.kind = NO_JOB
+    s.host.storage += 1
+
+
+@entry
+def unplug(s, m, kind, number):
+    """Halt VM m for a revert or a restore (an event): nothing of it is left but its disks."""
+    halt(s, m, SLICE_STOP)
+    cancel(s, m)
+    if s.vm[m].power in (ON, PAUSED):
+        s.vm[m].power = STOPPED
+    log(s, kind, s.host.now, -1, -1, m, number)
+
+
+@entry
+def settle_disks(s, m):
+    """Let the requests in flight of VM m, which is off, change nothing on its disks."""
+    cancel(s, m)
+
+
+@entry
+def note(s, kind, m, number):
+    """Log an event about VM m, and that something is to be shown."""
+    s.host.storage += 1
+    log(s, kind, s.host.now, -1, -1, m, number)
+
+
+@entry
+def revive(s, m, power):
+    """Let the vCPUs of VM m go on from the contexts they were given, or stay paused there."""
+    h = s.host
+    vm = s.vm[m]
+    vm.power = power
+    for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
+        vc = s.vcpu[v]
+        if vc.ended:
+            continue
+        if vc.waits_for in (SLEEP, ARRIVAL):
+            sleep(s, v, vc.wake_at)
+            if power == PAUSED:
+                vc.held = 1 + BLOCKED
+            elif vc.waits_for == SLEEP:
+                become(s, v, BLOCKED, h.now)
+        elif power == PAUSED:
+            vc.held = 1 + RUNNABLE
+        else:
+            become(s, v, RUNNABLE, h.now)
+            wake(s, v)
+            enqueue(s, v)
+
+
+@entry
 def start(s, m, boot_ticks):
     """Power VM m on: its workload starts from its first step when it has booted."""
+    boot(s, m, boot_ticks)
+
+
+@inner
+def boot(s, m, boot_ticks):
+    """Power VM m on."""
     h = s.host
     vm = s.vm[m]
     vm.power = ON
     vm.start_at = h.now
+    if vm.lost_at >= 0 and vm.rto < 0:
+        vm.rto = h.now + boot_ticks - vm.lost_at
     log(s, EV_START, h.now, -1, -1, m, 0)
     for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
         vc = s.vcpu[v]

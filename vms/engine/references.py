@@ -3,7 +3,7 @@
 from vms.engine.compiled import inner
 from vms.engine.memory import BLOCKS, FAULT, OUT, access, crash
 from vms.engine.rng import MOVES, WRITES, below, draw
-from vms.engine.tables import SEQUENTIAL, TRACE, UNIFORM, ZIPF
+from vms.engine.tables import CLOCK, SEQUENTIAL, TRACE, UNIFORM, ZIPF
 
 
 @inner
@@ -13,7 +13,8 @@ def pattern_page(s, v, step):
     if step.pattern == SEQUENTIAL:
         return step.first + vc.position
     seed = s.host.seed
-    high, low = draw(seed, v, vc.references)
+    n = vc.references - vc.rewound
+    high, low = draw(seed, v, n)
     if step.pattern == UNIFORM:
         return step.first + ((high * step.pages) >> 32)
     if step.pattern == ZIPF:
@@ -21,7 +22,7 @@ def pattern_page(s, v, step):
         if low >= s.alias_p[step.offset + i]:
             i = s.alias_i[step.offset + i]
         return step.first + i
-    base = below(seed, MOVES + v, vc.references // step.move_every, step.pages)
+    base = below(seed, MOVES + v, n // step.move_every, step.pages)
     return step.first + (base + ((high * step.window) >> 32)) % step.pages
 
 
@@ -53,11 +54,14 @@ def make_references(s, v, at):
             gpn = pattern_page(s, v, step)
             write = False
             if step.write_below > 0:
-                write = below(s.host.seed, WRITES + v, vc.references, 1 << 32) < step.write_below
+                n = vc.references - vc.rewound
+                write = below(s.host.seed, WRITES + v, n, 1 << 32) < step.write_below
         what = access(s, v, gpn, write, at)
         if what == OUT:
             crash(s, v, gpn, at)
             break
+        if write and s.host.tracks:
+            s.content[vm.first_page + gpn] = at % CLOCK + 1
         vc.references += 1
         vc.step_left -= 1
         advance_position(s, v, step)

@@ -39,6 +39,20 @@ SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET = range(4)
 EMULATED, PARAVIRTUAL, VF, PASSTHROUGH = range(4)
 MODES = ("emulated", "paravirtual", "vf", "passthrough")
 
+# job.kind, less one: what the host copies for a VM, which is locked meanwhile
+JOBS = ("save", "merge", "clone", "backup", "prune", "restore")
+NO_JOB, SAVE, MERGE, CLONE, BACKUP, PRUNE, RESTORE = range(len(JOBS) + 1)
+
+# layer.kind: a spare one waits to become a restore point of its disk
+FREE, DISK, POINT, SPARE = range(4)
+
+OF_A_JOB = -2
+"""request.vdevice of a job's requests; their vcpu is OF_VM less the row of the VM."""
+OF_VM = -3
+
+ZEROS = -1
+"""A cluster that a layer holds, empty: it hides what the layers below have there."""
+
 # A page table entry is one int32: the low 24 bits are the frame, the rest flags.
 FRAME = (1 << 24) - 1
 PRESENT, WRITABLE, ACCESSED, DIRTY, SHARED, SWAPPED = (1 << bit for bit in range(24, 30))
@@ -56,7 +70,7 @@ EVENTS = (
     "evict",  # a: page (row of pte), b: frame
     "writeback",  # a: page (row of pte), b: frame
     "cow",  # a: page (gpn), b: the new frame
-    "io",  # a request is complete.  a: row of vdevice (-1 swap), b: latency in ns
+    "io",  # a request is complete.  a: row of vdevice (-1 swap, -2 a job), b: latency in ns
     "exit",  # a: reason (EXITS; io only: faults and used-up slices imply theirs), b: how many
     "end",  # the workload of a vCPU has ended
     "start",  # a: row of vm
@@ -67,6 +81,15 @@ EVENTS = (
     "oom",  # out of memory: the VM of vcpu was stopped.  a: page (gpn)
     "stalled",  # nothing can ever happen again
     "command",  # a: sequence in the journal
+    "snapshot",  # a: row of vm, b: number of the snapshot
+    "revert",  # a: row of vm, b: number of the snapshot
+    "clone",  # a: row of the new vm, b: row of the one it was made of
+    "merge",  # a snapshot is deleted.  a: row of vm, b: number of the snapshot
+    "backup",  # a backup begins.  a: row of vm, b: number of the restore point
+    "restore",  # a: row of vm, b: number of the restore point
+    "loss",  # a: row of vm, b: row of vdevice
+    "prune",  # the oldest restore point goes.  a: row of vm, b: its number
+    "done",  # the host's job is done.  a: row of vm, b: kind of job (JOBS)
 )
 (
     EV_SLICE,
@@ -85,6 +108,15 @@ EVENTS = (
     EV_OOM,
     EV_STALLED,
     EV_COMMAND,
+    EV_SNAPSHOT,
+    EV_REVERT,
+    EV_CLONE,
+    EV_MERGE,
+    EV_BACKUP,
+    EV_RESTORE,
+    EV_LOSS,
+    EV_PRUNE,
+    EV_DONE,
 ) = range(len(EVENTS))
 
 EXITS = ("io", "fault", "timer")
@@ -132,6 +164,7 @@ COSTS = (
     "page_copy_ns",
     "syscall_ns",
     "device_model_ns",
+    "layer_lookup_ns",
 )
 """Fields of the host that a scenario's `costs` set, by the same names."""
 
@@ -161,7 +194,10 @@ HOST_ROW = _table(
     "events events_read event_hash changed_n epoch "
     # what has been counted; live = vCPUs whose workload has not ended; stalled = 0 or 1
     "decisions switches evictions writebacks live stalled "
-    "held_waits"  # ticks waited for pCPUs that were idle by the rule unused_slice: lost
+    "held_waits "  # ticks waited for pCPUs that were idle by the rule unused_slice: lost
+    # storage: writes of disks that are complete (the stamp of the last); 1 = contents of pages are
+    # kept; next backup that is due; jobs that wait for a row; changes that are shown
+    "disk_writes tracks backup_at jobs_waiting storage"
 )
 PCPU_ROW = _table(
     "vcpu last since attn hold "  # attn: look at it again at this tick; hold: idle until then
@@ -176,15 +212,26 @@ VCPU_ROW = _table(
     "since run overhead runnable blocked offline "  # right up to `since`
     "slices preemptions migrations first_run finish "
     "waits_for held wake_at heap_pos "  # held: 1 + the state to return to after a pause
-    "io_vdevice io_left io_open io_done submit_next"  # requests to submit, in flight, completed
+    "io_vdevice io_left io_open io_done submit_next "  # requests to submit, in flight, completed
+    "rewound"  # references that a revert took back: the random streams count without them
 )
 STEP_ROW = _table(
-    "kind n pattern first pages refs_per_tick write_below window move_every offset vdevice kib"
+    "kind n pattern first pages refs_per_tick write_below window move_every offset vdevice kib "
+    "op"  # io: 1 writes
 )
 VM_ROW = _table(
     "kind first_vcpu vcpus first_page pages weight time_slice start_at boot_ticks power "
     "references hits minor_faults major_faults cow_breaks resident "
-    "exit_io exit_fault exit_timer image image_pages first_vdevice vdevices"
+    "exit_io exit_fault exit_timer image image_pages first_vdevice vdevices "
+    "template "  # 1: never runs, only cloned
+    # backup: ticks between two (0: by hand), the how many-th is full, points kept, device (-1: no
+    # backup), next tick, number of the last point, those since a full one, 1: next must be full,
+    # 1: was due while the VM was locked
+    "every full_every keep target next_backup backups since_full need_full due "
+    # loss of a disk: tick, tick of the restored point's completion, work lost, time lost (-1: none)
+    "lost_at restored_at rpo rto "
+    # contents of all pages as saved, and as put back by the last revert
+    "memory_saved memory_back"
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "
@@ -192,8 +239,29 @@ DEVICE_ROW = _table(
     "serving serving_tail in_service done_at "  # requests being served; earliest completion in ns
     "requests busy_ns sojourn_ns"  # of completed requests
 )
-VDEVICE_ROW = _table("vm device mode requests kib latency_ns in_flight")
-REQUEST_ROW = _table("vdevice vcpu device kib submitted_ns started_ns done_ns next")
+VDEVICE_ROW = _table(
+    "vm device mode requests kib latency_ns in_flight "
+    # contents: number of clusters (0: none are kept), their size, layer that is written (-1: lost),
+    # where a sequential request begins, random positions drawn, first row of `dirty`, 1: lost
+    "clusters cluster_kib top cursor draws dirty lost "
+    # layer of the last restore point (-1), KiB a job has to copy, layer it fills, contents of the
+    # disk as saved and as put back by the last revert, clone or restore
+    "last_point job_kib fills saved back"
+)
+LAYER_ROW = _table(
+    "kind vdevice parent first clusters used "  # stamps: `clusters` rows of `stamp` from `first`
+    "number tick finished "  # of the snapshot (0: none) or point: when, when complete (-1: not yet)
+    "check"  # sum of its contents and those below when it was frozen
+)
+JOB_ROW = _table(
+    "kind number origin since "  # of the snapshot or point; row of the VM that is cloned
+    "vdevice source target left size writes "  # disk it is at, devices, KiB left, request under way
+    "kib done_kib waits start boot_ticks"  # waits: for a row; restore: start the VM when done
+)
+REQUEST_ROW = _table(
+    "vdevice vcpu device kib submitted_ns started_ns done_ns next "
+    "op cluster clusters extra_ns"  # clusters 0: touches none; time for layers and copies
+)
 LIST_ROW = _table("head tail n hand")
 LINK_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4")])
 FRAME_ROW = np.dtype([("page", "i4"), ("stamp", "i4"), ("vm", "i4"), ("used", "i4")])
@@ -210,6 +278,8 @@ TABLES: dict[str, np.dtype] = {
     "vm": VM_ROW,
     "device": DEVICE_ROW,
     "vdevice": VDEVICE_ROW,
+    "layer": LAYER_ROW,
+    "job": JOB_ROW,  # the job of each VM
     "request": REQUEST_ROW,
     "flist": LIST_ROW,  # lists of frames: row 0 all, row 1 + v those of VM v (scope local)
     "flink": LINK_ROW,  # the place of each frame in its list
@@ -235,6 +305,10 @@ PLAIN: dict[str, str] = {
     "heap_load": "i8",
     "latency": "i8",  # 160 buckets for each vdevice, then for each device's requests of the host
     "stolen": "i8",  # [culprit][victim]: culprit is a VM, then "(cap)", then "(idle)"
+    "stamp": "i8",  # number of the write that made each cluster of each layer (0: not in it)
+    "dirty": "i1",  # 1: a cluster of a disk that was written since its last backup
+    "content": "i4",  # tick of the last write to each page + 1; one row until contents are kept
+    "saved": "i4",  # pages of snapshots: content, -1 for one that was never used
     "hooks": "i8",  # addresses of the policies' functions: of this process, never saved
 }
 LAYOUT: dict[str, np.dtype] = {**TABLES, **{name: np.dtype(kind) for name, kind in PLAIN.items()}}

@@ -17,11 +17,12 @@ from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import timer
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import complete, forget, next_completion
+from vms.engine.jobs import feed, piece_done, start_due
 from vms.engine.log import log
 from vms.engine.queue import charge_waiters, withdraw
 from vms.engine.references import make_references
 from vms.engine.sleepers import next_wake, rouse
-from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, RUNNABLE
+from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, OF_VM, RUNNABLE
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -34,7 +35,7 @@ OVER = -2
 
 @inner
 def wake_up(s):
-    """Phase 2: arrivals, then timers, then device completions by device."""
+    """Phase 2: arrivals, then timers, then device completions by device, then backups due."""
     h = s.host
     while next_wake(s) <= h.now:
         v = s.sleepers[0]
@@ -45,6 +46,12 @@ def wake_up(s):
             v = complete(s, d)
             if v >= 0:
                 awake(s, v, h.now)
+            elif v <= OF_VM:
+                piece_done(s, OF_VM - v, h.now)
+            if h.jobs_waiting > 0:
+                feed(s, h.now)
+    if h.backup_at <= h.now:
+        start_due(s)
 
 
 @inner
@@ -109,7 +116,7 @@ def has_room(s):
 def next_event(s):
     """Return the next tick in which anything happens, INF for never."""
     h = s.host
-    following = min(min(next_wake(s), next_completion(s)), h.timer_at)
+    following = min(min(next_wake(s), next_completion(s)), min(h.timer_at, h.backup_at))
     for p in range(h.pcpus):
         cpu = s.pcpu[p]
         following = min(following, cpu.attn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ class Request:
     started_ns: int
     done_ns: int
     seen_at: int  # the time point at which the machine notices
+    writes: range | None = None  # clusters of the virtual disk that are written when it is done
 
     @property
     def latency_ns(self) -> int:
@@ -38,7 +40,7 @@ class Device:
     finished: list[Request] = field(default_factory=list)
     submitted: int = 0
 
-    def submit(self, time_point: int, tick_ns: int, kib: int, vdevice: Any, vcpu: Any) -> None:
+    def submit(self, time_point: int, tick_ns: int, kib: int, vdevice: Any, vcpu: Any) -> Request:
         """Queue a request at a time point."""
         now_ns = time_point * tick_ns
         if len(self.free_ns) < self.channels:
@@ -53,6 +55,7 @@ class Device:
             Request(self.submitted, vdevice, vcpu, kib, now_ns, started, done, seen_at)
         )
         self.submitted += 1
+        return self.pending[-1]
 
     def take_seen(self, time_point: int) -> list[Request]:
         """Return what is seen to be complete at this time point, in order of completion."""
@@ -75,3 +78,27 @@ class VirtualDevice:
     requests: int = 0
     kib: int = 0
     latencies_ns: list[int] = field(default_factory=list)
+    disk: Disk | None = None
+
+
+@dataclass
+class Disk:
+    """The contents of a virtual disk: which write made each cluster."""
+
+    clusters: int
+    cluster_kib: int
+    stamps: dict[int, int] = field(default_factory=dict)
+    cursor_kib: int = 0
+    draws: int = 0
+
+    def place(self, kib: int, draw: Callable[[int, int], int] | None) -> range:
+        """Return the clusters of the next request: behind the last one, or where it is drawn."""
+        size_kib = self.clusters * self.cluster_kib
+        if draw:
+            start = draw(self.draws, size_kib // kib) * kib
+            self.draws += 1
+        else:
+            start = self.cursor_kib if self.cursor_kib + kib <= size_kib else 0
+            self.cursor_kib = start + kib
+        touched = {offset // self.cluster_kib for offset in range(start, start + kib)}
+        return range(min(touched), max(touched) + 1)

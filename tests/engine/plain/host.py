@@ -6,7 +6,7 @@ import math
 from functools import cache
 from typing import Any, NamedTuple
 
-from tests.engine.plain.devices import Device, VirtualDevice
+from tests.engine.plain.devices import Device, Disk, VirtualDevice
 from tests.engine.plain.memory import REFUSED, WAITS, Memory
 from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import Mapping, fill
@@ -33,6 +33,7 @@ class VirtualMachine:
     def __init__(self, row: int, given: Mapping, first_page: int) -> None:
         self.row, self.first_page = row, first_page
         self.name, self.kind, self.pages = given["name"], given["kind"], given["pages"]
+        self.template = given["template"]  # never runs
         self.weight, self.start_at = given["weight"], given["start_at"]
         self.image = given["image"] and given["image"]["name"]
         self.image_pages = given["image"]["pages"] if given["image"] else 0
@@ -137,6 +138,7 @@ class Host:
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []
         self.vdevices: list[VirtualDevice] = []
+        self.disk_writes = 0
         for each in given["vms"]:
             self.add(each)
         self.stride_unit = math.gcd(*(vm.weight for vm in self.vms))
@@ -161,8 +163,20 @@ class Host:
             mode = each.get("mode", "paravirtual")
             vdevice = VirtualDevice(len(self.vdevices), vm, each["name"], backend, mode)
             vm.vdevices[each["name"]] = vdevice
+            self.add_disk(vdevice, each)
             self.vdevices.append(vdevice)
         self.vms.append(vm)
+
+    def add_disk(self, vdevice: VirtualDevice, given: Mapping) -> None:
+        """Give a virtual device of a size its contents: what is installed has a stamp each."""
+        if not given.get("size_mib"):
+            return
+        cluster_kib = given.get("cluster_kib", 64)
+        vdevice.disk = Disk(math.ceil(given["size_mib"] * 1024 / cluster_kib), cluster_kib)
+        used = math.ceil(given.get("used_mib", 0) * 1024 / cluster_kib)
+        for cluster in range(min(used, vdevice.disk.clusters)):
+            self.disk_writes += 1
+            vdevice.disk.stamps[cluster] = self.disk_writes
 
     def log(
         self,
@@ -194,7 +208,7 @@ class Host:
         else:
             self.give_up()
             self.wake_up()
-        self.ended = all(vcpu.ended for vcpu in self.vcpus)
+        self.ended = all(vcpu.ended or vcpu.vm.template for vcpu in self.vcpus)
         if self.ended and not past_end:
             return False
         self.pick_all()
@@ -209,7 +223,7 @@ class Host:
         for pcpu in self.pcpus:
             self.end_of_tick(pcpu)
         self.stop_crashed()
-        self.ended = all(vcpu.ended for vcpu in self.vcpus)
+        self.ended = all(vcpu.ended or vcpu.vm.template for vcpu in self.vcpus)
         return True
 
     def nothing_to_come(self) -> bool:
@@ -219,14 +233,14 @@ class Host:
             or any(pcpu.vcpu for pcpu in self.pcpus)
             or any(vcpu.wake_at is not None for vcpu in self.vcpus)
             or any(device.pending for device in self.devices)
-            or any(vm.up_at > self.now and not vm.crashed for vm in self.vms)
+            or any(vm.up_at > self.now and not vm.crashed and not vm.template for vm in self.vms)
         )
 
     # Phase 2: wake-ups
 
     def wake_up(self) -> None:
         for vm in self.vms:
-            if vm.up_at == self.now and not vm.crashed:
+            if vm.up_at == self.now and not vm.crashed and not vm.template:
                 for vcpu in vm.vcpus:
                     self.enqueue(vcpu)
         for vcpu in self.vcpus:
@@ -262,6 +276,7 @@ class Host:
             vdevice.requests += 1
             vdevice.kib += request.kib
             vdevice.latencies_ns.append(request.latency_ns)
+            self.write(vdevice.disk, request.writes)
         if vcpu is not None and vcpu.vm.crashed:
             vcpu = None  # nobody waits any more
         row = -1 if vdevice is None else vdevice.row
@@ -277,6 +292,12 @@ class Host:
             self.interrupt(vcpu, vdevice)
         if last:
             self.go_on(vcpu)
+
+    def write(self, disk: Disk | None, clusters: range | None) -> None:
+        """Write clusters of a disk: a write has one stamp."""
+        if disk and clusters is not None:
+            self.disk_writes += 1
+            disk.stamps |= dict.fromkeys(clusters, self.disk_writes)
 
     def wake_from_swap(self, vcpu: VirtualProcessor) -> None:
         if vcpu.left == 0:
@@ -394,8 +415,17 @@ class Host:
         vdevice = vcpu.vm.vdevices[step["device"]]
         vcpu.io_total, vcpu.io_done = step["n"], 0
         for _ in range(step["n"]):
-            vdevice.device.submit(self.now, self.tick_ns, step["kib"], vdevice, vcpu)
+            request = vdevice.device.submit(self.now, self.tick_ns, step["kib"], vdevice, vcpu)
+            if vdevice.disk:
+                clusters = vdevice.disk.place(step["kib"], self.drawing(vdevice, step))
+                request.writes = clusters if step["op"] == "write" else None
         self.charge_submission(vcpu, vdevice, step["n"])
+
+    def drawing(self, vdevice: VirtualDevice, step: Mapping) -> Any:
+        """Return what draws the positions of a device's requests, None where they follow on."""
+        if step["pattern"] == "sequential":
+            return None
+        return lambda n, places: below(self.seed, 3_000_000 + vdevice.row, n, places)
 
     def charge_submission(self, vcpu: VirtualProcessor, vdevice: VirtualDevice, n: int) -> None:
         if vcpu.vm.kind == "container":

@@ -91,7 +91,25 @@ def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
             for name in [*(each.name for each in host.vms), "(cap)", "(idle)"]
             if vm.stolen_by.get(name)
         },
+        **stored(vm),
     }
+
+
+def stored(vm: VirtualMachine) -> dict[str, Any]:
+    """Return what is stored of a VM that was never saved: its disks with contents."""
+    disks = {name: vdevice.disk for name, vdevice in vm.vdevices.items() if vdevice.disk}
+    if not disks:
+        return {}
+    found = {
+        name: {
+            "size_kib": disk.clusters * disk.cluster_kib,
+            "used_kib": len(disk.stamps) * disk.cluster_kib,
+            "chain": 1,
+        }
+        for name, disk in disks.items()
+    }
+    counts = dict.fromkeys(("snapshots", "snapshot_kib", "backups", "backup_kib"), 0)
+    return {"storage": {"disks": found, **counts, "rpo": None, "rto": None}}
 
 
 def of_vdevice(vdevice: Any) -> dict[str, Any]:

@@ -144,6 +144,7 @@ def machine(given: Mapping, name: str) -> Mapping:
         "weight": given.get("weight", 256),
         "start_at": given.get("start_at", 0),
         "boot": given.get("boot", False),
+        "template": given.get("template", False),
         "image": given.get("image"),
         "devices": given.get("devices") or [],
         "repeat": work.get("repeat", 1),
@@ -157,7 +158,7 @@ def steps(given: Mapping, vm_pages: int) -> list[Mapping]:
     if kind in ("compute", "sleep"):
         return [{"kind": kind, "n": value}]
     if kind == "io":
-        defaults = {"requests": 1, "kib": 4}
+        defaults = {"requests": 1, "kib": 4, "op": "read", "pattern": "sequential"}
         return [{"kind": "io", **defaults, **value, "n": value.get("requests", 1)}]
     if kind == "touch":
         return [touch(value, vm_pages)]

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vms.engine.commands.backups import LoseDisk, RestoreBackup, RunBackup, SetBackup
+from vms.engine.commands.clones import CloneVM, MakeTemplate
 from vms.engine.commands.command import Command
 from vms.engine.commands.devices import SetDeviceMode
 from vms.engine.commands.guests import AddVM, PauseVM, ResumeVM, StartVM, StopVM
 from vms.engine.commands.memory import SetReplacement
 from vms.engine.commands.processor import SetScheduler, SetTimeSlice, SetWeight
+from vms.engine.commands.snapshots import DeleteSnapshot, RevertSnapshot, TakeSnapshot
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario import validated
 
@@ -31,6 +34,15 @@ COMMANDS: dict[str, type[Command]] = {
         PauseVM,
         ResumeVM,
         StopVM,
+        TakeSnapshot,
+        RevertSnapshot,
+        DeleteSnapshot,
+        CloneVM,
+        MakeTemplate,
+        SetBackup,
+        RunBackup,
+        LoseDisk,
+        RestoreBackup,
     )
 }
 """Every command by the type it is sent with."""

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 from vms.engine import power
 from vms.engine.commands.command import Command, vm_row
+from vms.engine.commands.snapshots import no_loss, no_template, unlocked
 from vms.engine.errors import EngineError
 from vms.engine.grow import grow
 from vms.engine.machine import Machine
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.fields import Name
-from vms.engine.tables import ON, PAUSED, POWER
+from vms.engine.tables import CLONE, ON, PAUSED, POWER, RESTORE
 
 
 class AddVM(Command):
@@ -54,6 +55,15 @@ class PowerCommand(Command):
         return row
 
 
+def ready(machine: Machine, row: int, name: str) -> int:
+    """Return the row of a VM that may run: no template, and its disks are there, as a whole."""
+    no_template(machine, row, name)
+    if int(machine.state.job["kind"][row]) in (CLONE, RESTORE):
+        unlocked(machine, name)
+    no_loss(machine, row, name)
+    return row
+
+
 class StartVM(PowerCommand):
     """Power a VM on: it boots for its kind's start time, then starts its workload anew."""
 
@@ -62,7 +72,7 @@ class StartVM(PowerCommand):
 
     def change(self, machine: Machine) -> None:
         """Start it."""
-        row = self.row(machine)
+        row = ready(machine, self.row(machine), self.vm)
         kind = machine.scenario.expanded[row].kind
         machine.call(power.start, row, machine.scenario.start_ticks(kind))
 
@@ -86,7 +96,7 @@ class ResumeVM(PowerCommand):
 
     def change(self, machine: Machine) -> None:
         """Resume it."""
-        machine.call(power.resume, self.row(machine))
+        machine.call(power.resume, ready(machine, self.row(machine), self.vm))
 
 
 class StopVM(PowerCommand):

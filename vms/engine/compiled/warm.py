@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from vms.engine import memory, power
+from vms.engine import jobs, memory, power
 from vms.engine.compiled import forget_old_kernels
 from vms.engine.compiled.dispatch import use
 from vms.engine.io import map_device
@@ -15,6 +15,7 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.seek import Stop, seek
+from vms.engine.tables import EV_REVERT, EV_SNAPSHOT, PAUSED, SAVE
 from vms.engine.tick import advance
 
 TINY = {
@@ -39,6 +40,16 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "start", lambda: machine.call(power.start, 0, 0)
     yield "commands", lambda: machine.call(power.note_command, 0)
     yield "devices", lambda: machine.call(map_device, 0, 0, 1)
+    yield "shared disks", lambda: machine.call(power.settle_disks, 0)
+    yield "snapshots", lambda: machine.call(power.note, EV_SNAPSHOT, 0, 1)
+    yield "reverts", lambda: machine.call(power.unplug, 0, EV_REVERT, 1)
+    yield "contexts", lambda: machine.call(power.revive, 0, PAUSED)
+    yield "clones", lambda: machine.call(power.keep_off, 0)
+    yield "losses", lambda: machine.call(power.fail, 0, 0)
+    yield "jobs", lambda: machine.call(jobs.run_job, 0, SAVE, 1, -1, 0, -1)
+    yield "backups", lambda: machine.call(jobs.back_up, 0)
+    yield "restores", lambda: machine.call(jobs.start_restore, 0, 1, 0, 0)
+    yield "contents", lambda: machine.call(jobs.check_of, 0, 1)
     yield "seeking", lambda: seek(machine, 1, Stop(""))
     nothing = np.zeros(0, np.int32)
     yield "frame lists", lambda: machine.call(memory.refill_lists, nothing)

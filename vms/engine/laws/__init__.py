@@ -4,16 +4,16 @@ A law is a pure function of a machine that returns True or False, or None where 
 apply (of a policy not chosen, of devices that are not there).  Statistical laws, such as shares
 under lottery, are tests and panels, not entries here.
 
-The cheap laws read the small tables only: O(vCPUs + VMs² + pCPUs + vdevices), a third of a
-millisecond in a small lab.  The others read every frame or page, O(frames + pages): together 14 ms
-with a million frames in use and two million pages.
+The cheap laws read the small tables only: O(vCPUs + VMs² + pCPUs + vdevices + layers²), a third
+of a millisecond in a small lab.  The others read every frame, page or cluster, O(frames + pages):
+together 14 ms with a million frames in use and two million pages.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vms.engine.laws import accounts, devices, memory
+from vms.engine.laws import accounts, devices, memory, storage
 from vms.engine.laws.law import Law
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ LAWS: dict[str, Law] = {
         devices.utilisation_bounded,
         devices.latencies_counted,
         devices.requests_conserved,
+        storage.clusters_conserved,
+        storage.chains_acyclic,
+        storage.layers_sized,
+        storage.snapshots_whole,
+        storage.backups_whole,
+        storage.bitmap_complete,
+        storage.restored_as_saved,
+        storage.contents_used,
+        storage.jobs_at_work,
     )
 }
 """Name → law, in the order of the result object and of the laws panel."""

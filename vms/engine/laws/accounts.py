@@ -111,13 +111,14 @@ def debts_paid(machine: Machine) -> bool | None:
 
 @law(
     "An ended workload stays ended",
-    "live = vCPUs not ended; ended ⇔ it has a finish; ended ⇒ offline",
+    "live = vCPUs not ended, without templates'; ended ⇔ it has a finish; ended ⇒ offline",
 )
 def ends_counted(machine: Machine) -> bool | None:
     vcpu = vcpus(machine)
     ended = vcpu["ended"] == 1
+    runs = vms(machine)["template"][vcpu["vm"]] == 0
     return bool(
-        machine.state.host[0].live == np.count_nonzero(~ended)
+        machine.state.host[0].live == np.count_nonzero(~ended & runs)
         and np.array_equal(ended, vcpu["finish"] >= 0)
         and np.all(vcpu["state"][ended] == OFFLINE)
     )

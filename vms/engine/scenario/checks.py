@@ -41,6 +41,7 @@ def totals(vms: Iterable[VM], limits: Limits) -> None:
         ("vCPUs", limits.total_vcpus, sum(vm.count * vm.vcpus for vm in vms)),
         ("pages", limits.total_pages, sum(vm.count * vm.pages for vm in vms)),
         ("steps", limits.steps, sum(map(_steps, vms))),
+        ("clusters", limits.clusters, sum(vm.count * _clusters(vm) for vm in vms)),
         ("trace references", limits.references, sum(map(trace_references, vms))),
     ):
         if given > high:
@@ -56,6 +57,10 @@ def totals(vms: Iterable[VM], limits: Limits) -> None:
 def _steps(vm: VM) -> int:
     loads = (step.trace.utilisation for step in vm.workload.steps if step.trace)
     return len(vm.workload.steps) + sum(len(load) - 1 for load in loads if load)
+
+
+def _clusters(vm: VM) -> int:
+    return sum(device.clusters for device in vm.devices)
 
 
 def trace_references(vm: VM) -> int:
@@ -121,6 +126,13 @@ def backends(scenario: Scenario) -> None:
     for index, vm in enumerate(scenario.vms):
         for number, device in enumerate(vm.devices):
             field = f"vms[{index}].devices[{number}]"
+            if device.size_mib and known[device.backend].kind != "disk":
+                raise EngineError(
+                    "{field} must be 0, as {backend} is no disk, got {given}",
+                    f"{field}.size_mib",
+                    backend=device.backend,
+                    given=device.size_mib,
+                )
             if device.mode == "passthrough":
                 _exclusive(f"{field}.backend", device.backend, used, swap)
             if device.mode == "vf":
@@ -177,6 +189,14 @@ def check_vm(vm: VM, path: str) -> None:
             high=vm.pages,
             given=vm.image.pages,
         )
+    for index, device in enumerate(vm.devices):
+        if device.used_mib > device.size_mib:
+            raise EngineError(
+                "{field} must be 0..{high} MiB, the size of the disk, got {given}",
+                f"{path}.devices[{index}].used_mib",
+                high=device.size_mib,
+                given=device.used_mib,
+            )
     for index, step in enumerate(vm.workload.steps):
         _check_step(vm, step, f"{path}.workload.steps[{index}]")
 
@@ -191,7 +211,16 @@ def _check_step(vm: VM, step: Step, path: str) -> None:
 
 
 def _check_io(vm: VM, io: Io, path: str) -> None:
-    if vm.device_row(io.device) >= 0:
+    row = vm.device_row(io.device)
+    if row >= 0:
+        size_kib = vm.devices[row].size_mib * 1_024
+        if 0 < size_kib < io.kib:
+            raise EngineError(
+                "{field} must be 1..{high} KiB, the size of the disk, got {given}",
+                f"{path}.io.kib",
+                high=size_kib,
+                given=io.kib,
+            )
         return
     field = f"{path}.io.device"
     if not vm.devices:

@@ -52,6 +52,12 @@ class Costs(Model):
     device_model_ns: Nanoseconds = _cost(
         5_000, "an emulated device's model, per request", "2000..20000", "assumption"
     )
+    layer_lookup_ns: Nanoseconds = _cost(
+        5_000,
+        "looking for a cluster in one more layer of a virtual disk",
+        "1000..20000",
+        "assumption: a lookup in a cached table of qcow2",
+    )
     vm_start_ms: Milliseconds = _cost(
         20_000, "start of a VM, where a boot is asked for", "", "assumption"
     )

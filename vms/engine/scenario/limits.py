@@ -12,6 +12,8 @@ FAR = 10**12
 class Limits:
     """What one scenario may hold at most.  Sizes of files are in bytes.
 
+    `clusters` are those of all virtual disks, and of all layers and restore points they come to.
+
     `Limits(frames=1_048_576)` lowers one limit and keeps the others; a limit cannot be raised
     above the engine's, whatever is given here.
     """
@@ -25,6 +27,7 @@ class Limits:
     total_pages: int = 67_108_864
     references: int = 100_000_000
     steps: int = 10_000
+    clusters: int = 16_777_216
     host_devices: int = 256
     vm_devices: int = 64
     json_bytes: int = 64 * 1024 * 1024

@@ -56,7 +56,7 @@ class Scenario(Model):
     @property
     def ends(self) -> bool:
         """Whether every workload ends by itself."""
-        return all(vm.workload.ends for vm in self.vms)
+        return all(vm.workload.ends for vm in self.vms if not vm.template)
 
     def rules(self, scheduler: str | None = None) -> Rules:
         """The tie rules under `scheduler`, or under the scenario's own."""

@@ -37,6 +37,22 @@ class VirtualDevice(Model):
     backend: Name
     """Name of one of the host's devices."""
     mode: DeviceMode = "paravirtual"
+    size_mib: Annotated[int, Quantity(0, 1_048_576, "MiB")] = 0
+    """Size of a virtual disk whose contents are kept, cluster by cluster; 0: none are."""
+    cluster_kib: Annotated[int, Quantity(4, 2_048, "KiB")] = 64
+    """What is written, copied and backed up as one."""
+    used_mib: Annotated[int, Quantity(0, 1_048_576, "MiB")] = 0
+    """Written before the first tick: an installed system."""
+
+    @property
+    def clusters(self) -> int:
+        """Clusters of the disk, 0 where no contents are kept."""
+        return -(-self.size_mib * 1_024 // self.cluster_kib)
+
+    @property
+    def used_clusters(self) -> int:
+        """Clusters written before the first tick."""
+        return min(self.clusters, -(-self.used_mib * 1_024 // self.cluster_kib))
 
 
 class Image(Model):
@@ -67,6 +83,8 @@ class VM(Model):
     """Tick at which it is up."""
     boot: Bool = False
     """Whether it is kept offline for its kind's start time first."""
+    template: Bool = False
+    """Whether it never runs, and is only cloned."""
     image: Image | None = None
     devices: tuple[VirtualDevice, ...] = Field((), max_length=LIMITS.vm_devices)
     workload: Workload

@@ -62,6 +62,8 @@ class Io(Model):
     requests: Annotated[int, Quantity(1, 1_000_000, "requests")] = 1
     kib: Annotated[int, Quantity(1, 1_048_576, "KiB")] = 4
     """Size of each request."""
+    pattern: Annotated[str, Choice("sequential", "uniform")] = "sequential"
+    """Where on a disk with contents: each request after the last one, or anywhere."""
 
 
 class Trace(Model):

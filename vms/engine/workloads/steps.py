@@ -33,7 +33,7 @@ class StepRecord:
     n: int
     refs_per_tick: int = 0
     # touch
-    pattern: int = 0
+    pattern: int = 0  # of an io step as well
     first: int = 0
     pages: int = 0
     write: int = 0  # a reference writes ⇔ its draw < write; floor(share · 2^32)
@@ -115,7 +115,14 @@ def _touch(vm: VM, touch: Touch) -> StepRecord:
 
 def _io(vm: VM, io: Io) -> StepRecord:
     write = int(io.op == "write")
-    return StepRecord(IO, io.requests, device=vm.device_row(io.device), kib=io.kib, op=write)
+    return StepRecord(
+        IO,
+        io.requests,
+        pattern=PATTERN_ROWS[io.pattern],
+        device=vm.device_row(io.device),
+        kib=io.kib,
+        op=write,
+    )
 
 
 def _load(percentages: tuple[int, ...], every: int) -> Iterator[StepRecord]:

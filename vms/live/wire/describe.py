@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vms.engine import VERSION
+from vms.engine import VERSION, storage
 from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
@@ -64,6 +64,12 @@ def _vms(machine: Machine) -> list[dict[str, Any]]:
                 "time_slice": vm["time_slice"],
                 "start_at": vm["start_at"],
                 "colour": row,
+                "template": bool(vm["template"]),
+                "locked": storage.locked(machine, row),
+                "disks": storage.disks(machine, row),
+                "snapshots": storage.snapshots(machine, row),
+                "backup": storage.backup(machine, row),
+                "loss": storage.loss(machine, row),
             }
         )
     return vms

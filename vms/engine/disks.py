@@ -1,0 +1,151 @@
+"""Contents of virtual disks: clusters, the layers they lie in, and what a request does to them.
+
+A disk is a chain of layers, the one that is written on top.  A layer holds for each cluster the
+stamp of the write that made it, or 0: look below.  So contents are told apart without being kept.
+Restore points are layers too: an increment upon the point before it.
+"""
+
+from vms.engine.compiled import inner
+from vms.engine.rng import DISKS, below
+from vms.engine.tables import FREE, POINT, SPARE, UNIFORM, ZEROS
+
+ODD = 0x1E3779B97F4A7C15
+LOW = (1 << 62) - 1
+
+
+@inner
+def view(s, row, c):
+    """Return the stamp of cluster c as layer row and those below it show it, 0 for an empty one."""
+    while row >= 0:
+        stamp = s.stamp[s.layer[row].first + c]
+        if stamp != 0:
+            return max(stamp, 0)
+        row = s.layer[row].parent
+    return 0
+
+
+@inner
+def passed(s, row, c):
+    """Return how many layers are looked into in vain before cluster c is found, or is nowhere."""
+    n = 0
+    while s.stamp[s.layer[row].first + c] == 0 and s.layer[row].parent >= 0:
+        row = s.layer[row].parent
+        n += 1
+    return n
+
+
+@inner
+def contents(s, row):
+    """Return a sum that tells the contents of a disk as layer row shows them.  O(clusters)."""
+    total = 0
+    for c in range(s.layer[row].clusters):
+        total = (total + view(s, row, c) * ((2 * c + 1) * ODD & LOW)) & LOW
+    return total
+
+
+@inner
+def layers_cost(s, r, at, step):
+    """Return the ns that layers add to request r, which begins at KiB `at` of its disk.
+
+    Each cluster costs a lookup for each layer passed; the first write to a cluster of a lower
+    layer that is not written as a whole copies it up.
+    """
+    q = s.request[r]
+    disk = s.vdevice[q.vdevice]
+    lookups, copied = 0, 0
+    for c in range(q.cluster, q.cluster + q.clusters):
+        n = passed(s, disk.top, c)
+        lookups += n
+        begin = c * disk.cluster_kib
+        whole = at <= begin and at + q.kib >= begin + disk.cluster_kib
+        if n > 0 and step.op == 1 and not whole and view(s, disk.top, c) != 0:
+            copied += disk.cluster_kib
+    transfer = copied * 1_000_000_000 // (s.device[q.device].mib_per_s * 1024)
+    return lookups * s.host.layer_lookup_ns + transfer
+
+
+@inner
+def address(s, r, step):
+    """Give request r its place on its disk: after the last one, or anywhere, as the step says."""
+    q = s.request[r]
+    w = q.vdevice
+    disk = s.vdevice[w]
+    size = disk.clusters * disk.cluster_kib
+    if step.pattern == UNIFORM:
+        at = below(s.host.seed, DISKS + w, disk.draws, size // q.kib) * q.kib
+        disk.draws += 1
+    else:
+        at = disk.cursor
+        if at + q.kib > size:
+            at = 0
+        disk.cursor = at + q.kib
+    q.op = step.op
+    q.cluster = at // disk.cluster_kib
+    q.clusters = (at + q.kib - 1) // disk.cluster_kib - q.cluster + 1
+    if s.layer[disk.top].parent >= 0:
+        q.extra_ns = layers_cost(s, r, at, step)
+
+
+@inner
+def write_clusters(s, w, first, n):
+    """Let a write to n clusters of disk w be complete: they lie in its top layer, and are new."""
+    h = s.host
+    disk = s.vdevice[w]
+    layer = s.layer[disk.top]
+    h.disk_writes += 1
+    for c in range(first, first + n):
+        if s.stamp[layer.first + c] == 0:
+            layer.used += 1
+        s.stamp[layer.first + c] = h.disk_writes
+        s.dirty[disk.dirty + c] = 1
+
+
+@inner
+def discard(s, row):
+    """Forget what layer row holds; a restore point's is spare again, another one free."""
+    layer = s.layer[row]
+    for i in range(layer.first, layer.first + layer.clusters):
+        s.stamp[i] = 0
+    layer.kind = SPARE if layer.kind == POINT else FREE
+    layer.parent = -1
+    layer.used = 0
+    layer.number = 0
+    layer.check = 0
+
+
+@inner
+def merge(s, upper):
+    """Merge the layer below `upper`, which nothing else builds upon, into it.  O(clusters)."""
+    over = s.layer[upper]
+    lower = over.parent
+    under = s.layer[lower]
+    for c in range(over.clusters):
+        stamp = s.stamp[under.first + c]
+        if stamp != 0 and s.stamp[over.first + c] == 0:
+            s.stamp[over.first + c] = stamp
+            over.used += 1
+    over.parent = under.parent
+    discard(s, lower)
+
+
+@inner
+def copy_view(s, source, target):
+    """Fill layer `target`, which is empty, with what layer `source` shows."""
+    layer = s.layer[target]
+    for c in range(layer.clusters):
+        stamp = view(s, source, c)
+        if stamp != 0:
+            s.stamp[layer.first + c] = stamp
+            layer.used += 1
+
+
+@inner
+def copy_dirty(s, w, target):
+    """Fill layer `target` with the clusters of disk w written since its last backup."""
+    disk = s.vdevice[w]
+    layer = s.layer[target]
+    for c in range(layer.clusters):
+        if s.dirty[disk.dirty + c] != 0:
+            stamp = view(s, disk.top, c)
+            s.stamp[layer.first + c] = stamp if stamp != 0 else ZEROS
+            layer.used += 1
