@@ -83,7 +83,7 @@ class Calls:
     def storm(self, examples: int) -> None:
         """Call every operation so many times, about half of them as they should be."""
         for result in self.schema.get_all_operations():
-            operation = result.ok()
+            operation: Any = result.ok()  # type: ignore[union-attr]
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
                 for known in (True, False):
                     self.prepare()

@@ -10,6 +10,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from tests.api.calls import FEW, Calls
+from tests.server import RunningServer
 from tests.web.conftest import SMALL
 from vms import tokens
 from vms.api.door import pace
@@ -93,3 +95,9 @@ def join(lab: Lab) -> Callable[[Any, str], Membership]:
         return Membership.objects.create(lab=lab, user=user, role=role)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def called(start_server: Callable[..., RunningServer]) -> Calls:
+    """Return a program of a real server of its own, where it may call as often as it likes."""
+    return Calls(start_server(**FEW))

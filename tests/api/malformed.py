@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vms.consumers import WISHES
 from vms.engine.commands import COMMANDS
 from vms.live.controls import CONTROLS
+from vms.live.wishes import WISHES
 
 KINDS = (*COMMANDS, *CONTROLS, *WISHES)
 ODD: tuple[Any, ...] = (

@@ -63,11 +63,11 @@ class Storm:
                     for message in wave:
                         one.send(message)
                     self.sent += len(wave)
-                    one.send(json.dumps({"type": "pause", "id": self.sent}))
+                    one.send(json.dumps({"type": "check", "id": self.sent}))
                     self.hear(one)
 
     def hear(self, one: ClientConnection) -> None:
-        """Read answers up to that to the pause, which must have been obeyed."""
+        """Read answers up to that to the last message, which must have been taken."""
         while True:
             received = one.recv(timeout=PATIENCE_S)
             if not isinstance(received, str):
@@ -140,7 +140,7 @@ def test_a_frame_that_breaks_the_protocol_costs_its_sender_the_socket_and_nobody
     for frame in FRAMES:
         with storm.enter() as neighbour:
             broken(storm, frame)
-            neighbour.send(json.dumps({"type": "pause", "id": storm.sent}))
+            neighbour.send(json.dumps({"type": "check", "id": storm.sent}))
             storm.hear(neighbour)
     assert "Traceback" not in server.log, server.log[-4000:]
 

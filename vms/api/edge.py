@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import markcoroutinefunction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.cache import get_conditional_response, patch_vary_headers
@@ -64,7 +64,9 @@ def _finished(request: HttpRequest, method: str, response: Any) -> HttpResponseB
         _as_refusal(request, method, response)
         # A program's mistakes are told to the program; a line of log for each could fill a disk.
         response._has_been_logged = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    elif method in {"GET", "HEAD"} and not response.streaming:
+    elif method == "HEAD" and response.streaming:
+        response = _head_of(response)
+    elif method in {"GET", "HEAD"}:
         response = _named(request, response)
     patch_vary_headers(response, ["Authorization", "Cookie", "Accept", "Accept-Language"])
     response.headers.setdefault("Cache-Control", "private, no-cache")
@@ -96,9 +98,16 @@ def _as_refusal(request: HttpRequest, method: str, response: Any) -> None:
     response["Content-Length"] = str(len(response.content))
 
 
+def _head_of(response: Any) -> HttpResponse:
+    """Return what is said of a file before its first byte; nobody has to make the rest."""
+    head = HttpResponse(status=response.status_code, headers=dict(response.items()))
+    response.close()
+    return head
+
+
 def _named(request: HttpRequest, response: Any) -> Any:
     """Name what was read by its content; answer 304 to who has it already."""
-    if response.status_code != HTTPStatus.OK or "ETag" in response:
+    if response.streaming or response.status_code != HTTPStatus.OK or "ETag" in response:
         return response
     digest = hashlib.blake2b(response.content, digest_size=12).hexdigest()
     response["ETag"] = f'W/"{digest}"'

@@ -26,7 +26,7 @@ from vms.founding import TooManyLabsError, duplicate, found
 from vms.live import store
 from vms.live.store.documents import LAB_DOCUMENT, write_lab
 from vms.models import Lab, Membership
-from vms.permissions import EDIT, OWN, WATCH, Access
+from vms.permissions import EDIT, OWN, WATCH, Access, entered
 from vms.revisions.apply import put_scenario
 from vms.scenarios import templates
 
@@ -223,8 +223,9 @@ def delete_lab(request: HttpRequest, lab_id: uuid.UUID) -> Any:
 @router.post("/labs/{uuid:lab_id}/duplicate", **takes(EDIT, 404, 409, status=201, gives=LabShown))
 def duplicate_lab(request: HttpRequest, lab_id: uuid.UUID) -> Any:
     """Make a lab of your own with the same scenario."""
-    user = _account(need(request, EDIT))
-    access = enter(request, lab_id, WATCH)
+    caller = need(request, EDIT)
+    user = _account(caller)
+    access = entered(caller.visitor, lab_id, WATCH)
     try:
         copy = duplicate(access.lab, user)
     except TooManyLabsError as error:

@@ -74,7 +74,9 @@ def read_run(request: HttpRequest, lab_id: uuid.UUID, run: RunWord) -> RunShown:
 def row_of_run(lab: Lab, word: str) -> Run:
     """Return the run of a lab that `word` means. Raises Http404."""
     runs = Run.objects.filter(lab=lab, deleted=None).select_related("parent")
-    run = runs.filter(pk=lab.current_id) if word == "current" else runs.filter(number=int(word))
+    run = (
+        runs.filter(pk=lab.current_id or 0) if word == "current" else runs.filter(number=int(word))
+    )
     found = run.first()
     if found is None:
         raise Http404(_("The lab has no such run. It has its first one when it is first played."))

@@ -64,13 +64,13 @@ def takes(
     gives: Any = None,
     status: int = 200,
     body: JSON | None = None,
-    file: str = "",
+    files: tuple[str, ...] = (),
 ) -> JSON:
     """Return what an endpoint passes to its router.
 
     `verb` is the right it takes (none: to be known is enough), `codes` the refusals beside those
     of every call, `gives` the shape of its answer, `status` of a good one, `body` the schemas of
-    its body by content type, `file` the content type of an answer that is no JSON object of ours.
+    its body by content type, `files` the content types of an answer that is a file.
     """
     answers: dict[int, Any] = {status: gives} | dict.fromkeys((*ALWAYS, *codes), Refusal)
     extra: JSON = {}
@@ -79,9 +79,9 @@ def takes(
     if body is not None:
         content = {kind: {"schema": schema} for kind, schema in body.items()}
         extra["requestBody"] = {"required": True, "content": content}
-    if file:
-        binary = {"schema": {"type": "string", "contentMediaType": file}}
-        extra["responses"] = {status: {"description": "A file.", "content": {file: binary}}}
+    if files:
+        content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in files}
+        extra["responses"] = {status: {"description": "A file.", "content": content}}
     return {"response": answers, "openapi_extra": extra, "exclude_unset": False}
 
 
