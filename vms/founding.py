@@ -55,16 +55,17 @@ def found(
     scenario = Scenario.parse(given, limits=store.limits_for(lab))
     with transaction.atomic():
         if owner is not None:
-            _refuse_beyond_limit(owner)
+            refuse_beyond_limit(owner)
         store.rows_from(lab, scenario)
         if owner is not None:
             _name_apart(lab, owner)
     return lab
 
 
-def _refuse_beyond_limit(owner: User) -> None:
+def refuse_beyond_limit(owner: User) -> None:
+    """Raise TooManyLabsError where an account has all the labs it may have."""
     most = settings.VMLAB_LABS_PER_USER
-    if Lab.objects.filter(owner_id=owner.pk).count() >= most:
+    if Lab.objects.filter(owner_id=owner.pk, deleted=None).count() >= most:
         raise TooManyLabsError(
             ngettext(
                 "You have %(count)d lab, which is all an account may have. Delete it first.",
@@ -77,7 +78,7 @@ def _refuse_beyond_limit(owner: User) -> None:
 
 def _name_apart(lab: Lab, owner: User) -> None:
     """Number the lab where its owner has one of the same name already."""
-    others = Lab.objects.filter(owner_id=owner.pk).exclude(pk=lab.pk)
+    others = Lab.objects.filter(owner_id=owner.pk, deleted=None).exclude(pk=lab.pk)
     taken = set(others.values_list("name", flat=True))
     base, number = lab.name, 2
     while lab.name in taken:

@@ -34,7 +34,7 @@ def lab_of(request: HttpRequest) -> Lab | None:
     guest = request.session.get(GUEST_KEY)
     if not guest:
         return None
-    labs = Lab.objects.filter(guest=uuid.UUID(guest), expires__gt=timezone.now())
+    labs = Lab.objects.filter(guest=uuid.UUID(guest), expires__gt=timezone.now(), deleted=None)
     return labs.order_by("-created").first()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, include, path
 
-from vms.views import compare, edit, lab, members, new, shots, start, tokens
+from vms.views import compare, edit, export, history, lab, members, new, shots, start, tokens, trash
 
 app_name = "vms"
 
@@ -12,12 +12,21 @@ in_lab: list[URLPattern] = [
     path("", lab.lab, name="lab"),
     path("ticket/", lab.lab_ticket, name="lab_ticket"),
     path("compare/", compare.lab_compare, name="lab_compare"),
-    path("scenario/", lab.lab_scenario, name="lab_scenario"),
-    path("result/", lab.lab_result, name="lab_result"),
+    path("scenario/", export.lab_scenario, name="lab_scenario"),
+    path("result/", export.lab_result, name="lab_result"),
+    path("export/", export.lab_export, name="lab_export"),
+    path("export/lab.vmlab", export.lab_file, name="lab_file"),
+    path("events.<slug:format>", export.lab_events, name="lab_events"),
     path("reset/", lab.lab_reset, name="lab_reset"),
     path("duplicate/", lab.lab_duplicate, name="lab_duplicate"),
     path("delete/", lab.lab_delete, name="lab_delete"),
     path("edit/", edit.lab_edit, name="lab_edit"),
+    path("notes/", history.lab_notes, name="lab_notes"),
+    path("history/", history.lab_history, name="lab_history"),
+    path("history/undo/", history.lab_undo, name="lab_undo"),
+    path("history/redo/", history.lab_redo, name="lab_redo"),
+    path("history/<int:number>/", history.lab_revision, name="lab_revision"),
+    path("history/<int:number>/revert/", history.lab_revert, name="lab_revert"),
     path("vms/new/", edit.vm_add, name="vm_add"),
     path("vms/<int:vm_id>/", edit.vm_edit, name="vm_edit"),
     path("vms/<int:vm_id>/duplicate/", edit.vm_duplicate, name="vm_duplicate"),
@@ -48,6 +57,9 @@ urlpatterns = [
     path("accounts/tokens/", tokens.token_list, name="tokens"),
     path("accounts/tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("labs/new/", new.new_lab, name="new_lab"),
+    path("labs/trash/", trash.lab_trash, name="trash"),
+    path("labs/<uuid:lab_id>/restore/", trash.lab_restore, name="lab_restore"),
+    path("labs/<uuid:lab_id>/purge/", trash.lab_purge, name="lab_purge"),
     path("shots/<slug:template>.svg", shots.shot, name="shot"),
     path("labs/<uuid:lab_id>/", include(in_lab)),
 ]

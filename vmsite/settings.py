@@ -61,14 +61,18 @@ VMLAB_LIMITS = {
     "vcpus": env.int("VMLAB_MAX_VCPUS", 4_096),
     "pages": env.int("VMLAB_MAX_PAGES", 4_194_304),
     "frames": env.int("VMLAB_MAX_FRAMES", 4_194_304),
+    "clusters": env.int("VMLAB_MAX_CLUSTERS", 8_388_608),
 }
 VMLAB_GUEST_LIMITS = {
     "vcpus": env.int("VMLAB_GUEST_MAX_VCPUS", 64),
     "pages": env.int("VMLAB_GUEST_MAX_PAGES", 65_536),
     "frames": env.int("VMLAB_GUEST_MAX_FRAMES", 65_536),
+    "clusters": env.int("VMLAB_GUEST_MAX_CLUSTERS", 1_048_576),
 }
 LIVE_MAX_RUNS = env.int("VMLAB_LIVE_RUNS", 64)
 LIVE_MAX_VIEWERS = env.int("VMLAB_VIEWERS_PER_LAB", 500)
+LIVE_MAX_PASTS = env.int("VMLAB_PASTS_PER_LAB", 16)
+LIVE_MAX_BRANCHES = env.int("VMLAB_RUNS_PER_LAB", 1000)
 LIVE_IDLE_S = env.int("VMLAB_IDLE_SECONDS", 300)
 LIVE_UNWATCHED_S = env.int("VMLAB_UNWATCHED_SECONDS", 3600)
 LIVE_CHECKPOINT_BYTES = env.int("VMLAB_CHECKPOINT_BYTES", 64 * 2**20)

@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from vms import alive, scenario_file
+from vms import alive, revisions, scenario_file, trash
 from vms.alive import State
 from vms.engine.scenario import Scenario
 from vms.founding import found
@@ -27,14 +27,28 @@ from vms.models import (
     Mapping,
     Membership,
     Page,
+    Revision,
     Run,
+    Token,
     VirtualMachine,
 )
 from vms.models.machine import ACCESSED, PRESENT, SHARED, SWAPPED, WRITABLE
 from vms.scenarios import templates
 
 Data = dict[str, Any]
-MODELS = (Lab, Membership, VirtualMachine, Page, Device, Mapping, Run, JournalEntry)
+MODELS = (
+    Lab,
+    Membership,
+    VirtualMachine,
+    Page,
+    Device,
+    Mapping,
+    Run,
+    JournalEntry,
+    Checkpoint,
+    Revision,
+    Token,
+)
 
 
 @pytest.fixture
@@ -417,7 +431,77 @@ def test_a_lab_deleted_in_the_admin_site_is_stopped(
     monkeypatch.setattr(alive, "stop", seen.append)
     client.post(reverse("admin:vms_lab_delete", args=[lab.pk]), {"post": "yes"})
     assert seen == [lab.pk]
+    lab.refresh_from_db()
+    assert lab.deleted is not None
+    assert Host.objects.exists()
+    client.post(reverse("admin:vms_lab_delete", args=[lab.pk]), {"post": "yes"})
     assert not Host.objects.exists()
+
+
+def test_a_lab_in_the_trash_is_marked_and_can_be_taken_out(lab: Lab, client: Client) -> None:
+    trash.throw(lab)
+    assert "in the trash" in client.get(list_url(Lab)).content.decode()
+    assert str(lab.pk) in client.get(list_url(Lab), {"deleted__isempty": "0"}).content.decode()
+    assert str(lab.pk) not in client.get(list_url(Lab), {"deleted__isempty": "1"}).content.decode()
+    act(client, Lab, "restore_labs", lab)
+    lab.refresh_from_db()
+    assert lab.deleted is None
+
+
+def test_every_edit_in_the_admin_site_is_a_revision(lab: Lab, client: Client, root: Any) -> None:
+    vm = lab.vms.get(name="web-1")
+    sent = as_shown(client, change_url(vm)) | {"weight": "300"}
+    assert client.post(change_url(vm), sent).status_code == 302
+    client.post(reverse("admin:vms_virtualmachine_delete", args=[vm.pk]), {"post": "yes"})
+    sent = as_shown(client, change_url(lab)) | {"name": "Other"}
+    assert client.post(change_url(lab), sent).status_code == 302
+    told = list(lab.revisions.order_by("number").values_list("what", "user"))
+    assert told == [
+        ("the lab as it was made", None),
+        ("VM web-1: weight 256 → 300", root.pk),
+        ("VM web-1 was deleted", root.pk),
+        ("name Small → Other", root.pk),
+    ]
+
+
+def test_an_admin_page_that_is_refused_makes_no_revision(lab: Lab, client: Client) -> None:
+    vm = lab.vms.get(name="web-1")
+    client.post(change_url(vm), as_shown(client, change_url(vm)) | {"weight": "-1"})
+    assert [row.what for row in lab.revisions.all()] == ["the lab as it was made"]
+
+
+def test_vms_added_and_deleted_by_the_list_are_revisions(lab: Lab, client: Client) -> None:
+    act(client, VirtualMachine, "duplicate_vms", lab.vms.get(name="batch"))
+    sent = {
+        "action": "delete_selected",
+        "_selected_action": [lab.vms.get(name="web-1").pk, lab.vms.get(name="web-2").pk],
+        "post": "yes",
+    }
+    client.post(list_url(VirtualMachine), sent)
+    told = [row.what for row in lab.revisions.order_by("number")]
+    assert told[1:] == ["VM batch-2 was added", "VM web-1, web-2 was deleted"]
+
+
+def test_history_and_tokens_are_read_only_and_secrets_are_not_shown(
+    lab: Lab, client: Client, root: Any
+) -> None:
+    with revisions.edit(lab, None):
+        lab.vms.filter(name="batch").delete()
+    token = Token.objects.create(user=root, name="n", prefix="abcdefgh", digest="d" * 64)
+    for row in (lab.revisions.first(), token):
+        page = client.get(change_url(row)).content.decode()
+        assert "dddddddd" not in page
+        assert client.post(change_url(row), {"name": "x"}).status_code == 403
+    act(client, Token, "revoke_tokens", token)
+    token.refresh_from_db()
+    assert token.revoked is not None
+
+
+def test_a_lab_is_exported_from_the_list(lab: Lab, client: Client) -> None:
+    answer = act(client, Lab, "export_labs", lab, follow=False)
+    assert answer["Content-Disposition"].startswith('attachment; filename="Small.vmlab"')
+    for close in answer._resource_closers:
+        close()
 
 
 def test_lists_cost_the_same_however_long_they_are(

@@ -347,8 +347,8 @@ def test_a_file_that_is_replayed_stays(lab: Lab, client: Client) -> None:
 def test_a_lab_is_deleted_after_a_question(lab: Lab, client: Client) -> None:
     path = reverse("vms:lab_delete", args=[lab.pk])
     assert "Delete Small?" in client.get(path).content.decode()
-    assert client.post(path, follow=True).status_code == 200
-    assert not Lab.objects.exists()
+    assert "is in the trash" in client.post(path, follow=True).content.decode()
+    assert not Lab.objects.filter(deleted=None).exists()
 
 
 def test_a_step_beyond_the_memory_is_refused_at_the_step(lab: Lab, client: Client) -> None:

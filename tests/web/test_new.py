@@ -208,7 +208,7 @@ def test_the_edit_page_costs_the_same_however_many_vms(
     for count in (2, 60):
         document = SMALL | {"vms": [SMALL["vms"][0] | {"count": count}]}
         lab = found(owner=alice, document=document)
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(16):
             client.get(reverse("vms:lab_edit", args=[lab.pk]))
 
 

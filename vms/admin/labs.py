@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from typing import Any
 
@@ -10,20 +11,22 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from vms import alive, scenario_file
+from vms import alive, scenario_file, trash
 from vms.admin.base import OneRowInline, RowAdmin, RowInline
 from vms.engine.errors import EngineError
+from vms.export import layout
+from vms.export.write import write
 from vms.founding import TooManyLabsError, duplicate, found
 from vms.live import store
 from vms.models import Device, Host, Invitation, Lab, Membership, Page, VirtualMachine
 from vms.permissions import Visitor
 from vms.scenarios import templates
-from vms.views.responses import download
+from vms.views.responses import PartsOf, download, streamed
 from vms.words import sentence
 
 
@@ -101,8 +104,24 @@ class VirtualMachineInline(RowInline):
 class LabAdmin(RowAdmin):
     """A lab with its host, devices, VMs and members."""
 
-    list_display = ("name", "owner", "state", "vm_count", "member_count", "seed", "updated")
-    list_filter = ("status", "public", ("guest", admin.EmptyFieldListFilter), "template", "created")
+    list_display = (
+        "name",
+        "owner",
+        "state",
+        "vm_count",
+        "member_count",
+        "seed",
+        "updated",
+        "deleted",
+    )
+    list_filter = (
+        "status",
+        "public",
+        ("deleted", admin.EmptyFieldListFilter),
+        ("guest", admin.EmptyFieldListFilter),
+        "template",
+        "created",
+    )
     search_fields = ("name", "owner__username", "uuid")
     date_hierarchy = "created"
     readonly_fields = (
@@ -113,10 +132,20 @@ class LabAdmin(RowAdmin):
         "expires",
         "created",
         "updated",
+        "deleted",
+        "revision",
+        "current",
     )
     autocomplete_fields = ("owner",)
     inlines = (HostInline, DeviceInline, VirtualMachineInline, MembershipInline)
-    actions = ("duplicate_labs", "export_scenarios", "reset_labs", "open_in_dashboard")
+    actions = (
+        "duplicate_labs",
+        "export_labs",
+        "export_scenarios",
+        "reset_labs",
+        "restore_labs",
+        "open_in_dashboard",
+    )
     save_on_top = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lab]:
@@ -136,6 +165,8 @@ class LabAdmin(RowAdmin):
     @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, lab: Lab) -> str:
         state = alive.state_of(lab.pk)
+        if lab.deleted is not None:
+            return _("in the trash")
         if state is None:
             return str(lab.get_status_display())
         return _("alive, %(status)s at tick %(tick)d") % {
@@ -154,7 +185,7 @@ class LabAdmin(RowAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ("template", "owner")
-        plain = ("name", "owner", "seed", "tick_us", "more", "public", "plays")
+        plain = ("name", "owner", "seed", "tick_us", "more", "public", "plays", "notes")
         return (*plain, *self.readonly_fields)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -174,14 +205,45 @@ class LabAdmin(RowAdmin):
             for member in changed:
                 alive.kick(member.lab_id, Visitor(member.user).identity)
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Delete a lab without a revision, which would be deleted with it."""
+        return admin.ModelAdmin.delete_view(self, request, object_id, extra_context)
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        alive.stop(obj.pk)
-        super().delete_model(request, obj)
+        self.delete_queryset(request, Lab.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Lab]) -> None:
+        """Put labs into the trash; those that are in it already are deleted for good."""
         for lab in queryset:
-            alive.stop(lab.pk)
-        super().delete_queryset(request, queryset)
+            if lab.deleted is None:
+                trash.throw(lab)
+                messages.info(request, _("%(lab)s is in the trash now.") % {"lab": lab})
+            else:
+                trash.purge([lab])
+
+    @admin.action(description=gettext_lazy("Take out of the trash"), permissions=["change"])
+    def restore_labs(self, request: HttpRequest, queryset: QuerySet[Lab]) -> None:
+        for lab in queryset.exclude(deleted=None):
+            try:
+                trash.restore(lab)
+                messages.success(request, _("%(lab)s is out of the trash.") % {"lab": lab})
+            except TooManyLabsError as error:
+                messages.error(request, f"{lab}: {error}")
+
+    @admin.action(description=gettext_lazy("Export the lab as a file"), permissions=["view"])
+    def export_labs(self, request: HttpRequest, queryset: QuerySet[Lab]) -> HttpResponseBase | None:
+        labs = list(queryset[:2])
+        if len(labs) != 1:
+            messages.error(request, _("Select one lab to export."))
+            return None
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it has been sent)
+        try:
+            write(labs[0], file)
+        except EngineError as error:
+            file.close()
+            messages.error(request, sentence(error))
+            return None
+        return streamed(PartsOf(file), layout.MIME, f"{labs[0].name}{layout.SUFFIX}")
 
     @admin.action(description=gettext_lazy("Duplicate the selected labs"), permissions=["add"])
     def duplicate_labs(self, request: HttpRequest, queryset: QuerySet[Lab]) -> None:

@@ -8,10 +8,11 @@ from django.contrib import admin, messages
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from vms.admin.base import RowAdmin, RowInline
+from vms.admin.base import RowAdmin, RowInline, revising
 from vms.engine.errors import EngineError
 from vms.forms.vm import duplicate_vm
 from vms.models import Device, Mapping, TraceFile, VirtualMachine
@@ -82,7 +83,8 @@ class VirtualMachineAdmin(RowAdmin):
         made = 0
         for vm in queryset.select_related("lab"):
             try:
-                duplicate_vm(vm)
+                with revising(request, vm):
+                    duplicate_vm(vm)
                 made += 1
             except EngineError as error:
                 messages.error(request, f"{vm}: {sentence(error)}")
@@ -151,10 +153,24 @@ class MappingAdmin(RowAdmin):
 
 @admin.register(TraceFile)
 class TraceFileAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Trace files that labs have now. One that is deleted can be had back by an undo."""
+
     list_display = ("name", "lab", "size", "created")
+    list_filter = ("created", "lab__template")
     search_fields = ("name", "lab__name")
     list_select_related = ("lab",)
     readonly_fields = ("lab", "name", "size", "created")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TraceFile]:
+        files: QuerySet[TraceFile] = super().get_queryset(request)
+        return files.defer("content")
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def delete_model(self, request: HttpRequest, obj: TraceFile) -> None:
+        self.delete_queryset(request, TraceFile.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[TraceFile]) -> None:
+        with revising(request, *queryset.defer("content")):
+            queryset.update(deleted=timezone.now())

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from vms.models import JournalEntry, Run
+from vms.export.write import journal_lines
+from vms.models import Checkpoint, JournalEntry, Run
+from vms.views.responses import download
 
 
 class ReadOnlyMixin:
@@ -80,6 +86,26 @@ class RunAdmin(ReadOnlyMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     )
     readonly_fields = fields
 
+    @admin.display(description=gettext_lazy("came to be"), ordering="origin")
+    def branched_off(self, run: Run) -> str:
+        if run.parent is None:
+            return str(run.get_origin_display())
+        return _("%(origin)s of %(parent)d at tick %(tick)d") % {
+            "origin": run.get_origin_display(),
+            "parent": run.parent.number,
+            "tick": run.fork_tick or 0,
+        }
+
+    @admin.action(description=gettext_lazy("Export the journals"), permissions=["view"])
+    def export_journals(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse:
+        journals = [(run, b"".join(journal_lines(run))) for run in queryset]
+        return zipped(journals, "journal.jsonl", "journals.zip")
+
+    @admin.action(description=gettext_lazy("Export the results"), permissions=["view"])
+    def export_results(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse:
+        results = [(run, json.dumps(run.result, indent=2).encode()) for run in queryset]
+        return zipped(results, "result.json", "results.zip")
+
     @admin.display(description=gettext_lazy("scenario"))
     def scenario_text(self, run: Run) -> str:
         return format_html("<pre>{}</pre>", json.dumps(run.scenario, indent=2)[:50_000])
@@ -87,6 +113,40 @@ class RunAdmin(ReadOnlyMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=gettext_lazy("result"))
     def result_text(self, run: Run) -> str:
         return format_html("<pre>{}</pre>", json.dumps(run.result, indent=2)[:50_000])
+
+
+def zipped(contents: list[tuple[Run, bytes]], what: str, name: str) -> HttpResponse:
+    """Return a zip with one file for each run."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for run, content in contents:
+            archive.writestr(f"{run.lab.name} {run.lab_id} run {run.number} {what}", content)
+    return download(packed.getvalue(), "application/zip", name)
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ReadOnlyMixin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """States of runs, kept so that a replay is quick. Any may be deleted."""
+
+    list_display = (
+        "run",
+        "tick",
+        "sequence",
+        "size",
+        "seconds",
+        "layout",
+        "engine_version",
+        "made",
+    )
+    list_filter = ("layout", "engine_version", "made")
+    search_fields = ("run__lab__name", "run__lab__owner__username")
+    list_select_related = ("run__lab",)
+    date_hierarchy = "made"
+    fields = list_display
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Checkpoint]:
+        checkpoints: QuerySet[Checkpoint] = super().get_queryset(request)
+        return checkpoints.defer("state")
 
 
 @admin.register(JournalEntry)

@@ -5,6 +5,7 @@ from vms.forms.device import DeviceForm
 from vms.forms.host import LabForm
 from vms.forms.members import InvitationForm, MemberForm, RoleForm
 from vms.forms.new import ScenarioTextForm, TraceFileForm
+from vms.forms.notes import NotesForm
 from vms.forms.vm import VMEditor
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "InvitationForm",
     "LabForm",
     "MemberForm",
+    "NotesForm",
     "RoleForm",
     "ScenarioTextForm",
     "TraceFileForm",

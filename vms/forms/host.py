@@ -13,6 +13,7 @@ from vms.engine.schedulers import SCHEDULERS
 from vms.forms.check import attach
 from vms.forms.fields import Choice, Keys, Text, Value
 from vms.live.store import default_of, read_rows
+from vms.live.store.rows import LAB_KEYS
 from vms.models import Host, Lab
 
 IDEAL, NONE = "[ideal]", "[none]"  # no device can be called so: names have no brackets
@@ -146,7 +147,7 @@ class LabForm(forms.Form):
 
     def save(self) -> Lab:
         """Save lab and host."""
-        self.lab.save()
+        self.lab.save(update_fields=["name", *LAB_KEYS, "more", "updated"])
         self.rows.host.lab = self.lab
         self.rows.host.save()
         return self.lab

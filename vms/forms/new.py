@@ -147,4 +147,4 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _get_validation_exclusions(self) -> set[str]:
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return excluded - {"lab"}
+        return excluded - {"lab", "deleted"}  # what its constraint names

@@ -10,10 +10,11 @@ from django.db.models import ProtectedError, RestrictedError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from vms import alive
+from vms import alive, revisions
 from vms.engine.errors import EngineError
 from vms.forms import DeviceForm, LabForm, TraceFileForm, VMEditor
 from vms.forms.vm import duplicate_vm
@@ -46,10 +47,12 @@ def lab_edit(request: HttpRequest, access: Access) -> HttpResponse:
     lab = access.lab
     form = LabForm(lab, data=request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        with revisions.edit(lab, access.visitor):
+            form.save()
         return _saved(request, lab, _("The settings are saved."))
     lab_shown = Lab.objects.get(pk=lab.pk)  # as it is saved, whatever was typed
     rows = read_rows(lab_shown)
+    undo, redo = revisions.steps(lab_shown)
     sought = request.GET.get("q", "").strip()
     vms = [pair for pair in rows.vms if sought.lower() in pair[0].name.lower()]
     context = {
@@ -64,6 +67,8 @@ def lab_edit(request: HttpRequest, access: Access) -> HttpResponse:
         "file_form": TraceFileForm(lab),
         "alive": alive.state_of(lab.pk),
         "may_own": access.may(OWN),
+        "undo": undo,
+        "redo": redo,
     }
     return render(request, "vms/lab_edit.html", context, status=_unprocessable(form))
 
@@ -94,7 +99,8 @@ def _vm_page(request: HttpRequest, access: Access, vm: VirtualMachine | None) ->
     title = vm.name if vm else _("New VM")
     editor = VMEditor(access.lab, vm, request.POST if request.method == "POST" else None)
     if request.method == "POST" and editor.is_valid():
-        names = ", ".join(made.name for made in editor.save()[:4])
+        with revisions.edit(access.lab, access.visitor):
+            names = ", ".join(made.name for made in editor.save()[:4])
         return _saved(request, access.lab, _("%(names)s saved.") % {"names": names}, "#vms")
     refused = request.method == "POST" and not editor.asked
     context = {"lab": access.lab, "access": access, "editor": editor, "vm": vm, "title": title}
@@ -107,7 +113,8 @@ def vm_duplicate(request: HttpRequest, access: Access, vm_id: int) -> HttpRespon
     """Make another VM of the same kind."""
     vm = get_object_or_404(VirtualMachine, pk=vm_id, lab=access.lab)
     try:
-        copy = duplicate_vm(vm)
+        with revisions.edit(access.lab, access.visitor):
+            copy = duplicate_vm(vm)
     except EngineError as error:
         messages.error(request, sentence(error))
         return redirect("vms:lab_edit", access.lab.pk)
@@ -140,7 +147,8 @@ def _device_page(request: HttpRequest, access: Access, device: Device | None) ->
     title = device.name if device else _("New device")
     form = DeviceForm(access.lab, device, data=request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        saved = form.save()
+        with revisions.edit(access.lab, access.visitor):
+            saved = form.save()
         said = _("%(names)s saved.") % {"names": saved.name}
         return _saved(request, access.lab, said, "#devices")
     context = {"lab": access.lab, "access": access, "form": form, "device": device, "title": title}
@@ -165,8 +173,9 @@ def device_duplicate(request: HttpRequest, access: Access, device_id: int) -> Ht
     except EngineError as error:
         messages.error(request, sentence(error))
         return redirect("vms:lab_edit", access.lab.pk)
-    device.save(force_insert=True)
-    access.lab.save(update_fields=["updated"])
+    with revisions.edit(access.lab, access.visitor):
+        device.save(force_insert=True)
+        access.lab.save(update_fields=["updated"])
     return _saved(request, access.lab, _("%(name)s added.") % {"name": device.name}, "#devices")
 
 
@@ -187,11 +196,12 @@ def _delete(
         refused = request.method == "POST"
         return render(request, "vms/row_delete.html", context, status=422 if refused else 200)
     try:
-        row.delete()
+        with revisions.edit(access.lab, access.visitor):
+            row.delete()
+            access.lab.save(update_fields=["updated"])
     except (ProtectedError, RestrictedError):  # mapped in the meantime
         messages.error(request, _("%(name)s is in use.") % {"name": name})
         return redirect("vms:lab_edit", access.lab.pk)
-    access.lab.save(update_fields=["updated"])
     return _saved(request, access.lab, _("%(name)s was deleted.") % {"name": name})
 
 
@@ -229,7 +239,8 @@ def file_add(request: HttpRequest, access: Access) -> HttpResponse:
     """Keep a trace file for the lab's workloads."""
     form = TraceFileForm(access.lab, data=request.POST, files=request.FILES)
     if form.is_valid():
-        form.save()
+        with revisions.edit(access.lab, access.visitor):
+            form.save()
         return _saved(request, access.lab, _("The file is kept."), "#files")
     for errors in form.errors.values():
         messages.error(request, str(errors[0]))
@@ -249,7 +260,9 @@ def file_delete(request: HttpRequest, access: Access, file_id: int) -> HttpRespo
             % {"name": file.name, "users": ", ".join(users[:5])},
         )
     else:
-        file.delete()
+        with revisions.edit(access.lab, access.visitor):
+            file.deleted = timezone.now()
+            file.save(update_fields=["deleted"])
         messages.success(request, _("%(name)s was deleted.") % {"name": file.name})
     return redirect(reverse("vms:lab_edit", args=[access.lab.pk]) + "#files")
 

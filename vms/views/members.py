@@ -182,7 +182,7 @@ def _read_token(token: str) -> tuple[Invitation | None, str]:
     except signing.BadSignature:
         return None, _("This link is not whole. Copy it again, to its end.")
     invitation = Invitation.objects.select_related("lab", "made_by").filter(pk=content["i"]).first()
-    if invitation is None or str(invitation.lab_id) != content["lab"]:
+    if invitation is None or str(invitation.lab_id) != content["lab"] or invitation.lab.deleted:
         return None, _("The lab of this invitation is gone.")
     if invitation.revoked is not None:
         return None, _("This invitation was revoked. Ask for another one.")
@@ -216,7 +216,7 @@ def join(request: HttpRequest) -> HttpResponse:
         return redirect("vms:start")
     code = re.sub(r"[^A-Za-z0-9]", "", given).upper()[:8]
     invitation = Invitation.objects.filter(
-        code=code, revoked__isnull=True, expires__gt=timezone.now()
+        code=code, revoked__isnull=True, expires__gt=timezone.now(), lab__deleted=None
     ).first()
     if invitation is None:
         cache.incr(tries)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from vms import alive, guests
+from vms import alive, guests, trash
 from vms.engine.errors import EngineError
 from vms.founding import TooManyLabsError, found
 from vms.models import Lab, Membership
@@ -63,6 +63,7 @@ def start(request: HttpRequest) -> HttpResponse:
         "cards": cards,
         "hero": cards.get(DEMO),
         "demo": DEMO,
+        "thrown": trash.of_user(request.user).count() if visitor.user.is_authenticated else 0,
     }
     return render(request, "vms/start.html", context)
 
@@ -76,10 +77,14 @@ def my_labs(visitor: Visitor) -> list[Line]:
 
 
 def _lines(labs: QuerySet[Lab], visitor: Visitor) -> list[Line]:
-    """Two queries, however many labs."""
-    found = labs.select_related("owner").annotate(
-        vm_count=Count("vms", distinct=True), member_count=Count("membership", distinct=True)
-    )[:MOST_SHOWN]
+    """Two queries, however many labs; those in the trash are left out."""
+    found = (
+        labs.filter(deleted=None)
+        .select_related("owner")
+        .annotate(
+            vm_count=Count("vms", distinct=True), member_count=Count("membership", distinct=True)
+        )[:MOST_SHOWN]
+    )
     roles: dict[Any, str] = {}
     if visitor.user.is_authenticated:
         roles = dict(Membership.objects.filter(user=visitor.user.pk).values_list("lab_id", "role"))

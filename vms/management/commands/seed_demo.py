@@ -24,7 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         template = options["template"]
-        if Lab.objects.filter(public=True, owner=None, template=template).exists():
+        demos = Lab.objects.filter(public=True, owner=None, deleted=None)
+        if demos.filter(template=template).exists():
             self.stdout.write(_("The open demo lab is there."))
             return
         lab = found(template=template, public=True, plays=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from vms import trash
 from vms.serving.server import LabServer
 
 
@@ -35,6 +37,8 @@ class Command(BaseCommand):
         """Prepare if asked, then serve."""
         if options["prepare"]:
             self._prepare()
+        with suppress(DatabaseError):  # a database that is not prepared yet has none
+            trash.empty()
         server: LabServer = LabServer(
             application=import_string(settings.ASGI_APPLICATION),
             endpoints=build_endpoint_description_strings(
