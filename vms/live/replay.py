@@ -10,6 +10,7 @@ Nothing here knows rows or the event loop: call it from any thread.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -184,6 +185,7 @@ def state_hash(machine: Machine) -> str:
                 if column in (array.dtype.names or ()):
                     array[column] = 0
         digest.update(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data)
+    digest.update(json.dumps(machine.vault.dump(), sort_keys=True).encode())
     return digest.hexdigest()
 
 

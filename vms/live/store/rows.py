@@ -212,6 +212,7 @@ def limits_for(lab: Lab) -> Limits:
         pages=min(most["pages"], LIMITS.pages),
         total_pages=min(most["pages"], LIMITS.total_pages),
         total_vcpus=min(most["vcpus"], LIMITS.total_vcpus),
+        clusters=min(most.get("clusters", LIMITS.clusters), LIMITS.clusters),
     )
 
 
