@@ -129,12 +129,15 @@ def test_a_replay_collects_every_event_of_the_run_in_order(seed):
 
 
 def test_without_a_sequence_all_that_was_asked_at_the_tick_counts():
-    story = Story(3)
-    tick = story.entries[-1]["tick"]
-    recording = story.recording()
-    last = replay.last_sequence(recording, tick)
-    assert last == max(entry["sequence"] for entry in story.entries if entry["tick"] == tick)
-    assert hashes(replay.machine_at(recording, tick)) == story.moments[tick, last]
+    story = Story(5)
+    recording, tried = story.recording(), 0
+    for tick in {entry["tick"] for entry in story.entries}:
+        last = replay.last_sequence(recording, tick)
+        assert last == max(e["sequence"] for e in story.entries if e["tick"] == tick)
+        if (tick, last) in story.moments:
+            assert hashes(replay.machine_at(recording, tick)) == story.moments[tick, last]
+            tried += 1
+    assert tried > 2
 
 
 def test_a_checkpoint_that_is_of_no_use_is_passed_over():
