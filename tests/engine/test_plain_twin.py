@@ -39,7 +39,7 @@ def assert_twins(raw: dict[str, Any], ticks: int = TICKS) -> None:
 
 def stamps(machine: Any) -> list[dict[int, int]]:
     """Return which write made each cluster of each virtual device's disk."""
-    from vms.engine import layers
+    from vms.engine.storage import layers
 
     tops = machine.state.vdevice["top"][: len(machine.vdevice_names)].tolist()
     views = [layers.view(machine, top).tolist() if top >= 0 else [] for top in tops]

@@ -253,7 +253,7 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         request=empty_requests(requests),
         event=new_table("event", events),
         latency=new_table("latency", latency),
-        hooks=new_table("hooks", 16),
+        hooks=new_table("hooks", 32),
         **free_frames(values["frames"]),
         **vm_tables(parts),
         **opt_tables(parts, values["frames"], reader),

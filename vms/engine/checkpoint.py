@@ -19,8 +19,8 @@ from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.scenario import Scenario
 from vms.engine.state import State, new_table
+from vms.engine.storage.vault import Vault
 from vms.engine.tables import LAYOUT, LAYOUT_HASH
-from vms.engine.vault import Vault
 from vms.engine.workloads.traces import Files
 
 MAGIC = b"VMLAB-2\n"

@@ -6,7 +6,7 @@ at the first tick that starts at or after it.
 """
 
 from vms.engine.compiled import entry, inner
-from vms.engine.disks import address, write_clusters
+from vms.engine.compiled.dispatch import locate, wrote
 from vms.engine.log import count_exits, log
 from vms.engine.tables import (
     CONTAINER,
@@ -166,7 +166,7 @@ def submit(s, v, at):
         device.in_flight += 1
         r = new_request(s, device.device, w, v, step.kib, at * h.tick_ns)
         if device.clusters > 0:
-            address(s, r, step)
+            locate(s, r)
         send(s, r)
         if container:
             vc.debt_ns += h.syscall_ns
@@ -244,7 +244,7 @@ def complete(s, d):
         device.latency_ns += latency
         device.in_flight -= 1
         if q.op == 1 and q.clusters > 0:
-            write_clusters(s, w, q.cluster, q.clusters)
+            wrote(s, r)
     log(s, EV_IO, h.now, max(v, -1), -1, w, latency)
     q.device = -1
     q.next = h.request_free

@@ -15,8 +15,8 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.state import State, python_state, read_back
+from vms.engine.storage.vault import Vault
 from vms.engine.tables import EVENTS, LATENCY_BUCKETS
-from vms.engine.vault import Vault
 from vms.engine.workloads.traces import Files
 
 __all__ = ["EVENTS", "Machine", "build"]
@@ -69,6 +69,13 @@ class Machine:
         """Load (and compile, once a process) the policies that the host's row names."""
         use(self.state, "schedulers", self.scheduler)
         use(self.state, "replacement", self.replacement)
+        if self.state.vdevice["clusters"].any() or self.state.job["kind"].any():
+            use(self.state, "storage", "host")
+
+    def begin(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run an @entry function that begins a job of the host: the kernel goes on with it."""
+        use(self.state, "storage", "host")
+        self.call(function, *args)
 
     @property
     def now(self) -> int:

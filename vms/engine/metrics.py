@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine import VERSION, laws, storage
+from vms.engine import VERSION, laws
+from vms.engine.storage import summary as storage
 from vms.engine.tables import (
     BLOCKED,
     EXITS,

@@ -3,12 +3,12 @@
 from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import wake
 from vms.engine.cpu import become, leave, sync
-from vms.engine.disks import discard
 from vms.engine.io import cancel, forget
 from vms.engine.log import log
 from vms.engine.memory import release
 from vms.engine.queue import enqueue, withdraw
 from vms.engine.sleepers import rouse, sleep
+from vms.engine.storage.disks import discard
 from vms.engine.tables import (
     ARRIVAL,
     BACKUP,

@@ -14,10 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import timer
+from vms.engine.compiled.dispatch import attend, go_on, timer
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import complete, forget, next_completion
-from vms.engine.jobs import feed, piece_done, start_due
 from vms.engine.log import log
 from vms.engine.queue import charge_waiters, withdraw
 from vms.engine.references import make_references
@@ -47,11 +46,9 @@ def wake_up(s):
             if v >= 0:
                 awake(s, v, h.now)
             elif v <= OF_VM:
-                piece_done(s, OF_VM - v, h.now)
-            if h.jobs_waiting > 0:
-                feed(s, h.now)
-    if h.backup_at <= h.now:
-        start_due(s)
+                go_on(s, OF_VM - v)
+    if h.jobs_waiting > 0 or h.backup_at <= h.now:
+        attend(s)
 
 
 @inner

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import numpy as np
 
-from vms.engine import jobs, layers, power
+from vms.engine import power
 from vms.engine.commands.command import Command, vm_row
 from vms.engine.commands.snapshots import no_loss, no_template, unlocked
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.scenario.fields import Bool, Name, Quantity
 from vms.engine.scenario.limits import FAR
+from vms.engine.storage import jobs, layers
 from vms.engine.tables import CLONE, DISK, EV_RESTORE, INF, POINT, SPARE
 
 MOST = 100
@@ -114,7 +115,7 @@ class RunBackup(Command):
         with_disks(machine, row, self.vm)
         scheduled(machine, row, self.vm)
         no_loss(machine, row, self.vm)
-        machine.call(jobs.back_up, row)
+        machine.begin(jobs.back_up, row)
 
 
 class LoseDisk(Command):
@@ -207,7 +208,7 @@ class RestoreBackup(Command):
         point = layers.point(machine, own[0], number)
         vm.rpo = vm.lost_at - int(machine.state.layer["tick"][point])
         boot = machine.scenario.start_ticks(machine.scenario.expanded[row].kind)
-        machine.call(jobs.start_restore, row, number, int(self.start), boot)
+        machine.begin(jobs.start_restore, row, number, int(self.start), boot)
 
     def point(self, machine: Machine, w: int) -> int:
         """Return the number of the restore point that is asked for."""

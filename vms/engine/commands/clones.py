@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vms.engine import jobs, layers, power
+from vms.engine import power
 from vms.engine.commands.command import Command
 from vms.engine.commands.snapshots import (
     detached,
@@ -23,8 +23,9 @@ from vms.engine.machine import Machine
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.fields import Bool, Name
 from vms.engine.scenario.schema import plain
+from vms.engine.storage import jobs, layers
+from vms.engine.storage.vault import Snapshot
 from vms.engine.tables import CLONE, EV_CLONE, MODES, ON, PAUSED, POWER
-from vms.engine.vault import Snapshot
 
 
 class CloneVM(Command):
@@ -128,7 +129,7 @@ class CloneVM(Command):
         own = layers.disks(machine, clone)
         if own:
             machine.state.vdevice["job_kib"][own[0]] += memory_kib
-            machine.call(jobs.run_job, clone, CLONE, 0, row, 0, -1)
+            machine.begin(jobs.run_job, clone, CLONE, 0, row, 0, -1)
 
 
 class MakeTemplate(Command):

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic_core.core_schema import ValidationInfo
 
-from vms.engine import jobs, layers, power
+from vms.engine import power
 from vms.engine.commands.command import Command, vm_row
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.scenario.fields import Bool, Name, _Field
+from vms.engine.storage import jobs, layers
+from vms.engine.storage.vault import Snapshot
 from vms.engine.tables import (
     EV_MERGE,
     EV_REVERT,
@@ -27,7 +29,6 @@ from vms.engine.tables import (
     SAVE,
     VF,
 )
-from vms.engine.vault import Snapshot
 
 MOST = 64
 """Snapshots of a VM."""
@@ -200,7 +201,7 @@ class TakeSnapshot(Command):
         kib = snapshot.memory_pages * int(machine.state.host[0].page_kib)
         device = store_of(machine, row)
         if kib and device >= 0:
-            machine.call(jobs.run_job, row, SAVE, snapshot.number, -1, kib, device)
+            machine.begin(jobs.run_job, row, SAVE, snapshot.number, -1, kib, device)
 
 
 class RevertSnapshot(Command):
@@ -275,7 +276,7 @@ class DeleteSnapshot(Command):
         layers.drop_memory(machine, snapshot)
         machine.call(power.note, EV_MERGE, row, snapshot.number)
         if any(machine.state.vdevice["fills"][w] >= 0 for w in snapshot.layers):
-            machine.call(jobs.run_job, row, MERGE, snapshot.number, -1, 0, -1)
+            machine.begin(jobs.run_job, row, MERGE, snapshot.number, -1, 0, -1)
 
     def check(self, machine: Machine, row: int, snapshot: Snapshot) -> None:
         """Raise EngineError where more than one layer builds upon the snapshot's."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # made from HOOKS below
     fill: Callable[..., Any]
     victim: Callable[..., Any]
     drop: Callable[..., Any]
+    locate: Callable[..., Any]
+    wrote: Callable[..., Any]
+    go_on: Callable[..., Any]
+    attend: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -36,9 +40,13 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "fill": ("replacement", 2, False, None),  # (f, page): page was brought into frame f
     "victim": ("replacement", 1, True, -1),  # (page) -> frame to take for page, off its lists
     "drop": ("replacement", 1, False, None),  # (f) becomes free
+    "locate": ("storage", 1, False, None),  # (r): a request to a disk with contents is submitted
+    "wrote": ("storage", 1, False, None),  # (r): such a write is complete
+    "go_on": ("storage", 1, False, None),  # (m): a request of the job of VM m is complete
+    "attend": ("storage", 0, False, None),  # a job waits for a row, or a backup is due
 }
 NAMES = list(HOOKS)
-KINDS = ("schedulers", "replacement")
+KINDS = ("schedulers", "replacement", "storage")
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -50,6 +58,7 @@ def functions(scheduler: str, replacement: str) -> list[Callable[..., Any] | Non
     """Return the plain hooks of two policies in the order of HOOKS, None where one has none."""
     chosen = {"schedulers": load("schedulers", scheduler)}
     chosen["replacement"] = load("replacement", replacement)
+    chosen["storage"] = load("storage", "host")
     return [getattr(chosen[HOOKS[name][0]], name, None) for name in NAMES]
 
 

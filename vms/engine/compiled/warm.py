@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from vms.engine import jobs, memory, power
+from vms.engine import memory, power
 from vms.engine.compiled import forget_old_kernels
 from vms.engine.compiled.dispatch import use
 from vms.engine.io import map_device
@@ -15,6 +15,7 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.seek import Stop, seek
+from vms.engine.storage import jobs
 from vms.engine.tables import EV_REVERT, EV_SNAPSHOT, PAUSED, SAVE
 from vms.engine.tick import advance
 
@@ -46,6 +47,7 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "contexts", lambda: machine.call(power.revive, 0, PAUSED)
     yield "clones", lambda: machine.call(power.keep_off, 0)
     yield "losses", lambda: machine.call(power.fail, 0, 0)
+    yield "storage", lambda: use(machine.state, "storage", "host")
     yield "jobs", lambda: machine.call(jobs.run_job, 0, SAVE, 1, -1, 0, -1)
     yield "backups", lambda: machine.call(jobs.back_up, 0)
     yield "restores", lambda: machine.call(jobs.start_restore, 0, 1, 0, 0)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vms.engine import layers
 from vms.engine.laws.law import law, vdevices, vms
+from vms.engine.storage import layers
 from vms.engine.tables import (
     DISK,
     FREE,

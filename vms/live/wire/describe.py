@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vms.engine import VERSION, storage
+from vms.engine import VERSION
 from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
+from vms.engine.storage import summary as storage
 from vms.engine.tables import COSTS, EVENTS, KINDS, MODES, SLICE_ENDS
 from vms.live.wire.charts import SHOWN
 

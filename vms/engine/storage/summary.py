@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine import layers
-from vms.engine.layers import never
+from vms.engine.storage import layers
+from vms.engine.storage.layers import never
 from vms.engine.tables import JOBS, NO_JOB, SAVE
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine.disks import LOW, ODD
 from vms.engine.errors import EngineError
 from vms.engine.state import State, new_table
+from vms.engine.storage.disks import LOW, ODD
+from vms.engine.storage.vault import Snapshot
 from vms.engine.tables import (
     ARRIVAL,
     DISK,
@@ -22,7 +23,6 @@ from vms.engine.tables import (
     SLEEP,
     SWAPPED,
 )
-from vms.engine.vault import Snapshot
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine

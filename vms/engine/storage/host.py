@@ -1,0 +1,32 @@
+"""The hooks of storage: called by the kernel through addresses, so it starts without all this.
+
+A machine gets them when it has a disk with contents, or a job.
+"""
+
+from vms.engine.storage.disks import address, write_clusters
+from vms.engine.storage.jobs import feed, piece_done, start_due
+
+
+def locate(s, r):
+    """Give request r of a vCPU its place on a disk with contents, and what its layers cost."""
+    address(s, r, s.step[s.vcpu[s.request[r].vcpu].step])
+
+
+def wrote(s, r):
+    """Let a write be complete: request r."""
+    q = s.request[r]
+    write_clusters(s, q.vdevice, q.cluster, q.clusters)
+
+
+def go_on(s, m):
+    """Let the job of VM m go on, a request of which is complete."""
+    piece_done(s, m, s.host.now)
+
+
+def attend(s):
+    """Serve jobs that wait for a row of the request table, and begin backups that are due."""
+    h = s.host
+    if h.jobs_waiting > 0:
+        feed(s, h.now)
+    if h.backup_at <= h.now:
+        start_due(s)
