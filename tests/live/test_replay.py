@@ -223,6 +223,31 @@ def test_pages_edited_at_rest_are_edited_again():
     assert hashes(again) == hashes(machine)
 
 
+@pytest.mark.parametrize(
+    "runs",
+    [
+        {"one": [[0, 17, 0, 0]]},
+        {"one": [[-1, 1, 0, 0]]},
+        {"one": [[0, 1, 1 << 40, 0]]},
+        {"one": [[0, 1 << 70, 0, 0]]},
+        {"one": [[0, 1, 0, 7]]},
+        {"one": [[0, True, 0, 0]]},
+        {"one": [["0", 1, 0, 0]]},
+        {"one": [[0, 1]]},
+        {"one": 5},
+        {"nobody": []},
+        [],
+        None,
+    ],
+)
+def test_pages_that_no_vm_can_have_are_refused_whatever_an_entry_says(runs):
+    machine = replay.machine_at(simple(), 40)
+    before = hashes(machine)
+    with pytest.raises(EngineError):
+        apply_message(machine, {"type": "edit_pages", "pages": 1, "runs": runs}, 1)
+    assert hashes(machine) == before
+
+
 def test_pages_of_which_only_the_number_is_known_are_not_guessed():
     recording = simple(entry_of(1, 40, {"type": "edit_pages", "pages": 3}, True))
     with pytest.raises(DivergedError, match="which pages"):

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vms.engine.commands.command import vm_row
-from vms.engine.errors import EngineError
+from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.pages import edit
 
 EDIT_PAGES = "edit_pages"
 """The type of the entry."""
+MOST_ENTRY = (1 << 31) - 1
 
 
 def page_message(machine: Machine, wanted: Mapping[int, npt.NDArray[np.int32]]) -> dict[str, Any]:
@@ -37,15 +38,34 @@ def put_pages(machine: Machine, message: Mapping[str, Any]) -> int:
 
     Raises EngineError, and changes nothing, where the machine cannot have such pages.
     """
-    if "runs" not in message:  # entries of the first version only counted
+    given = message.get("runs")
+    if not isinstance(given, Mapping):  # entries of the first version only counted
         raise EngineError("the journal does not say which pages were edited")
     wanted = {}
-    for name, runs in message["runs"].items():
+    for name, runs in given.items():
         row = vm_row(machine, name)
         table = wanted[row] = _table(machine, row).copy()
-        for page, span, entry, step in runs:
+        for run in runs if isinstance(runs, list) else [runs]:
+            page, span, entry, step = _checked(run, len(table))
             table[page : page + span] = entry + step * np.arange(span)
     return edit(machine, wanted)
+
+
+def _checked(run: Any, pages: int) -> list[int]:
+    """Return a run of the message; the journal of an imported lab may hold anything."""
+    numbers = isinstance(run, list) and len(run) == 4 and all(type(each) is int for each in run)
+    if numbers:
+        page, span, entry, step = run
+        inside = 0 <= page < page + span <= pages and step in {0, 1}
+        if inside and 0 <= entry <= MOST_ENTRY - step * span:
+            return [page, span, entry, step]
+    raise EngineError(
+        "{field} must be lists of [page, span, entry, step] within the VM's {pages} pages, "
+        "got {given}",
+        "runs",
+        pages=pages,
+        given=shown(run) if not numbers else str(run),
+    )
 
 
 def _table(machine: Machine, row: int) -> npt.NDArray[np.int32]:
