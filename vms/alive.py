@@ -42,6 +42,12 @@ def run_of(lab: uuid.UUID | str) -> Any:
     return registry.peek(lab) if registry else None
 
 
+def runs_of(lab: uuid.UUID | str) -> list[Any]:
+    """Return all runs of the lab that are alive: the live one, and those looked at beside it."""
+    registry = _registry()
+    return registry.runs_of(lab) if registry else []
+
+
 def state_of(lab: uuid.UUID) -> State | None:
     """Return what the lab's run is doing; none where the lab is at rest."""
     run = run_of(lab)
@@ -69,16 +75,14 @@ def result_of(lab: uuid.UUID) -> dict[str, Any] | None:
 def kick(lab: uuid.UUID | str, identity: str) -> None:
     """Close a visitor's sockets in a lab; tickets they still hold open none."""
     revoke_tickets(identity, lab)
-    run = run_of(lab)
-    if run is not None:
+    for run in runs_of(lab):
         _registry().call(run.kick, identity)
 
 
 def renew(lab: uuid.UUID | str, identity: str) -> None:
     """Have a visitor's pages of a lab load anew, as their role is another now."""
     revoke_tickets(identity, lab)
-    run = run_of(lab)
-    if run is not None:
+    for run in runs_of(lab):
         _registry().call(getattr(run, "renew", run.kick), identity)
 
 
@@ -87,8 +91,7 @@ def kick_everywhere(identity: str) -> None:
     revoke_tickets(identity)
     registry = _registry()
     for lab in registry.labs() if registry else ():
-        run = run_of(lab)
-        if run is not None:
+        for run in runs_of(lab):
             registry.call(run.kick, identity)
 
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import orjson
@@ -25,11 +25,10 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 from vms import permissions, scenario_file
 from vms.engine.errors import EngineError
-from vms.engine.scenario import validated
-from vms.engine.scenario.fields import Flag, Model, Quantity
 from vms.live import registry
-from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, RENEWED, STOPPING, Seat, Who
+from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, MOVED, RENEWED, STOPPING, Seat, Who
 from vms.live.hub import Viewer
+from vms.live.wishes import SLOW, WISHES, grant
 from vms.words import sentence
 
 if TYPE_CHECKING:  # importing it wakes Numba
@@ -47,32 +46,6 @@ WAITING = 32
 """Commands of one socket that may wait for their answer."""
 
 
-class Watch(Model):
-    """Send me the pages of this VM (a row), of none other; null for of none."""
-
-    vm: Annotated[int, Quantity(0, 1 << 20)] | None
-
-
-class Want(Model):
-    """Send me the heat of the frames, or no longer."""
-
-    heat: Annotated[bool, Flag()]
-
-
-class Again(Model):
-    """I have lost the picture of this topic: send me a snapshot."""
-
-    topic: Annotated[int, Quantity(0, (1 << 16) - 1)]
-
-
-class Check(Model):
-    """Tell me the version and the CRC-32 of the map that was sent: mine should be equal."""
-
-
-Wish = Watch | Want | Again | Check
-WISHES: dict[str, type[Wish]] = {"watch": Watch, "want": Want, "again": Again, "check": Check}
-
-
 def verb_for(kind: object) -> str:
     """Return what takes the right to do: a wish is for oneself, anything else steers the lab."""
     wish = isinstance(kind, str) and kind in WISHES
@@ -85,6 +58,7 @@ def words_for(code: int) -> str:
         KICKED: _("You were removed from this lab."),
         GONE: _("This lab does not exist any more."),
         RENEWED: _("Your role in this lab has changed."),
+        MOVED: _("This run is shown elsewhere now."),
         BROKEN: _("The run of this lab broke off. The server's log says why."),
         STOPPING: _("The server is stopping."),
     }
@@ -128,6 +102,7 @@ class LabConsumer(AsyncWebsocketConsumer):
             await self.close(NO_TICKET)
             return
         self.who = Who(ticket["user"], ticket["name"], ticket["role"])
+        self.number = number_of(query.get("run", [""])[0])
         await self.accept()
         with translation.override(self.language):
             refusal = await self._enter(float(ticket["at"]))
@@ -159,7 +134,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         from vms.live.store import LabGone  # noqa: PLC0415  (models are not loaded before)
 
         try:
-            run = await registry.run_for(self.lab)
+            run = await registry.run_for(self.lab, self.number)
         except LabGone:
             return GONE, _("This lab does not exist any more.")
         except registry.TooManyRunsError:
@@ -175,7 +150,7 @@ class LabConsumer(AsyncWebsocketConsumer):
             return CROWDED, _("%(n)d viewers are in this lab, and no more may come in.") % {
                 "n": run.viewers
             }
-        self.seat = Seat(self.who, Viewer(self._send_sample), self._close_soon)
+        self.seat = Seat(self.who, Viewer(self._send_sample), self._close_soon, self.number)
         self.run = run
         run.enter(self.seat)
         self._spawn(self.seat.viewer.run())
@@ -256,37 +231,34 @@ class LabConsumer(AsyncWebsocketConsumer):
             refusal = permissions.refusal(self.who.role, verb)
             await self._tell(type="refusal", id=number, field=None, message=refusal)
             return
+        if verb == permissions.WATCH and message["type"] in SLOW:
+            self._spawn(self._answer(message, verb, number))
+        else:
+            await self._answer(message, verb, number)
+
+    async def _answer(self, message: dict[str, Any], verb: str, number: int | str | None) -> None:
+        """Grant a wish, or ask the run, and answer."""
+        assert self.run is not None
         try:
-            told = await self._do(message)
+            if verb == permissions.WATCH:
+                told = await grant(self.run, self.seat, message)
+            else:
+                told = await self.run.ask(message, self.who)
         except EngineError as error:
             why = sentence(error)
             await self._tell(type="refusal", id=number, field=error.field, message=why)
         else:
             await self._tell(type="answer", id=number, ok=True, **told)
 
-    async def _do(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Grant a wish, or ask the run; returns what else to answer. Raises EngineError."""
-        assert self.run is not None
-        wish = WISHES.get(message["type"]) if isinstance(message.get("type"), str) else None
-        if wish is None:
-            await self.run.ask(message, self.who)
-            return {}
-        arguments = {name: value for name, value in message.items() if name != "type"}
-        match validated(wish, arguments):
-            case Watch(vm=vm):
-                self.run.watch(self.seat, vm)
-            case Want(heat=heat):
-                self.run.want_heat(self.seat, heat)
-            case Again(topic=topic):
-                self.seat.viewer.restart(topic)
-            case Check():
-                return self.run.fingerprint()
-        return {}
-
 
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.error("a socket's task failed", exc_info=task.exception())
+
+
+def number_of(text: str) -> int | None:
+    """Return the number of a run in a socket's address; None where there is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
 def language_of(scope: dict[str, Any]) -> str:

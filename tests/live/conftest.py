@@ -32,6 +32,7 @@ async def run(store, clock, executor):
 async def started(store, clock, executor):
     machine = build(store.scenario())
     run_id = await store.open_run("lab", machine, machine.scenario)
-    run = Run("lab", machine, store, run_id, clock=clock, executor=executor)
+    run = Run("lab", machine, store, run_id, clock=clock, executor=executor, opener=store.opened)
+    await run.deeds.look()
     await run.show()
     return run

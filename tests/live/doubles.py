@@ -2,10 +2,13 @@
 
 import errno
 
+from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.limits import LIMITS
 from vms.live.audience import Seat, Who
 from vms.live.hub import HEADER, Viewer
+from vms.live.replay import Recording, machine_at
+from vms.live.start import Opened
 from vms.live.wire.picture import Picture, Receiver
 
 
@@ -50,6 +53,8 @@ class MemoryStore:
         self.data = data
         self.log = []
         self.entries = {}
+        self.runs = {}
+        self.current = None
         self.broken = False
 
     def scenario(self):
@@ -64,27 +69,112 @@ class MemoryStore:
 
     async def open_run(self, lab, machine, scenario):
         self.log.append(("open_run", lab))
-        run_id = sum(call[0] == "open_run" for call in self.log)
+        origin = "reset" if self.runs else "start"
+        return self._new(self.current, scenario, origin, None, None)
+
+    def _new(self, parent, scenario, origin, tick, sequence):
+        run_id = len(self.runs) + 1
+        self.runs[run_id] = {
+            "number": run_id,
+            "name": "",
+            "note": "",
+            "parent": parent,
+            "fork_tick": tick,
+            "fork_sequence": sequence,
+            "origin": origin,
+            "tick": tick or 0,
+            "status": "paused",
+            "deleted": False,
+            "scenario": scenario,
+        }
         self.entries[run_id] = {}
+        if origin in {"start", "reset"}:
+            self.current = run_id
         return run_id
 
     async def journal(self, run_id, entries, marks=None):
-        if self.broken:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        self._check()
         for entry in entries:
             self.log.append(("journal", entry["sequence"], entry["accepted"]))
             self.entries[run_id][entry["sequence"]] = dict(entry)
 
     async def keep(self, run_id, frozen, standing):
-        if self.broken:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        self._check()
         self.log.append(("keep", standing.tick, standing.sequence))
 
     async def write_rest(self, lab, run_id, remains, standing, status, message):
+        self._check()
+        self.standing = standing
+        self.runs[run_id] |= {"tick": standing.tick, "status": status}
+        self.log.append(("write_back", standing.tick, status))
+
+    def _check(self):
         if self.broken:
             raise OSError(errno.ENOSPC, "No space left on device")
-        self.standing = standing
-        self.log.append(("write_back", standing.tick, status))
+
+    # --- the tree ---
+
+    async def recording(self, run_id):
+        run, entries = self.runs[run_id], self.entries[run_id].values()
+        ticks = [run["tick"], *(entry["tick"] for entry in entries)]
+        return Recording(run_id, run["scenario"], tuple(entries), tick=max(ticks))
+
+    async def opened(self, run_id):
+        recording = await self.recording(run_id)
+        return Opened(machine_at(recording, recording.tick), run_id, recording.entries)
+
+    async def tree(self, lab):
+        keys = [key for key in self.runs[1] if key != "scenario"]
+        return [
+            {key: run[key] for key in keys} | {"current": run["number"] == self.current}
+            for run in self.runs.values()
+        ]
+
+    async def numbered(self, lab, number):
+        number = self.current if number is None else number
+        if number not in self.runs:
+            raise EngineError("{field}: this lab has no such run, got {given}", "run", given=number)
+        return number, number
+
+    async def checkpoint_ticks(self, run_id):
+        return []
+
+    async def branch(self, run_id, tick, sequence, *, origin, name="", who="", more=None):
+        kept = [
+            entry
+            for entry in self.entries[run_id].values()
+            if entry["tick"] < tick
+            or (entry["tick"] == tick and (sequence is None or entry["sequence"] <= sequence))
+        ]
+        last = max((entry["sequence"] for entry in kept), default=0)
+        made = self._new(run_id, self.runs[run_id]["scenario"], origin, tick, last)
+        self.runs[made]["name"] = name
+        if more is not None:
+            kept.append(more | {"sequence": last + 1})
+            self.runs[made]["tick"] = more["tick"]
+        self.entries[made] = {entry["sequence"]: dict(entry) for entry in kept}
+        return made, made
+
+    async def unused_branch(self, run_id, sequence):
+        return None
+
+    async def choose(self, run_id):
+        self.current = run_id
+        self.runs[run_id]["deleted"] = False
+
+    async def name_run(self, lab, number, name, note):
+        await self.numbered(lab, number)
+        self.runs[number] |= {"name": name, "note": note}
+
+    async def delete_run(self, lab, number):
+        await self.numbered(lab, number)
+        if number == self.current:
+            raise EngineError("{field}: run {given} is the lab's current one", "run", given=number)
+        self.runs[number]["deleted"] = True
+
+    async def restore_run(self, lab, number):
+        await self.numbered(lab, number)
+        self.runs[number]["deleted"] = False
 
     def calls(self, name):
         return [call[1:] for call in self.log if call[0] == name]

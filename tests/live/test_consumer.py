@@ -37,6 +37,15 @@ EXAMPLES = {
     "pause_vm": {"vm": "one"},
     "resume_vm": {"vm": "one"},
     "stop_vm": {"vm": "three"},
+    "take_snapshot": {"vm": "one", "name": "before"},
+    "revert_snapshot": {"vm": "one", "snapshot": "before"},
+    "delete_snapshot": {"vm": "one", "snapshot": "before"},
+    "clone_vm": {"vm": "one", "name": "copy"},
+    "make_template": {"vm": "one"},
+    "set_backup": {"vm": "one", "every": 1000},
+    "run_backup": {"vm": "one"},
+    "lose_disk": {"vm": "one", "device": "vda"},
+    "restore_backup": {"vm": "one"},
     "play": {},
     "pause": {},
     "step": {"ticks": 3},
@@ -47,8 +56,37 @@ EXAMPLES = {
     "want": {"heat": True},
     "again": {"topic": 0},
     "check": {},
+    "look": {"tick": 0},
+    "look_by": {"unit": "tick", "by": -1},
+    "live": {},
+    "run_to": {"condition": "ticks >= 12"},
+    "fork": {"name": "another"},
+    "undo": {},
+    "redo": {},
+    "switch": {"run": 2},
+    "name_run": {"run": 1, "name": "the first"},
+    "delete_run": {"run": 2},
+    "restore_run": {"run": 2},
 }
 """A message of every type there is."""
+
+SLICE = {"type": "set_time_slice", "ticks": 9}
+TAKEN = {"type": "take_snapshot", **EXAMPLES["take_snapshot"]}
+BACKUP = {"type": "set_backup", **EXAMPLES["set_backup"]}
+BEFORE = {
+    "start_vm": [{"type": "stop_vm", "vm": "two"}],
+    "resume_vm": [{"type": "pause_vm", "vm": "one"}],
+    "revert_snapshot": [TAKEN],
+    "delete_snapshot": [TAKEN],
+    "make_template": [{"type": "stop_vm", "vm": "one"}],
+    "run_backup": [BACKUP],
+    "undo": [SLICE],
+    "redo": [SLICE, {"type": "undo"}],
+    "switch": [{"type": "fork"}],
+    "delete_run": [{"type": "fork"}],
+    "restore_run": [{"type": "fork"}],
+}
+"""What has to be so for a message to be granted."""
 
 
 class Page:
@@ -135,7 +173,7 @@ def alice(transactional_db):
 def lab(alice):
     data = first_steps()
     data["host"]["devices"] = [{"name": "disk0", "kind": "disk"}]
-    data["vms"][0]["devices"] = [{"name": "vda", "backend": "disk0"}]
+    data["vms"][0]["devices"] = [{"name": "vda", "backend": "disk0", "size_mib": 8}]
     return found(owner=alice, document=data)
 
 
@@ -316,11 +354,12 @@ def test_there_is_an_example_of_every_message():
 @pytest.mark.parametrize("kind", EXAMPLES)
 async def test_who_steers_may_do_everything(enter, role, kind):
     page = await enter(role)
-    if kind == "resume_vm":
-        await page.ask(type="pause_vm", vm="one")
-    if kind == "start_vm":
-        await page.ask(type="stop_vm", vm="two")
+    for before in BEFORE.get(kind, ()):
+        assert (await page.ask(**before))["type"] == "answer"
     answer = await page.ask(type=kind, **EXAMPLES[kind])
+    if kind == "restore_backup":  # there is no restore point, as no tick has passed
+        assert answer["message"].startswith("vm")
+        return
     assert answer["type"] == "answer", answer
     assert answer["ok"] is True
 
@@ -530,6 +569,7 @@ async def test_while_a_command_takes_its_time_acknowledgements_are_read(enter, l
     async def slow(message, who):
         asked.set()
         await held.wait()
+        return {}
 
     monkeypatch.setattr(run, "ask", slow)
     await page.socket.send_json_to({"type": "play", "id": 1})
@@ -550,6 +590,7 @@ async def test_too_many_commands_at_once_are_not_kept(enter, lab, monkeypatch):
 
     async def slow(message, who):
         await held.wait()
+        return {}
 
     monkeypatch.setattr(registry.peek(lab.pk), "ask", slow)
     for number in range(40):

@@ -97,7 +97,7 @@ async def test_after_a_rest_a_run_goes_on_where_it_was(lab):
     assert registry.peek(lab.pk) is None
     again = await registry.run_for(lab.pk)
     assert (again.tick, again.machine.event_hash, again.run_id) == (30, event_hash, run_id)
-    assert [row["command"] for row in again._shown.picture.journal] == ["set_weight", "step"]
+    assert [row["command"] for row in again.stage.shown.picture.journal] == ["set_weight", "step"]
     await again.ask({"type": "set_weight", "vm": "one", "weight": 78})
     entries = JournalEntry.objects.filter(run_id=run_id).order_by("sequence")
     assert [entry.sequence async for entry in entries] == [1, 2, 3]
@@ -113,27 +113,30 @@ async def test_a_lab_that_was_edited_meanwhile_begins_anew(lab):
     assert again.run_id != run.run_id
 
 
-async def test_a_checkpoint_that_is_of_no_use_begins_anew(lab):
+async def test_a_run_whose_checkpoint_is_of_no_use_is_played_again(lab):
     run = await registry.run_for(lab.pk)
     await run.ask({"type": "step", "ticks": 30})
+    await halted(run)
+    event_hash = run.machine.event_hash
     await registry.stop(lab.pk)
-    checkpoint = await Checkpoint.objects.aget(run_id=run.run_id)
-    checkpoint.state = checkpoint.state[:40] + b"garbage"
-    await checkpoint.asave()
-    assert (await registry.run_for(lab.pk)).tick == 0
+    async for checkpoint in Checkpoint.objects.filter(run_id=run.run_id):
+        checkpoint.state = checkpoint.state[:40] + b"garbage"
+        await checkpoint.asave()
+    again = await registry.run_for(lab.pk)
+    assert (again.tick, again.machine.event_hash) == (30, event_hash)
 
 
 async def test_who_comes_while_a_run_is_written_back_gets_the_next_one(lab, monkeypatch):
     run = await registry.run_for(lab.pk)
     await run.ask({"type": "step", "ticks": 9})
-    write_back, writing, held = store.write_back, asyncio.Event(), asyncio.Event()
+    write_rest, writing, held = store.write_rest, asyncio.Event(), asyncio.Event()
 
     async def slow(*args):
         writing.set()
         await held.wait()
-        await write_back(*args)
+        await write_rest(*args)
 
-    monkeypatch.setattr(store, "write_back", slow)
+    monkeypatch.setattr(store, "write_rest", slow)
     stopping = asyncio.create_task(registry.stop(lab.pk))
     await writing.wait()
     coming = asyncio.create_task(registry.run_for(lab.pk))

@@ -13,6 +13,7 @@ from vms.engine.scenario import Scenario
 from vms.engine.tick import advance
 from vms.live.audience import KICKED, RENEWED, Who
 from vms.live.run import Run
+from vms.live.stage import Stage
 from vms.live.stepper import Stepped
 
 pytestmark = pytest.mark.interpreted
@@ -216,19 +217,20 @@ async def test_a_command_is_in_the_journal_before_it_is_applied(run, store, monk
     seen = []
     journal = store.journal
 
-    async def watched(run_id, entries):
-        await journal(run_id, entries)
+    async def watched(run_id, entries, marks):
+        await journal(run_id, entries, marks)
         seen.append((entries[0]["accepted"], int(run.machine.state.host[0].time_slice)))
 
     monkeypatch.setattr(run.journal, "_write", watched)
     assert await ask(run, type="set_time_slice", ticks=9) is None
+    await run.journal.flush()
     assert seen == [(None, 2), (True, 9)]
 
 
 async def test_a_command_without_journal_is_not_applied(run, store):
     store.broken = True
     refusal = await ask(run, type="set_time_slice", ticks=9)
-    assert "could not be done" in str(refusal)
+    assert "it was not done: the disk of the server is full" in str(refusal)
     assert int(run.machine.state.host[0].time_slice) == 2
 
 
@@ -243,6 +245,7 @@ async def test_a_refused_command_names_its_field_and_changes_nothing(run, store)
 async def test_a_command_refused_by_the_machine_is_in_the_journal_as_refused(run, store):
     refusal = await ask(run, type="stop_vm", vm="nobody")
     assert refusal.field == "vm"
+    await run.journal.flush()
     (entry,) = store.entries[1].values()
     assert entry["accepted"] is False
     assert entry["sentence"] == str(refusal)
@@ -454,7 +457,7 @@ async def test_no_sample_when_nothing_changed(run, clock):
 
 async def test_large_samples_come_less_often(run, clock, monkeypatch):
     await arrive(run)
-    monkeypatch.setattr(Run, "BYTES_PER_S", 2_000)
+    monkeypatch.setattr(Stage, "BYTES_PER_S", 2_000)
     await ask(run, type="play")
     before = run.topic.version
     await play_for(run, clock, 2)
@@ -465,8 +468,8 @@ async def test_a_sample_is_made_once_however_many_watch(run, clock, monkeypatch)
     for n in range(30):
         await arrive(run, f"viewer {n}")
     made = []
-    make = run._sampler.make
-    monkeypatch.setattr(run._sampler, "make", lambda *a: made.append(1) or make(*a))
+    make = run.stage.sampler.make
+    monkeypatch.setattr(run.stage.sampler, "make", lambda *a: made.append(1) or make(*a))
     await ask(run, type="play")
     clock.now += 0.06
     await run.turn()
@@ -519,7 +522,7 @@ async def test_pages_are_of_one_vm_at_a_time_and_none_after_that(run, clock):
         await run.turn()
         await browser.drain()
     assert set(browser.pictures) == {0, 16, 18}
-    assert run.audience.watched == {}
+    assert run.stage.watched == {}
 
 
 @pytest.mark.parametrize("vm", [-1, 3, 10**6])
@@ -538,7 +541,7 @@ async def test_heat_is_made_only_while_somebody_wants_it(run, clock):
     await browser.drain()
     assert browser.pictures[1].tables["heat"]["value"].max() > 200
     run.want_heat(browser.seat, False)
-    assert run.audience.watched == {}
+    assert run.stage.watched == {}
 
 
 async def test_recent_slices_are_kept_for_the_first_picture(run, clock):
@@ -628,6 +631,7 @@ async def test_at_a_pause_the_rows_are_written_after_half_a_second_of_quiet(run,
     assert store.calls("write_back") == []
     clock.now += 0.2
     await run.turn()
+    await run.keeper.settled()
     assert store.calls("write_back") == [(40, "paused")]
     await play_for(run, clock, 5)
     assert len(store.calls("write_back")) == 1
@@ -640,6 +644,7 @@ async def test_steps_in_quick_succession_are_written_once(run, store, clock):
         await run.turn()
     clock.now += 1
     await run.turn()
+    await run.keeper.settled()
     assert store.calls("write_back") == [(5, "paused")]
 
 
@@ -654,12 +659,15 @@ async def test_a_write_that_fails_is_tried_again(run, store, clock):
     store.broken = True
     clock.now += 1
     await run.turn()
+    await run.keeper.settled()
     store.broken = False
     clock.now += 1
     await run.turn()
+    await run.keeper.settled()
     assert store.calls("write_back") == []
-    clock.now += Run.RETRY_S
+    clock.now += run.keeper.RETRY_S
     await run.turn()
+    await run.keeper.settled()
     assert store.calls("write_back") == [(1, "paused")]
 
 

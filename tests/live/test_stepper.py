@@ -6,8 +6,9 @@ import pytest
 from tests.live.doubles import Clock, busy_lab, first_steps
 from vms.engine.machine import build
 from vms.engine.scenario import Scenario
+from vms.engine.seek import Stop
 from vms.engine.tick import advance
-from vms.live.stepper import step, step_to_event
+from vms.live.stepper import step, step_until
 from vms.live.wire.encode import Encoder
 from vms.live.wire.picture import Picture
 
@@ -54,7 +55,7 @@ def test_to_the_next_event_is_as_far_as_stepping_by_hand(data):
     machine, by_hand = (build(Scenario.parse(data)) for _ in range(2))
     encoder = Encoder(machine, Picture())
     for _ in range(20):
-        done = step_to_event(machine, encoder, 1_000, Clock())
+        done = step_until(machine, encoder, 1_000, Clock(), Stop(""))
         expected = 0
         while not expected:
             advance(by_hand, 1)
@@ -65,7 +66,7 @@ def test_to_the_next_event_is_as_far_as_stepping_by_hand(data):
 def test_to_the_next_event_gives_up_after_so_many_ticks():
     data = first_steps(host={"scheduler": {"policy": "fcfs"}})
     machine = build(Scenario.parse(data))
-    done = step_to_event(machine, Encoder(machine, Picture()), 4, Clock())
+    done = step_until(machine, Encoder(machine, Picture()), 4, Clock(), Stop(""))
     assert (done.ticks, done.events) == (4, 0)
 
 
@@ -77,4 +78,4 @@ def test_to_the_next_event_of_a_machine_that_is_over_is_nowhere():
     encoder = Encoder(machine, Picture())
     step(machine, encoder, 100, Clock())
     assert machine.ended
-    assert step_to_event(machine, encoder, 100, Clock()).ticks == 0
+    assert step_until(machine, encoder, 100, Clock(), Stop("")).ticks == 0

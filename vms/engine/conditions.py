@@ -40,6 +40,8 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "!=": operator.ne,
 }
 MOST_TEXT = 200
+FIELD = "condition"
+"""What is wrong, where a condition is refused."""
 _TEXT = re.compile(
     r"\s*(?P<path>\S(?:.*?[^\s<>=!])?)\s*(?P<operator><=|>=|==|!=|<|>)"
     r"\s*(?P<number>-?\d{1,18}(?:\.\d{1,9})?)\s*(?P<percent>%?)\s*"
@@ -87,7 +89,7 @@ class Condition:
         """Raise EngineError where the result object has no such number; names the nearest one."""
         value = found(result, self.path)
         if isinstance(value, bool | str | Mapping | list):
-            raise EngineError("{field} is not a number", _path(self.path))
+            raise EngineError("{place} is not a number", FIELD, place=_path(self.path))
         if self.percent:
             whole_of(result, self.path)
 
@@ -98,12 +100,15 @@ def parse(text: str) -> Condition:
     if match is None:
         raise EngineError(
             "{field} must be a value, one of {allowed} and a number, like {example}, got {given}",
-            "condition",
+            FIELD,
             allowed=" ".join(OPERATORS),
             example="vms.web.major_faults > 100",
             given=shown(text),
         )
-    path = tuple(split(match["path"]))
+    try:
+        path = tuple(split(match["path"]))
+    except EngineError as error:
+        raise EngineError(error.template, FIELD, **error.values) from None
     return Condition(path, match["operator"], Fraction(match["number"]), bool(match["percent"]))
 
 
@@ -173,11 +178,18 @@ def _unknown(
     known = keys_of(place)
     near = _nearest(result, path)
     if near is not None:
-        return EngineError("{field}: no such value, did you mean {near}?", here, near=near)
+        return EngineError(
+            "{place}: no such value, did you mean {near}?", FIELD, place=here, near=near
+        )
     if not known:
-        return EngineError("{field}: no such value, {place} has no parts", here, place=path[at - 1])
+        whole = _path(path[:at])
+        return EngineError(
+            "{place}: no such value, {whole} has no parts", FIELD, place=here, whole=whole
+        )
     allowed = ", ".join(known[:20])
-    return EngineError("{field}: no such value, there are {allowed}", here, allowed=allowed)
+    return EngineError(
+        "{place}: no such value, there are {allowed}", FIELD, place=here, allowed=allowed
+    )
 
 
 def _nearest(result: Mapping[str, Any], path: Sequence[int | str]) -> str | None:
@@ -217,7 +229,8 @@ def whole_of(result: Mapping[str, Any], path: Sequence[int | str]) -> int | floa
         return int(result["host"]["pcpus"]) * int(result["ticks"])
     if head == "host" and path[1] == "frames" and key in FRAMES:
         return int(result["host"]["frames"]["total"])
-    raise EngineError("{field} is not a part of a whole: leave the % out", _path(path))
+    place = _path(path)
+    raise EngineError("{place} is not a part of a whole: leave the % out", FIELD, place=place)
 
 
 # --- values of a machine --------------------------------------------------------------------------
@@ -266,6 +279,16 @@ class Watch:
             return None if value is None else float(value)
         whole = whole_of(result, self.condition.path)
         return 100 * float(value) / whole if whole else None
+
+    def quick_value(self) -> float | None:
+        """Return the value where it is made of cells alone; None where it would take longer."""
+        cells = self.cells
+        if cells is None or not cells.exact:
+            return None
+        value, whole = cells.now(self.machine.now)
+        if whole is None:
+            return float(value)
+        return 100 * value / whole if whole else None
 
     def _sections(self) -> dict[str, Any]:
         """Return the part of the result object that the value is in, and the ticks."""

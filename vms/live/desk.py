@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vms.engine.commands import COMMANDS, Command, parse
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
-from vms.engine.power import note_command
+from vms.engine.tick import come_between_ticks
+from vms.live import goal
 from vms.live.audience import Who
 from vms.live.controls import (
     CONTROLS,
+    DEEDS,
     Control,
+    Motion,
     NextEvent,
     Pause,
     Play,
-    Reset,
+    RunTo,
     Speed,
     Step,
     parse_control,
 )
-from vms.live.fresh import fresh_run
+from vms.live.deeds import HERE
+from vms.live.journal import Entry
+from vms.live.replay import apply_message
 
 if TYPE_CHECKING:
     from vms.live.run import Run
 
 log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+DEED = tuple(DEEDS.values())
 
 
 def understand(message: dict[str, Any]) -> Command | Control:
@@ -47,12 +56,13 @@ def understand(message: dict[str, Any]) -> Command | Control:
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody asked for, until `done` is set or refused."""
+    """What somebody asked for, until `done` is set or refused; `answer` is what they are told."""
 
     what: Command | Control
     message: dict[str, Any]
     who: Who
-    done: asyncio.Future[None]
+    done: asyncio.Future[Answer]
+    answer: Answer | None = None
 
 
 class Desk:
@@ -65,18 +75,11 @@ class Desk:
     async def answer(self) -> None:
         """Do everything that was asked so far, in order."""
         asked, self.asked = self.asked, []
-        for each in asked:
+        for together in _batches(asked):
             try:
-                await self._obey(each)
-            except EngineError as refusal:
-                _refuse(each, refusal)
+                await self._answer_all(together)
             except Exception as error:
-                log.exception("lab %s: %s failed", self._run.lab, each.message.get("type"))
-                _refuse(each, EngineError("this could not be done: {reason}", reason=error))
-            else:
-                self._run.audience.driver = each.who.user
-                if not each.done.done():
-                    each.done.set_result(None)
+                self._fail(together, error)
 
     def refuse_all(self, refusal: EngineError) -> None:
         """Refuse what is still waiting."""
@@ -84,86 +87,134 @@ class Desk:
         for each in asked:
             _refuse(each, refusal)
 
-    async def _obey(self, asked: Asked) -> None:
-        """Do one thing. Raises EngineError for a refusal, which is in the journal then."""
-        if isinstance(asked.what, Reset):
-            await self._reset(asked)
-        elif isinstance(asked.what, Control):
-            await self._control(asked, asked.what)
-        else:
-            await self._command(asked, asked.what)
+    def _fail(self, together: Sequence[Asked], error: Exception) -> None:
+        for each in together:
+            if isinstance(error, EngineError):
+                _refuse(each, error)
+            elif not each.done.done():
+                log.error(
+                    "lab %s: %s failed", self._run.lab, each.message.get("type"), exc_info=error
+                )
+                _refuse(each, EngineError("this could not be done: {reason}", reason=error))
 
-    async def _reset(self, asked: Asked) -> None:
-        """Take a new machine, of the scenario as it is at rest now; the old run is over."""
+    async def _answer_all(self, together: Sequence[Asked]) -> None:
+        """Do what is journaled together: written first, so that nothing is without its entry."""
+        first = together[0]
+        if isinstance(first.what, HERE):  # its entry is in the journal of the run that comes
+            _grant(first, await self._run.deeds.do(first.what, first.message, first.who))
+            self._run.audience.driver = first.who.user
+            return
         run = self._run
-        machine, run_id = await fresh_run(run.lab, run.store, run.executor)
-        run.take(machine, run_id)
-        run.audience.begin_again(len(machine.vm_names))
-        run.journal.end(await run.journal.begin(asked.message, asked.who, run.tick), None)
+        if run.over and any(isinstance(each.what, Command) for each in together):
+            await run.alone(come_between_ticks, run.machine)
+        asked = [(each.message, each.who) for each in together]
+        entries = await run.journal.begin_all(asked, run.tick, self._marks(together))
+        for each, entry in zip(together, entries, strict=True):
+            await self._obey(each, entry)
 
-    async def _control(self, asked: Asked, control: Control) -> None:
+    def _marks(self, together: Sequence[Asked]) -> dict[str, Any]:
+        """Return what of this survives a kill beside its entries: whether it plays, how fast."""
+        marks: dict[str, Any] = {}
+        for each in together:
+            match each.what:
+                case Play() if not self._run.over:
+                    marks["playing"] = True
+                case Pause() | Step() | NextEvent() | RunTo():
+                    marks["playing"] = False
+                case Speed(ticks_per_s=speed):
+                    marks["speed"] = speed
+        return marks
+
+    async def _obey(self, asked: Asked, entry: Entry) -> None:
+        """Do one thing, note how it went, and answer."""
+        run, refusal, answer = self._run, None, asked.answer or {}
+        try:
+            if isinstance(asked.what, Command):
+                await self._command(asked.message, entry["sequence"])
+            elif isinstance(asked.what, DEED):
+                answer = answer | await run.deeds.do(asked.what, asked.message, asked.who)
+            else:
+                self._steer(cast("Motion", asked.what))
+        except EngineError as error:
+            refusal = error
+        except Exception as error:
+            log.exception("lab %s: %s failed", run.lab, asked.message.get("type"))
+            refusal = EngineError("this could not be done: {reason}", reason=error)
+        run.journal.end(entry, refusal)
+        run.deeds.note(entry, accepted=refusal is None)
+        if refusal is not None:
+            _refuse(asked, refusal)
+        else:
+            run.audience.driver = asked.who.user
+            _grant(asked, answer)
+
+    def _steer(self, control: Motion) -> None:
         """Change when the machine advances: nothing of its results depends on it."""
         run = self._run
-        entry = await run.journal.begin(asked.message, asked.who, run.tick)
-        refusal = self._why_not(control)
-        if refusal is None:
-            self._steer(control)
-        run.journal.end(entry, refusal)
-        if refusal is not None:
-            raise refusal
-
-    def _why_not(self, control: Control) -> EngineError | None:
-        run = self._run
-        if not isinstance(control, Play | Step | NextEvent):
-            return None
-        if run.status == "crashed":
-            return EngineError("the run is broken, only a reset helps")
-        if run.over:
-            return EngineError("the run was over at tick {tick}, reset it first", tick=run.tick)
-        return None
-
-    def _steer(self, control: Control) -> None:
-        run = self._run
+        if isinstance(control, Play | Step | NextEvent | RunTo):
+            self._check_goes()
         match control:
             case Play():
                 run.go()
             case Step(ticks=ticks):
-                run.go(goal=run.tick + ticks)
+                run.go(goal.to_tick(run.machine, run.tick + ticks))
             case NextEvent():
-                run.go(to_event=True)
+                run.go(goal.to_event(run.machine, ""))
+            case RunTo(tick=int(tick)):
+                run.go(goal.to_tick(run.machine, tick))
+            case RunTo(event=str(kind)):
+                run.go(goal.to_event(run.machine, kind))
+            case RunTo(condition=str(text)):
+                run.go(goal.to_condition(run.machine, text))
             case Speed(ticks_per_s=speed):
                 run.set_speed(speed)
             case Pause() if run.status == "playing":
                 run.halt("paused")
 
-    async def _command(self, asked: Asked, command: Command) -> None:
-        """Change the machine: journaled first, so that no change is without its entry."""
+    def _check_goes(self) -> None:
         run = self._run
         if run.status == "crashed":
             raise EngineError("the run is broken, only a reset helps")
-        entry = await run.journal.begin(asked.message, asked.who, run.tick)
-        refusal = None
+        if run.over:
+            raise EngineError("the run was over at tick {tick}, reset it first", tick=run.tick)
+
+    async def _command(self, message: dict[str, Any], sequence: int) -> None:
+        """Change the machine. Raises EngineError for a refusal."""
+        run = self._run
+        if run.status == "crashed":
+            raise EngineError("the run is broken, only a reset helps")
         try:
-            await run.alone(_apply, run.machine, command, entry["sequence"])
-        except EngineError as error:
-            refusal = error
+            await run.alone(_apply, run.machine, message, sequence)
+        except EngineError:
+            raise
         except Exception as error:  # a bug in the command: the machine may be half changed
             run.crash(error)
-            refusal = EngineError("the run broke over this: {reason}", reason=error)
-        else:
-            run.described()
-            run.touched()
-            if run.status in {"ended", "stalled"} and not run.over:
-                run.halt("paused")
-        run.journal.end(entry, refusal)
-        if refusal is not None:
-            raise refusal
+            raise EngineError("the run broke over this: {reason}", reason=error) from error
+        run.described()
+        run.touched()
+        if run.status in {"ended", "stalled"} and not run.over:
+            run.halt("paused")
 
 
-def _apply(machine: Machine, command: Command, sequence: int) -> None:
-    """Change the machine, and log that it was; in an engine thread."""
-    command.apply(machine)
-    machine.call(note_command, sequence)
+def _apply(machine: Machine, message: dict[str, Any], sequence: int) -> None:
+    """Change the machine exactly as a replay does; in an engine thread."""
+    apply_message(machine, message, sequence)
+
+
+def _batches(asked: Sequence[Asked]) -> list[list[Asked]]:
+    """Return what is journaled together: all that comes between two deeds; a deed alone."""
+    batches: list[list[Asked]] = []
+    for each in asked:
+        alone = isinstance(each.what, DEED)
+        if not batches or alone or isinstance(batches[-1][-1].what, DEED):
+            batches.append([])
+        batches[-1].append(each)
+    return batches
+
+
+def _grant(asked: Asked, answer: Answer) -> None:
+    if not asked.done.done():
+        asked.done.set_result(answer)
 
 
 def _refuse(asked: Asked, refusal: EngineError) -> None:

@@ -11,6 +11,7 @@ from vms.engine.machine import Machine, build
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.limits import Limits
 from vms.live import threads
+from vms.live.replay import Recording
 from vms.live.store.keeping import Remains, Standing
 
 
@@ -47,6 +48,46 @@ class Store(Protocol):
         message: str,
     ) -> None:
         """Write what a run at rest has come to into the rows of its lab."""
+
+    async def recording(self, run_id: int) -> Recording:
+        """Return all that a run is: what it started from and what was asked of it."""
+
+    async def tree(self, lab_id: str) -> list[dict[str, Any]]:
+        """Return the lab's runs by number, as the page is told them."""
+
+    async def numbered(self, lab_id: str, number: int | None) -> tuple[int, int]:
+        """Return (id, number) of a run, of the current one for None; EngineError for none."""
+
+    async def checkpoint_ticks(self, run_id: int) -> list[int]:
+        """Return the ticks at which a look back at a run is quick."""
+
+    async def branch(
+        self,
+        run_id: int,
+        tick: int,
+        sequence: int | None,
+        *,
+        origin: str,
+        name: str = "",
+        who: str = "",
+        more: Mapping[str, Any] | None = None,
+    ) -> tuple[int, int]:
+        """Make a run that is another one up to a moment; return its id and number."""
+
+    async def unused_branch(self, run_id: int, sequence: int) -> tuple[int, int] | None:
+        """Return a branch that an undo made there, if nobody went on with it."""
+
+    async def choose(self, run_id: int) -> None:
+        """Make a run its lab's current one."""
+
+    async def name_run(self, lab_id: str, number: int, name: str, note: str) -> None:
+        """Give a run a name and a note."""
+
+    async def delete_run(self, lab_id: str, number: int) -> None:
+        """Put a run out of sight."""
+
+    async def restore_run(self, lab_id: str, number: int) -> None:
+        """Bring a deleted run back."""
 
 
 async def fresh_run(lab: str, store: Store, executor: ThreadPoolExecutor) -> tuple[Machine, int]:

@@ -1,28 +1,38 @@
 """Which runs are alive in this process.
 
+A lab has one *live* run, its current one; another of its runs may be alive beside it, so that two
+can be compared. No run is ever alive twice: who makes another one the current one claims it first.
+
 Importing it is cheap: the engine, and with it Numba, wakes with the first run. All of it belongs to
-the server's event loop, except `peek`, `labs` and `call`, which any thread may use.
+the server's event loop, except `peek`, `labs`, `runs_of` and `call`, which any thread may use.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
 
+from vms.engine.errors import EngineError
 from vms.live.audience import GONE, STOPPING
 
 if TYPE_CHECKING:
+    from vms.engine.machine import Machine
     from vms.live.run import Run
 
 T = TypeVar("T")
+Key = tuple[str, int | None]
+"""A lab, and the number of a run beside its live one; None for that."""
 
-_runs: dict[str, Run] = {}
-_tasks: dict[str, asyncio.Task[None]] = {}
-_starting: dict[str, asyncio.Task[Run]] = {}
+_runs: dict[Key, Run] = {}
+_tasks: dict[Key, asyncio.Task[None]] = {}
+_starting: dict[Key, asyncio.Task[Run]] = {}
+_claims: dict[str, asyncio.Lock] = {}
+_reading: dict[str, int] = {}
 _stopping = False
 
 
@@ -30,15 +40,16 @@ class TooManyRunsError(Exception):
     """As many labs are alive as the server may have, and all of them are watched."""
 
 
-async def run_for(lab: UUID | str) -> Run:
-    """Return the lab's run, starting it if none is alive: once, however many ask at once.
+async def run_for(lab: UUID | str, number: int | None = None) -> Run:
+    """Return the lab's live run, or its run of a number, starting it if it is not alive.
 
-    Raises vms.live.store.LabGone; EngineError where the lab's rows make no scenario;
-    TooManyRunsError.
+    Once, however many ask at once. Raises vms.live.store.LabGone; EngineError where the lab's
+    rows make no scenario, or where it has no such run; TooManyRunsError.
     """
-    key = str(lab)
+    key = await _key(str(lab), number)
     while key in _runs and _runs[key].leaving:  # it is being written back: begin after that
         await asyncio.wait({_tasks[key]})
+        key = await _key(str(lab), number)
     if key in _runs:
         return _runs[key]
     if key not in _starting:
@@ -47,15 +58,46 @@ async def run_for(lab: UUID | str) -> Run:
     return await asyncio.shield(_starting[key])
 
 
-def peek(lab: UUID | str) -> Run | None:
-    """Return the lab's run if it is alive."""
-    run = _runs.get(str(lab))
+async def _key(lab: str, number: int | None) -> Key:
+    """Return the key of a lab's run: the current one is the live one, whatever its number."""
+    if number is None:
+        return lab, None
+    live = _runs.get((lab, None))
+    if live is not None and not live.leaving:
+        return lab, None if live.number == number else number
+    from vms.live import store  # noqa: PLC0415  (models are not loaded before)
+
+    return lab, None if await store.is_current(lab, number) else number
+
+
+@asynccontextmanager
+async def claimed(lab: UUID | str) -> AsyncIterator[None]:
+    """Have no run of a lab begin to live beside its live one meanwhile."""
+    lock = _claims.setdefault(str(lab), asyncio.Lock())
+    try:
+        async with lock:
+            yield
+    finally:
+        if not lock.locked():
+            _claims.pop(str(lab), None)
+
+
+def peek(lab: UUID | str, number: int | None = None) -> Run | None:
+    """Return the lab's live run, or its run of a number, if it is alive."""
+    run = _runs.get((str(lab), None))
+    if number is not None and (run is None or run.number != number):
+        run = _runs.get((str(lab), number))
     return None if run is None or run.leaving else run
 
 
 def labs() -> list[str]:
-    """Return the labs whose runs are alive."""
-    return list(_runs)
+    """Return the labs that have a run alive."""
+    return list(dict.fromkeys(lab for lab, _ in list(_runs)))
+
+
+def runs_of(lab: UUID | str) -> list[Run]:
+    """Return all runs of a lab that are alive."""
+    return [run for key, run in list(_runs.items()) if key[0] == str(lab) and not run.leaving]
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -76,9 +118,23 @@ def call(function: Callable[..., Any], *args: Any) -> None:
         return
 
 
-async def stop(lab: UUID | str, code: int = GONE, reason: str = "the lab is gone") -> None:
-    """End a lab's run, close its sockets, and wait until it has been written back."""
-    key = str(lab)
+async def stop(
+    lab: UUID | str,
+    code: int = GONE,
+    reason: str = "the lab is gone",
+    number: int | None = None,
+) -> None:
+    """End a lab's runs, or the one of a number beside its live one, and close their sockets.
+
+    Returns when they have been written back.
+    """
+    keys = [key for key in {**_starting, **_runs} if key[0] == str(lab)]
+    for key in keys:
+        if number is None or key[1] == number:
+            await _stop(key, code, reason)
+
+
+async def _stop(key: Key, code: int, reason: str) -> None:
     if key in _starting:
         await asyncio.wait({_starting[key]})
     run, task = _runs.get(key), _tasks.get(key)
@@ -102,32 +158,79 @@ async def stop_all() -> None:
         _stopping = False
 
 
-async def _start(key: str) -> Run:
-    """Start a lab's run: where it rested, or else from the scenario in its rows."""
+async def read_at(
+    lab: UUID | str,
+    number: int | None,
+    tick: int,
+    sequence: int | None,
+    function: Callable[[Machine], T],
+) -> T:
+    """Return `function(machine)` of a run as it was at a moment; in a thread of its own.
+
+    Raises EngineError where there is no such run or tick, or where many are asked for already.
+    """
+    from vms.live import store, threads  # noqa: PLC0415
+    from vms.live.replay import machine_at  # noqa: PLC0415
+
+    run, key = peek(lab, number), str(lab)
+    run_id = run.run_id if run else (await store.numbered(lab, number))[0]
+    recording = await (run.recording() if run else store.recording(run_id))
+    last = run.tick if run else recording.tick
+    if not 0 <= tick <= last:
+        raise EngineError("{field} must be 0..{high}, got {given}", "tick", high=last, given=tick)
+    if _reading.get(key, 0) >= settings.LIVE_MAX_PASTS:
+        raise EngineError(
+            "at most {high} ticks of a lab can be read at the same time: ask again in a moment",
+            "tick",
+            high=settings.LIVE_MAX_PASTS,
+        )
+    _reading[key] = _reading.get(key, 0) + 1
+    try:
+        return await threads.in_thread(
+            threads.replaying(), lambda: function(machine_at(recording, tick, sequence))
+        )
+    finally:
+        _reading[key] -= 1
+        if not _reading[key]:
+            del _reading[key]
+
+
+async def _start(key: Key) -> Run:
+    """Start a run where it rested; a lab that has none begins one of the scenario in its rows."""
     if _stopping:
         raise TooManyRunsError
     await _make_room()
+    if key[1] is None:
+        return await _live(key)
+    async with claimed(key[0]):
+        if await _key(*key) != key:  # it has become the current one meanwhile
+            return await run_for(*key)
+        return await _live(key)
+
+
+async def _live(key: Key) -> Run:
     from vms.live.start import start  # noqa: PLC0415  (wakes Numba)
 
     run = await start(
-        key,
+        key[0],
+        number=key[1],
         idle_s=settings.LIVE_IDLE_S,
         unwatched_s=settings.LIVE_UNWATCHED_S,
         engine_threads=settings.LIVE_ENGINE_THREADS,
     )
     _runs[key] = run
-    task = _tasks[key] = asyncio.create_task(run.live(), name=f"lab {key}")
+    task = _tasks[key] = asyncio.create_task(run.live(), name=f"lab {key[0]}")
     task.add_done_callback(lambda done: _forget(key))
     return run
 
 
-def _started(key: str, task: asyncio.Task[Run]) -> None:
+def _started(key: Key, task: asyncio.Task[Run]) -> None:
     del _starting[key]
     if not task.cancelled():
         task.exception()  # whoever waits is told; asyncio need not complain when nobody does
 
 
-def _forget(key: str) -> None:
+def _forget(key: Key) -> None:
     del _runs[key], _tasks[key]
 
 
@@ -138,8 +241,8 @@ async def _make_room() -> None:
     """
     if len(_runs) + len(_starting) <= settings.LIVE_MAX_RUNS:
         return
-    alone = [run for run in _runs.values() if not run.viewers and not run.leaving]
+    alone = [(key, run) for key, run in _runs.items() if not run.viewers and not run.leaving]
     if not alone:
         raise TooManyRunsError
-    least = min(alone, key=lambda run: (not run.idle, run.alone_since_s))
-    await stop(least.lab, GONE, "the lab was left alone")
+    least, _ = min(alone, key=lambda each: (not each[1].idle, each[1].alone_since_s))
+    await _stop(least, GONE, "the lab was left alone")

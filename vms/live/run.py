@@ -11,24 +11,34 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from django.conf import settings
 from django.utils.translation import gettext
 
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.metrics import result
-from vms.live import threads
-from vms.live.audience import BROKEN, KICKED, LAB, RENEWED, STOPPING, Audience, Seat, Who
+from vms.live import registry, threads
+from vms.live.audience import BROKEN, KICKED, RENEWED, STOPPING, Audience, Seat, Who
+from vms.live.controls import Fork
+from vms.live.deeds import Deeds
 from vms.live.desk import Asked, Desk, understand
 from vms.live.fresh import Store
-from vms.live.hub import Topic
+from vms.live.goal import Goal
 from vms.live.journal import Entry, Journal
+from vms.live.keeper import Keeper
 from vms.live.motion import CRASHED, ENDED, PAUSED, PLAYING, STALLED, Motion
+from vms.live.past import Pasts
+from vms.live.replay import Recording
 from vms.live.sampler import Sampler
-from vms.live.stepper import step, step_to_event
+from vms.live.stage import Stage
+from vms.live.stepper import step, step_until
+
+if TYPE_CHECKING:
+    from vms.live.start import Opened
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -38,24 +48,18 @@ NOBODY = Who("", "", "instructor")
 """Who asks when no member does."""
 
 
+async def open_at_rest(run_id: int) -> Opened:
+    """Return a run of the rows at its last moment."""
+    from vms.live import start  # noqa: PLC0415  (it makes runs of these)
+
+    return await start.open_at_rest(run_id)
+
+
 class Run:
-    """One lab's machine, alive in this process.
+    """One run of a lab, alive in this process; after a deed (undo, switch …) another one of it.
 
     `turn` does what is due, and is all there is to it; `live` takes turns until `stop`.
     """
-
-    SAMPLE_S = 0.05
-    """No more than twenty samples a second,"""
-    BYTES_PER_S = 4 << 20
-    """nor more bytes than this on average,"""
-    ENCODING_SHARE = 4
-    """nor more than a quarter of the time for making them."""
-    UNWATCHED_S = 1.0
-    """Between samples that nobody watches: the charts go on, and no list grows."""
-    QUIET_S = 0.5
-    """A run that has been at rest for so long is written back."""
-    RETRY_S = 10.0
-    """Until the next try, when that failed."""
 
     def __init__(
         self,
@@ -65,38 +69,58 @@ class Run:
         run_id: int,
         *,
         past: Sequence[Entry] = (),
+        number: int = 1,
+        seconds: float = 0.0,
+        notice: str = "",
         clock: Callable[[], float] = time.monotonic,
         executor: ThreadPoolExecutor | None = None,
+        opener: Callable[[int], Awaitable[Opened]] = open_at_rest,
         idle_s: float = 300.0,
         unwatched_s: float = 3600.0,
     ) -> None:
         self.lab = lab
         self.store = store
-        self.topic = Topic(LAB, lambda: self._shown.picture.snapshot())
-        self.audience = Audience(self.topic)
-        self._clock = clock
-        self._motion = Motion(clock)
+        self.clock = clock
+        self.opener = opener
         self.executor = executor or threads.pool()
+        self.lookers = threads.replaying()
+        self.notice = notice
+        self.stage = Stage(lab, clock)
+        self.audience = Audience()
+        self.pasts = Pasts(self, settings.LIVE_MAX_PASTS)
+        self.deeds = Deeds(self)
+        self.keeper: Keeper
+        self._motion = Motion(clock)
         self._idle_s = idle_s
         self._unwatched_s = unwatched_s
         self._machine_rests = asyncio.Lock()
         self._woken = asyncio.Event()
+        self._resting = asyncio.Event()
         self._desk = Desk(self)
         self._stopping: tuple[int, str] | None = None
-        self.take(machine, run_id, past)
-        self._shown = self._sampler
+        self.take(machine, run_id, past, number=number, seconds=seconds)
 
-    def take(self, machine: Machine, run_id: int, past: Sequence[Entry] = ()) -> None:
+    def take(
+        self,
+        machine: Machine,
+        run_id: int,
+        past: Sequence[Entry] = (),
+        *,
+        number: int,
+        seconds: float = 0.0,
+    ) -> None:
         """Make `machine` the one this run is about, at rest and not shown yet."""
         self.machine = machine
+        self.number = number
         self._motion.begin_again()
+        self._resting.set()
         self.journal = Journal(self.store.journal, run_id, past)
-        self._sampler = Sampler(machine, self.lab, self._clock)
-        self._unshown = True
-        self._shown_s = float("-inf")
-        self._interval_s = self.SAMPLE_S
-        self._unsaved = False
-        self._save_from_s = self._alone_since_s = self._clock()
+        self.deeds.begin(past)
+        self.stage.take(Sampler(machine, self.lab, self.clock, self.notice))
+        self._recording: tuple[tuple[int, int], Recording] | None = None
+        self.keeper = Keeper(self, self.clock)
+        self.keeper.begin(seconds)
+        self._alone_since_s = self.clock()
 
     # --- what others may ask ----------------------------------------------------------------------
 
@@ -121,9 +145,19 @@ class Run:
         return self._motion.message
 
     @property
+    def wants_to_play(self) -> bool:
+        """Whether it plays by the clock, and so goes on after a restart of the server."""
+        return self._motion.paced
+
+    @property
     def run_id(self) -> int:
         """The run's id in the rows."""
         return self.journal.run_id
+
+    @property
+    def topic(self) -> Any:
+        """The topic that everybody who looks at the run as it is receives."""
+        return self.stage.topic
 
     @property
     def viewers(self) -> int:
@@ -152,24 +186,37 @@ class Run:
 
     def slices(self) -> list[list[tuple[int, int, int, int]]]:
         """Return (from, to, vcpu, overhead) of the recent slices, per pCPU, oldest first."""
-        return self._shown.picture.slices(len(self.machine.state.pcpu))
+        return self.stage.shown.picture.slices(len(self.machine.state.pcpu))
 
-    def fingerprint(self) -> dict[str, int]:
-        """Return version and CRC-32 of the map that the viewers were sent."""
-        return {"version": self.topic.version, "crc": self._shown.picture.crc()}
+    def fingerprint(self, seat: Seat | None = None) -> dict[str, int]:
+        """Return version and CRC-32 of the map that a viewer was sent."""
+        return ((seat and seat.stage) or self.stage).fingerprint()
 
-    async def ask(self, message: dict[str, Any], who: Who = NOBODY) -> None:
+    async def ask(self, message: dict[str, Any], who: Who = NOBODY) -> dict[str, Any]:
         """Do what `message` asks for (``{"type": "set_weight", …}``), between two advances.
 
-        Returns when it is done; raises EngineError where it is refused, and nothing has changed.
+        Returns what to answer when it is done; raises EngineError where it is refused, and nothing
+        has changed.
         """
         what = understand(message)
         if self._stopping:
             raise EngineError("the lab is being stopped")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._desk.asked.append(Asked(what, message, who, done))
+        answer = {"run": await self.deeds.fork(what, who)} if isinstance(what, Fork) else None
+        done: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._desk.asked.append(Asked(what, message, who, done, answer))
         self._woken.set()
-        await done
+        told = await done
+        if isinstance(what, Fork):
+            await self._go_on_in(told["run"], what, who)
+        return told
+
+    async def _go_on_in(self, number: int, fork: Fork, who: Who) -> None:
+        """Do what was asked of a fork that is made: switch to it, have it run to a tick."""
+        if fork.switch:
+            await self.ask({"type": "switch", "run": number}, who)
+        if fork.until is not None:
+            run = self if fork.switch else await registry.run_for(self.lab, number)
+            await run.ask({"type": "run_to", "tick": fork.until}, who)
 
     async def read(self, function: Callable[[Machine], T]) -> T:
         """Return `function(machine)`, called in a thread while the machine rests."""
@@ -179,29 +226,54 @@ class Run:
         """Return the result so far, as `simulate --json` prints it."""
         return await self.read(result)
 
+    async def rested(self) -> None:
+        """Wait until the machine does not move by itself."""
+        await self._resting.wait()
+
+    async def recording(self) -> Recording:
+        """Return the recording of this run, with all that was asked so far."""
+        key = self.run_id, self.journal.last
+        if self._recording is None or self._recording[0] != key:
+            await self.journal.flush()
+            self._recording = key, await self.store.recording(self.run_id)
+        return self._recording[1]
+
     def enter(self, seat: Seat) -> None:
-        """Let a viewer in."""
-        self.audience.enter(seat)
+        """Let a viewer in: they are sent a snapshot, then every change."""
+        self.audience.seats.add(seat)
+        self.stage.enter(seat)
         self.changed()
 
     def leave(self, seat: Seat) -> None:
         """Note that a viewer's socket is closed."""
-        self.audience.leave(seat)
-        self._alone_since_s = self._clock()
+        self.pasts.leave(seat)
+        self.audience.seats.discard(seat)
+        if seat.stage is not None:
+            seat.stage.leave(seat)
+        seat.viewer.close()
+        self._alone_since_s = self.clock()
         self.changed()
 
     def watch(self, seat: Seat, vm: int | None) -> None:
         """Send a viewer the pages of a VM (a row). Raises EngineError where there is none."""
-        last = len(self.machine.vm_names) - 1
+        stage = seat.stage or self.stage
+        last = len(stage.sampler.machine.vm_names) - 1
         if vm is not None and not 0 <= vm <= last:
             raise EngineError("{field} must be 0..{high}, got {given}", "vm", high=last, given=vm)
-        self.audience.show_pages(seat, vm)
-        self.changed()
+        stage.show_pages(seat, vm)
+        self._show_soon(stage)
 
     def want_heat(self, seat: Seat, wanted: bool) -> None:
         """Send a viewer the heat of the frames, or no longer."""
-        self.audience.show_heat(seat, wanted)
-        self.changed()
+        stage = seat.stage or self.stage
+        stage.show_heat(seat, wanted)
+        self._show_soon(stage)
+
+    def _show_soon(self, stage: Stage) -> None:
+        if stage is self.stage:
+            self.changed()
+        else:
+            self.pasts.show_again(stage)
 
     def kick(self, user: str) -> None:
         """Close the sockets of a user, who is no member any more; on the event loop only."""
@@ -236,10 +308,9 @@ class Run:
             self.changed()
         if self.status == PLAYING:
             await self._advance()
-        if self._unshown and self._clock() >= self._show_at_s():
+        if self.stage.unshown and self.clock() >= self.stage.show_at_s():
             await self.show()
-        if self._unsaved and self.status != PLAYING and self._clock() >= self._save_from_s:
-            await self._save()
+        await self.keeper.turn()
         return self._until_next()
 
     async def _rest(self, seconds: float | None) -> None:
@@ -256,17 +327,17 @@ class Run:
             return 0.0
         due_s = []
         if self.status == PLAYING:
-            due_s.append(self._motion.next_s(self.tick, self._show_at_s()))
-        elif self._unsaved:
-            due_s.append(self._save_from_s)
-        if self._unshown:
-            due_s.append(self._show_at_s())
+            due_s.append(self._motion.next_s(self.tick, self.stage.show_at_s()))
+        if self.keeper.due_s is not None:
+            due_s.append(self.keeper.due_s)
+        if self.stage.unshown:
+            due_s.append(self.stage.show_at_s())
         if not self.viewers:
             due_s.append(self._forgotten_at_s())
-        return max(0.0, min(due_s) - self._clock()) if due_s else None
+        return max(0.0, min(due_s) - self.clock()) if due_s else None
 
     def _forgotten(self) -> bool:
-        return not self.viewers and self._clock() >= self._forgotten_at_s()
+        return not self.viewers and self.clock() >= self._forgotten_at_s()
 
     def _forgotten_at_s(self) -> float:
         """Return when it comes to an end if nobody comes: later while it plays."""
@@ -276,9 +347,9 @@ class Run:
         """Leave nothing behind: unanswered commands, open sockets, unsaved work."""
         self._stopping = self._stopping or (STOPPING, "the lab was left alone")
         self._desk.refuse_all(EngineError("the lab is being stopped"))
+        self.pasts.stop()
         self.audience.close(*self._stopping)
-        if self._unsaved:
-            await self._save()
+        await self.keeper.finish()
 
     async def alone(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in an engine thread while nobody else touches the machine."""
@@ -287,14 +358,16 @@ class Run:
 
     # --- advancing --------------------------------------------------------------------------------
 
-    def go(self, *, goal: int | None = None, to_event: bool = False) -> None:
-        """Play; or only to tick `goal`; or only until something is logged."""
-        self._motion.go(self.tick, goal=goal, to_event=to_event)
+    def go(self, goal: Goal | None = None) -> None:
+        """Play at the speed that is set; or flat out, to a goal."""
+        self._motion.go(self.tick, goal)
+        self._resting.clear()
 
     def halt(self, status: str, message: str = "") -> None:
         """Come to rest."""
         self._motion.halt(status, message)
-        self._alone_since_s = self._clock()
+        self._resting.set()
+        self._alone_since_s = self.clock()
         self.changed()
 
     def set_speed(self, speed: int) -> None:
@@ -303,17 +376,17 @@ class Run:
 
     def changed(self) -> None:
         """Note that there is something to show."""
-        self._unshown = True
+        self.stage.unshown = True
         self._woken.set()
 
     def touched(self) -> None:
         """Note that the machine is not as it was: to be shown, and written back when at rest."""
-        self._unsaved = self._unshown = True
-        self._save_from_s = self._clock() + self.QUIET_S
+        self.stage.unshown = True
+        self.keeper.touched()
 
     def described(self) -> None:
         """Note that names, sizes or policies changed."""
-        self._sampler.meta_changed = True
+        self.stage.sampler.meta_changed = True
 
     def crash(self, error: Exception) -> None:
         """Stop this run, which is broken, and tell its viewers; the other labs go on."""
@@ -322,63 +395,58 @@ class Run:
         self.halt(CRASHED, words % {"tick": self.tick, "error": error})
         self.touched()
 
+    async def put_away(self) -> None:
+        """Come to rest and write everything: another run is to be shown here."""
+        if self.status == PLAYING:
+            self.halt(PAUSED)
+        await self.keeper.finish()
+
     async def _advance(self) -> None:
         """Run one chunk of what is due."""
-        motion = self._motion
+        motion, goal, encoder = self._motion, self._motion.goal, self.stage.sampler.encoder
         ticks = motion.ticks(self.tick)
         if ticks <= 0:
             return
-        run_chunk = step_to_event if motion.to_event else step
         try:
-            done = await self.alone(
-                run_chunk, self.machine, self._sampler.encoder, ticks, self._clock
-            )
+            if goal is None or goal.stop is None:
+                done = await self.alone(step, self.machine, encoder, ticks, self.clock)
+            else:
+                stop = goal.stop
+                done = await self.alone(step_until, self.machine, encoder, ticks, self.clock, stop)
+                goal.value = done.value
         except Exception as error:  # a bug in the engine or in a policy
             self.crash(error)
             return
         motion.chunk.took(done.ticks, done.seconds)
-        self.touched()
+        self.stage.unshown = True
+        self.keeper.moved(done.seconds)
+        reached = goal is not None and goal.reached(self.tick, done.reached)
+        if reached or self.over:
+            motion.end_goal(self.tick, reached)
         if self.over:
             self.halt(STALLED if self.machine.stalled else ENDED)
-        elif motion.reached(self.tick, done.events):
+        elif reached:
             self.halt(PAUSED)
 
-    # --- showing and saving -----------------------------------------------------------------------
+    # --- showing ----------------------------------------------------------------------------------
 
-    def _show_at_s(self) -> float:
-        watched = self.audience.seats
-        return self._shown_s + max(self._interval_s, 0.0 if watched else self.UNWATCHED_S)
+    def documents(self) -> dict[str, Any]:
+        """Return what viewers are told beside the machine itself."""
+        state = self._motion.state(self.tick) | {
+            "viewers": self.viewers,
+            "run": self.number,
+            "past": False,
+            "first": 0,
+            "last": self.tick,
+        }
+        if self.keeper.trouble:
+            state["message"] = self.keeper.trouble
+        return {"state": state, "people": self.audience.people(), **self.deeds.documents()}
 
     async def show(self) -> None:
-        """Make a sample, once for all viewers, and publish it."""
-        self._unshown = False
-        due_s, now_s = self._show_at_s(), self._clock()
-        # A little late is made up for, so that there are twenty a second and not nineteen.
-        self._shown_s = due_s if now_s - due_s < self.SAMPLE_S else now_s
+        """Make a sample, once for all viewers, and publish it; tell those who look elsewhere."""
+        self.deeds.look_again()
         rows, self.journal.news = self.journal.news, []
-        state = self._motion.state(self.tick) | {"viewers": self.viewers}
-        documents = {"state": state, "people": self.audience.people()}
-        sampler, resting = self._sampler, self.status != PLAYING
-        shown = await self.alone(sampler.make, documents, rows, self.audience, resting)
-        begins = sampler is not self._shown
-        self._shown = sampler
-        sampler.publish(shown, None if begins else self.topic)
-        if begins:
-            self.topic.restart()
-        self._interval_s = max(
-            self.SAMPLE_S, shown.size / self.BYTES_PER_S, shown.seconds * self.ENCODING_SHARE
-        )
-
-    async def _save(self) -> None:
-        """Write the machine back to the lab's rows; try again later if that fails."""
-        self._unsaved = False
-        status = PAUSED if self.status == PLAYING else self.status
-        try:
-            async with self._machine_rests:
-                await self.store.write_back(
-                    self.lab, self.machine, status, self.journal.run_id, self.message
-                )
-        except Exception:
-            log.exception("lab %s: could not be written back at tick %s", self.lab, self.tick)
-            self._unsaved = True
-            self._save_from_s = self._clock() + self.RETRY_S
+        resting = self.status != PLAYING
+        await self.stage.show(self.documents(), rows, self.alone, resting)
+        self.pasts.tell(self.clock(), rows)

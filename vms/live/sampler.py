@@ -1,18 +1,31 @@
-"""What a run shows: made in an engine thread while the machine rests, published on the loop."""
+"""What a machine shows: made in an engine thread while it rests, published on the loop."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vms.engine.machine import Machine
-from vms.live.audience import Audience, Watched
 from vms.live.hub import Topic
 from vms.live.judge import Judge
 from vms.live.stepper import Clock
 from vms.live.wire.describe import describe
-from vms.live.wire.encode import Encoder, Sample
+from vms.live.wire.encode import Encoder, HeatEncoder, PagesEncoder, Sample
 from vms.live.wire.picture import Picture
+
+
+class Watched:
+    """A topic that only some watch, with the encoder that feeds it."""
+
+    def __init__(self, number: int, encoder: PagesEncoder | HeatEncoder) -> None:
+        self.encoder = encoder
+        self.topic = Topic(number, encoder.picture.snapshot)
+
+    def publish(self, sample: Sample) -> None:
+        """Apply a sample to the picture and send it; on the event loop."""
+        self.encoder.picture.apply(sample.body)
+        self.topic.publish(sample.wire, compressed=sample.compressed)
 
 
 @dataclass(frozen=True)
@@ -33,8 +46,9 @@ class Shown:
 class Sampler:
     """The picture of one machine, and all that is needed to bring it up to date."""
 
-    def __init__(self, machine: Machine, lab: str, clock: Clock) -> None:
+    def __init__(self, machine: Machine, lab: str, clock: Clock, notice: str = "") -> None:
         self.machine = machine
+        self.notice = notice
         self.picture = Picture()
         self.encoder = Encoder(machine, self.picture)
         self.meta_changed = True
@@ -46,7 +60,7 @@ class Sampler:
         self,
         documents: dict[str, Any],
         journal: list[dict[str, Any]],
-        audience: Audience,
+        watched: Sequence[Watched],
         resting: bool,
     ) -> Shown:
         """Return what differs from what was shown last; in an engine thread.
@@ -57,10 +71,16 @@ class Sampler:
         self._judge.look(self.machine, self._clock, resting)
         documents = {**documents, "laws": self._judge.verdicts}
         if self.meta_changed:
-            documents["meta"] = describe(self.machine, self._lab)
+            documents["meta"] = describe(self.machine, self._lab) | {"notice": self.notice}
             self.meta_changed = False
         lab = self.encoder.sample(documents, journal)
-        return Shown(lab, audience.encode(self.machine), self._clock() - began)
+        samples = [(each, each.encoder.sample(self.machine)) for each in watched]
+        made = [(each, sample) for each, sample in samples if sample is not None]
+        return Shown(lab, made, self._clock() - began)
+
+    def told(self, documents: dict[str, Any], journal: list[dict[str, Any]]) -> Sample | None:
+        """Return a sample of documents and journal rows alone; None where they are known."""
+        return self.encoder.told(documents, journal)
 
     def publish(self, shown: Shown, topic: Topic | None) -> None:
         """Apply what was made to the pictures, and send it; no `topic`: apply only."""

@@ -37,26 +37,40 @@ class Opened:
     """What its viewers must know about how it was opened; mostly nothing."""
 
 
-async def start(lab: str, *, idle_s: float, unwatched_s: float, engine_threads: int) -> Run:
+async def start(
+    lab: str,
+    *,
+    idle_s: float,
+    unwatched_s: float,
+    engine_threads: int,
+    number: int | None = None,
+) -> Run:
     """Return a run of `lab` whose first sample is made.
 
-    It goes on where the lab's current run stood, playing if that was, and is a new one where
-    there is none or the lab was edited since. Raises LabGone, or EngineError where the rows make
-    no scenario.
+    It goes on where the lab's current run stood, or that of a number, playing if that was, and is
+    a new one where there is none or the lab was edited since. Raises LabGone, or EngineError where
+    the rows make no scenario, or where there is no run of that number.
     """
     executor = threads.pool(engine_threads)
-    opened = await _opened(lab, executor)
+    if number is None:
+        opened = await _opened(lab, executor)
+    else:
+        opened = await open_at_rest((await store.numbered(lab, number))[0])
     run = Run(
         lab,
         opened.machine,
         store,
         opened.run_id,
         past=opened.entries,
+        number=number or (await store.numbered(lab, None))[1],
+        seconds=opened.seconds,
+        notice=opened.notice,
         executor=executor,
         idle_s=idle_s,
         unwatched_s=unwatched_s,
     )
     run.set_speed(opened.speed)
+    await run.deeds.look()
     await run.show()
     if opened.playing and not run.over:
         run.go()

@@ -186,6 +186,29 @@ class Text(_Field):
         return {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^/.\[\]]+$"}
 
 
+@dataclass(frozen=True)
+class Line(_Field):
+    """A text of at most `most` printable characters, none at all among them; `lines`: several."""
+
+    most: int
+    lines: bool = False
+
+    def check(self, value: Any, info: ValidationInfo) -> str:
+        if isinstance(value, str) and len(value) <= self.most:
+            text = value.replace("\r\n", "\n").strip()
+            plain = text.replace("\n", "").replace("\t", "") if self.lines else text
+            if plain.isprintable() or not plain:
+                return text
+        raise EngineError(
+            "{field} must be at most {high} printable characters, got {given}",
+            high=self.most,
+            given=shown(value),
+        )
+
+    def schema(self) -> JSON:
+        return {"type": "string", "maxLength": self.most}
+
+
 def is_name(text: str) -> bool:
     """Whether `text` may name a scenario, VM, device or image."""
     return 1 <= len(text) <= 64 and text.isprintable() and bool(text.strip()) and not _PATH(text)

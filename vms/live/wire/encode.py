@@ -58,6 +58,7 @@ class Encoder:
         self._slices: list[Slices] = []
         self._log = EventLog()
         self._charts = Charts(machine)
+        self._points: list[dict[str, Array]] = []
 
     def collect(self, events: Array) -> None:
         """Take the events of one chunk, as `machine.drain()` returned them."""
@@ -70,12 +71,18 @@ class Encoder:
         if sum(len(part["from"]) for part in self._slices) > 8 * BUDGET:
             self._slices = [self._thinned()]
 
+    def mark(self) -> None:
+        """Add a point to the charts between two samples."""
+        point = self._charts.take(self.machine)
+        if point is not None:
+            self._points.append(point)
+
     def sample(
         self, documents: dict[str, Any], journal: list[dict[str, Any]] | None = None
     ) -> Sample | None:
         """Return the sample that brings the picture up to date, None where nothing changed.
 
-        `documents` (state, meta, laws, people) are sent where they differ from the picture's;
+        `documents` (state, meta, laws, people …) are sent where they differ from the picture's;
         `state` is completed here; `journal` rows are added to the picture's. Each sample says `at`
         what time (Unix) it was made.
         """
@@ -85,6 +92,15 @@ class Encoder:
         if not parts and not document:
             return None
         return Sample.of([blocks.json_block({**document, "at": time.time()}), *parts])
+
+    def told(
+        self, documents: dict[str, Any], journal: list[dict[str, Any]] | None = None
+    ) -> Sample | None:
+        """Return a sample of documents and journal alone, without a look at the machine."""
+        document = self._document(documents, journal or [])
+        if not document:
+            return None
+        return Sample.of([blocks.json_block({**document, "at": time.time()})])
 
     def _document(self, documents: dict[str, Any], journal: list[dict[str, Any]]) -> dict[str, Any]:
         if "state" in documents:
@@ -161,9 +177,9 @@ class Encoder:
             self.slices_from = exact_since(slices) or self.slices_from
             if len(slices["from"]):
                 parts.append(blocks.block("slices", APPEND, slices))
-        point = self._charts.take(self.machine)
-        if point is not None:
-            parts.append(blocks.block("history", APPEND, point))
+        self.mark()
+        parts += [blocks.block("history", APPEND, point) for point in self._points]
+        self._points = []
         return parts
 
     def _thinned(self) -> Slices:

@@ -1,0 +1,311 @@
+"""Which run of a lab is shown: reset, undo, redo, switch, fork; and what can be undone.
+
+Nothing here ends anything: each deed makes one more run, or chooses another one. All of it happens
+within the turns of the run, but for what a fork has to try out first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vms.engine.commands import parse
+from vms.engine.errors import EngineError
+from vms.engine.tick import come_between_ticks
+from vms.live import registry, threads
+from vms.live.audience import MOVED, Who
+from vms.live.controls import (
+    CONTROLS,
+    Deed,
+    DeleteRun,
+    Fork,
+    NameRun,
+    Redo,
+    Reset,
+    RestoreRun,
+    Switch,
+    Undo,
+)
+from vms.live.fresh import fresh_run
+from vms.live.journal import Entry
+from vms.live.replay import apply_message, machine_at
+
+if TYPE_CHECKING:
+    from vms.live.run import Run
+
+log = logging.getLogger(__name__)
+
+JSON = dict[str, Any]
+HERE = (Reset, Undo, Redo, Switch)
+"""Deeds after which another run is shown here: they stand in its journal, not in the old one's."""
+
+
+class Deeds:
+    """The tree of runs as one live run sees it, and what is done in it."""
+
+    LOOK_S = 5.0
+    """Between two looks at which checkpoints there are."""
+
+    def __init__(self, run: Run) -> None:
+        self.runs: list[JSON] = []
+        self.checkpoints: list[int] = []
+        self._run = run
+        self._looked_s = float("-inf")
+        self._looking: asyncio.Task[None] | None = None
+        self.begin([])
+
+    def begin(self, entries: Sequence[Entry]) -> None:
+        """Another run, with this journal, is the one that is shown here."""
+        self._entries: list[Entry] = [entry for entry in entries if _matters(entry)]
+
+    def note(self, entry: Entry, accepted: bool) -> None:
+        """Remember what was asked, if it is something that can be undone."""
+        entry = {**entry, "accepted": accepted}
+        if _matters(entry):
+            self._entries.append(entry)
+
+    # --- what is known of the tree ----------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Read anew which runs and checkpoints there are."""
+        run = self._run
+        self._looked_s = run.clock()
+        runs = await run.store.tree(run.lab)
+        checkpoints = await run.store.checkpoint_ticks(run.run_id)
+        if (runs, checkpoints) != (self.runs, self.checkpoints):
+            self.runs, self.checkpoints = runs, checkpoints
+            run.changed()
+
+    def look_again(self) -> None:
+        """Read it anew now and then while somebody watches; in the background."""
+        if self._run.viewers and self._run.clock() - self._looked_s >= self.LOOK_S:
+            self._looked_s = self._run.clock()
+            self._looking = asyncio.create_task(self._look_again())
+
+    async def _look_again(self) -> None:
+        try:
+            await self.look()
+        except Exception:
+            log.exception("lab %s: its runs could not be read", self._run.lab)
+
+    @property
+    def here(self) -> JSON:
+        """The run that is shown here, as the tree has it; empty before the first look."""
+        number = self._run.number
+        return next((each for each in self.runs if each["number"] == number), {})
+
+    def documents(self) -> JSON:
+        """Return what viewers are told: the time bar's marks, and the tree."""
+        last, back = self.undoable(), self.redoable()
+        timebar = {
+            "checkpoints": self.checkpoints,
+            "can_undo": None if last is None else _words(last),
+            "can_redo": None if back is None else f"#{back}",
+        }
+        return {"timebar": timebar, "runs": self.runs}
+
+    def undoable(self) -> Entry | None:
+        """Return the entry that an undo would leave out; that of the reset for a fresh run."""
+        commands = [e for e in self._entries if e["command"].get("type") not in CONTROLS]
+        if commands:
+            return commands[-1]
+        if self.here.get("origin") == "reset" and self.here.get("parent") is not None:
+            return {"command": {"type": "reset"}, "tick": 0, "sequence": 0, "name": ""}
+        return None
+
+    def redoable(self) -> int | None:
+        """Return the number of the run that a redo would go back to."""
+        own = (e for e in reversed(self._entries) if e["sequence"] > self._branched_at())
+        last = next((e for e in own if e["command"].get("type") != "redo"), None)
+        if last is None or last["command"].get("type") != "undo":
+            return None
+        number = last["command"].get("from")
+        return number if any(each["number"] == number for each in self.runs) else None
+
+    def _branched_at(self) -> int:
+        return int(self.here.get("fork_sequence") or 0)
+
+    # --- deeds ------------------------------------------------------------------------------------
+
+    async def do(self, deed: Deed, message: JSON, who: Who) -> JSON:
+        """Do a deed, in a turn; returns what to answer.  EngineError: nothing has changed."""
+        match deed:
+            case Reset():
+                return await self._reset(message, who)
+            case Undo():
+                return await self._undo(who)
+            case Redo():
+                return await self._redo(who)
+            case Switch(run=number):
+                return await self._switch(number, message, who)
+            case NameRun(run=number, name=name, note=note):
+                await self._run.store.name_run(self._run.lab, number, name, note)
+            case DeleteRun(run=number):
+                await self._delete(number)
+            case RestoreRun(run=number):
+                await self._run.store.restore_run(self._run.lab, number)
+        await self.look()
+        return {}
+
+    async def _reset(self, message: JSON, who: Who) -> JSON:
+        """Take a new machine, of the scenario as it is at rest now; the old run stays as it is."""
+        run = self._run
+        machine, run_id = await fresh_run(run.lab, run.store, run.executor)
+        await run.put_away()
+        await self._take(machine, run_id, message, who)
+        return {"run": run.number}
+
+    async def _undo(self, who: Who) -> JSON:
+        run, last = self._run, self.undoable()
+        if last is None:
+            raise EngineError("there is nothing to undo: no command was given in this run")
+        message = {"type": "undo", "from": run.number}
+        if last["command"].get("type") == "reset":
+            return await self._switch(self.here["parent"], message, who)
+        await run.journal.flush()
+        before = last["sequence"] - 1
+        made = await run.store.unused_branch(run.run_id, before)
+        if made is None:
+            made = await run.store.branch(
+                run.run_id, last["tick"], before, origin="undo", who=who.user
+            )
+        run_id, number = made
+        return await self._go_to(run_id, number, message, who)
+
+    async def _redo(self, who: Who) -> JSON:
+        number = self.redoable()
+        if number is None:
+            raise EngineError("there is nothing to redo: nothing was undone since the last command")
+        message = {"type": "redo", "from": self._run.number}
+        return await self._switch(number, message, who)
+
+    async def _switch(self, number: int, message: JSON, who: Who) -> JSON:
+        run_id, number = await self._run.store.numbered(self._run.lab, number)
+        if run_id == self._run.run_id:
+            raise EngineError("{field}: run {given} is the one that is shown", "run", given=number)
+        return await self._go_to(run_id, number, message, who)
+
+    async def _go_to(self, run_id: int, number: int, message: JSON, who: Who) -> JSON:
+        """Have another run in the place of the one that is shown; nobody else may write it."""
+        run = self._run
+        async with registry.claimed(run.lab):
+            await registry.stop(run.lab, MOVED, "the run is shown elsewhere", number)
+            opened = await run.opener(run_id)
+            await run.put_away()
+            await run.store.choose(run_id)
+            await self._take(
+                opened.machine, run_id, message, who, opened.entries, opened.seconds, opened.speed
+            )
+        return {"run": number}
+
+    async def _take(
+        self,
+        machine: Any,
+        run_id: int,
+        message: JSON,
+        who: Who,
+        entries: Sequence[Entry] = (),
+        seconds: float = 0.0,
+        speed: int | None = None,
+    ) -> None:
+        run = self._run
+        _, number = await run.store.numbered(run.lab, None)
+        run.take(machine, run_id, entries, number=number, seconds=seconds)
+        if speed is not None:
+            run.set_speed(speed)
+        run.pasts.clear()
+        run.audience.moved(number)
+        entry = await run.journal.begin(message, who, run.tick)
+        run.journal.end(entry, None)
+        self.note(entry, accepted=True)
+        await self.look()
+
+    async def _delete(self, number: int) -> None:
+        run = self._run
+        await run.store.delete_run(run.lab, number)
+        await registry.stop(run.lab, MOVED, "the run was deleted", number)
+
+    # --- fork -------------------------------------------------------------------------------------
+
+    async def fork(self, fork: Fork, who: Who) -> int:
+        """Make a run that is this one up to a moment; returns its number.  In no turn.
+
+        A command of its own is tried on a machine of that moment: refused, there is no fork.
+        """
+        run = self._run
+        tick = run.tick if fork.tick is None else fork.tick
+        if tick > run.tick:
+            raise EngineError(
+                "{field} must be 0..{high}, got {given}", "tick", high=run.tick, given=tick
+            )
+        if fork.until is not None and fork.until <= tick:
+            raise EngineError(
+                "{field} must be a tick after {low}, where the run is, got {given}",
+                "until",
+                low=tick,
+                given=fork.until,
+            )
+        await run.journal.flush()
+        more = None if fork.command is None else await self._tried(fork, tick, who)
+        _, number = await run.store.branch(
+            run.run_id,
+            tick,
+            fork.sequence,
+            origin="fork",
+            name=fork.name,
+            who=who.user,
+            more=more,
+        )
+        return int(number)
+
+    async def _tried(self, fork: Fork, tick: int, who: Who) -> Entry:
+        """Return the fork's command as an entry of its journal; EngineError where it is refused."""
+        assert fork.command is not None
+        message = dict(fork.command)
+        try:
+            parse(message)
+            recording = await self._run.recording()
+            tick = await threads.in_thread(
+                self._run.lookers, _try, recording, tick, fork.sequence, message
+            )
+        except EngineError as error:
+            field = f"command.{error.field}" if error.field else "command"
+            raise EngineError(error.template, field, **error.values) from None
+        return {
+            "sequence": 0,
+            "tick": tick,
+            "user": who.user,
+            "name": who.name,
+            "command": message,
+            "accepted": True,
+            "sentence": "",
+            "at": time.time(),
+        }
+
+
+def _try(recording: Any, tick: int, sequence: int | None, message: JSON) -> int:
+    """Apply a command to a machine of its own; return the tick at which it is applied."""
+    machine = machine_at(recording, tick, sequence)
+    machine.limits = recording.limits
+    come_between_ticks(machine)
+    apply_message(machine, message, 1 + (sequence or 0))
+    return machine.now
+
+
+def _matters(entry: Entry) -> bool:
+    """Tell whether undo and redo have to know of an entry."""
+    kind = entry["command"].get("type")
+    return bool(entry["accepted"]) and (kind not in CONTROLS or kind in {"undo", "redo"})
+
+
+def _words(entry: Entry) -> str:
+    """Return a command as one reads it: `set_weight vm=web weight=512 @ 120`."""
+    arguments = [
+        f"{name}={value if isinstance(value, str | int) else '…'}"
+        for name, value in entry["command"].items()
+        if name != "type" and value is not None
+    ]
+    return " ".join([str(entry["command"].get("type")), *arguments, f"@ {entry['tick']}"])
