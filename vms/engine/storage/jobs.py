@@ -326,6 +326,8 @@ def start_restore(s, m, number, start, boot_ticks):
 def check_of(s, w, back):
     """Note the sum of the contents of disk w: as put back, or (back 0) as its top layer's own."""
     disk = s.vdevice[w]
+    if disk.top < 0:
+        return
     if back == 1:
         disk.back = contents(s, disk.top)
     else:
