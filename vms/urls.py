@@ -57,6 +57,7 @@ urlpatterns = [
     path("accounts/tokens/", tokens.token_list, name="tokens"),
     path("accounts/tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("labs/new/", new.new_lab, name="new_lab"),
+    path("labs/import/", new.import_lab, name="import_lab"),
     path("labs/trash/", trash.lab_trash, name="trash"),
     path("labs/<uuid:lab_id>/restore/", trash.lab_restore, name="lab_restore"),
     path("labs/<uuid:lab_id>/purge/", trash.lab_purge, name="lab_purge"),

@@ -109,6 +109,16 @@ class ScenarioTextForm(forms.Form):
         return [(first + at, text, first + at == self.line) for at, text in enumerate(shown)]
 
 
+class LabFileForm(forms.Form):
+    """A lab as one file, as another VM Lab wrote it."""
+
+    file = forms.FileField(
+        label=_("Lab’s file"),
+        help_text=_("As Export made it: the lab with its runs, notes and trace files."),
+        widget=forms.ClearableFileInput(attrs={"accept": ".vmlab,application/zip"}),
+    )
+
+
 class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
     """A page trace for the lab's workloads."""
 

@@ -18,6 +18,11 @@ from vms.serving.flow import Valve
 LINGER_S = 2
 """How long a refused upload is read and thrown away, so that the answer arrives."""
 
+IMPORTS = b"/import/"
+"""How the addresses end to which a lab's file may be sent."""
+MOST_IMPORTS = 4
+"""Imports that are received at the same time; to more the limit of any body holds."""
+
 reactor: Any = installed_reactor  # its type depends on what Daphne installed
 
 
@@ -27,10 +32,23 @@ class LabRequest(WebRequest):  # type: ignore[misc]
     valve: Valve | None = None
     taken = 0
     refused = False
+    large = 0
+    """How many bodies of imports are being received: each is kept whole for a moment."""
+    is_large = False
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the body may hold: an import more than anything else."""
+        return int(settings.VMLAB_IMPORT_BYTES if self.is_large else settings.VMLAB_BODY_BYTES)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Refuse a body by its declared length, before the first byte of it is kept."""
-        limit = settings.VMLAB_BODY_BYTES
+        path = getattr(self.channel, "_path", b"").partition(b"?")[0]
+        if path.endswith(IMPORTS) and LabRequest.large < MOST_IMPORTS:
+            self.is_large = True
+            LabRequest.large += 1
+            self.notifyFinish().addBoth(self._let_go)
+        limit = self.limit
         if length is not None and length > limit:
             super().gotLength(0)
             self.refuse(length)
@@ -42,7 +60,7 @@ class LabRequest(WebRequest):  # type: ignore[misc]
         if self.refused:
             return
         self.taken += len(data)
-        if self.taken > settings.VMLAB_BODY_BYTES:
+        if self.taken > self.limit:
             self.refuse(None)
         else:
             super().handleContentChunk(data)

@@ -7,10 +7,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from vms.engine.errors import EngineError
-from vms.forms import ScenarioTextForm
+from vms.export.read import found_from
+from vms.forms import LabFileForm, ScenarioTextForm
 from vms.founding import TooManyLabsError, found
 from vms.models import Lab
 from vms.scenarios import templates
@@ -28,9 +29,34 @@ def new_lab(request: HttpRequest) -> HttpResponse:
         made = _from_text(request, form)
         if made is not None:
             return redirect(made)
+    return _page(request, form, LabFileForm())
+
+
+def _page(request: HttpRequest, form: ScenarioTextForm, import_form: LabFileForm) -> HttpResponse:
+    context = {"form": form, "import_form": import_form, "cards": templates()}
     status = 422 if request.method == "POST" else 200
-    context = {"form": form, "cards": templates()}
     return render(request, "vms/new_lab.html", context, status=status)
+
+
+@login_required
+@require_POST
+def import_lab(request: HttpRequest) -> HttpResponse:
+    """Make a lab of an uploaded lab's file, and say what there is to tell of it."""
+    form = LabFileForm(data=request.POST, files=request.FILES)
+    if form.is_valid():
+        upload = form.cleaned_data["file"]
+        try:
+            lab, notices = found_from(upload.file, request.user)  # type: ignore[arg-type]
+        except TooManyLabsError as error:
+            form.add_error(None, str(error))
+        except EngineError as error:
+            form.add_error("file", sentence(error))
+        else:
+            for notice in notices:
+                messages.warning(request, notice)
+            messages.success(request, _("%(name)s is yours.") % {"name": lab.name})
+            return redirect(lab)
+    return _page(request, ScenarioTextForm(Lab()), form)
 
 
 def _from_template(request: HttpRequest) -> HttpResponse:
