@@ -99,9 +99,9 @@ function notes(seen) {
   past.hidden = !isBack();
   document.body.classList.toggle("looks-back", isBack());
   if (!past.hidden) {
-    const going = live.status === "playing" ? gettext("and goes on") : gettext("and stands there");
+    const going = live.status === "playing" ? gettext("and goes on") : gettext("and rests");
     write($("b", past), say(gettext("You look at tick %(n)s"), { n: count(seen) }));
-    write($("span", past), say(gettext("the run is at %(m)s %(going)s. What you change, it changes there."), { m: count(live.tick), going }));
+    write($("span", past), say(gettext("The run itself is at %(m)s %(going)s: there, not here, every control acts."), { m: count(live.tick), going }));
   }
   otherRun();
   const notice = model.meta.notice ?? "";
