@@ -20,7 +20,7 @@ export function scaleOf(first, last, width, edge = 0) {
  */
 
 /** Controls that say when the machine advances: they leave no mark, for they change nothing. */
-const QUIET = new Set(["play", "pause", "step", "next_event", "speed", "run_to", "reset", "switch", "undo", "redo", "fork", "name_run", "delete_run", "restore_run"]);
+export const QUIET = new Set(["play", "pause", "step", "next_event", "speed", "run_to", "reset", "switch", "undo", "redo", "fork", "name_run", "delete_run", "restore_run"]);
 
 /** Everything the bar marks, in the order of ticks. @returns {Mark[]} */
 export function marksOf({ journal = [], timebar = {}, runs = [], state }) {

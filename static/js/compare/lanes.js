@@ -2,6 +2,7 @@
 import { colours, fit } from "../colours.js";
 import { $, badge, el } from "../elements.js";
 import { drawLanes, geometry, slicesIn } from "../panels/lanes.js";
+import { QUIET } from "../timescale.js";
 import { tickOf } from "./sides.js";
 
 const LANE = 28; // pixels of a lane, where there is room
@@ -49,8 +50,6 @@ export function merged(models, tick, from = 0) {
     laneNames: lanes.map(({ p, side }) => `${side ? "B" : "A"} · pCPU ${p}`),
   };
 }
-
-const QUIET = new Set(["play", "pause", "step", "next_event", "speed", "run_to", "fork", "undo", "redo", "switch", "name_run", "delete_run", "restore_run"]);
 
 function rowOf(vms, vm) {
   const known = vms.findIndex((each) => each.name === vm.name);

@@ -1,7 +1,9 @@
 // Undo, redo and their kin beside the time bar. Keys go by the model: a button is redrawn a frame
 // after the sample that changed what it would do.
 import { $, mark, write } from "../elements.js";
+import { entryWords } from "../deeds.js";
 import { count, say } from "../scales.js";
+import { QUIET } from "../timescale.js";
 import { runName } from "./marks.js";
 
 const SAID_MS = 12_000;
@@ -24,8 +26,8 @@ export function wireDeeds(theElement, theModel, theSocket) {
 }
 
 async function turn(type) {
-  const sentence = model.timebar[`can_${type}`];
-  if (!socket.may?.steer || sentence === null || sentence === undefined) return;
+  const sentence = whatOf(type);
+  if (!socket.may?.steer || sentence === null) return;
   const answer = await socket.send({ type });
   write($("#refusal"), answer.ok ? "" : answer.message);
   if (answer.ok) saySo(type === "undo" ? say(gettext("Undone: %(what)s"), { what: sentence }) : say(gettext("Done again: %(what)s"), { what: sentence }));
@@ -45,13 +47,25 @@ export function deedsNow(theModel) {
   model = theModel;
   for (const type of ["undo", "redo"]) {
     const button = $(`#${type}`, element);
-    const sentence = model.timebar[`can_${type}`] ?? null;
+    const sentence = whatOf(type);
     button.disabled = !socket.may?.steer || sentence === null;
     const words = wordsFor(type, sentence);
     mark(button, "title", words);
     mark(button, "aria-label", words);
   }
   runsButton();
+}
+
+/** What undo or redo would do, in words; null where there is nothing to do. */
+function whatOf(type) {
+  const stated = model.timebar[`can_${type}`] ?? null;
+  if (stated === null) return null;
+  if (type === "redo") {
+    const run = model.runs.find((each) => `#${each.number}` === stated);
+    return run ? say(gettext("back to %(run)s"), { run: runName(run) }) : stated;
+  }
+  const last = model.state.past ? null : model.journal.findLast((entry) => entry.accepted !== false && !QUIET.has(entry.command));
+  return last ? entryWords(last) : stated;
 }
 
 function wordsFor(type, sentence) {

@@ -6,7 +6,8 @@ import { createLooker } from "../look.js";
 import { liveOf } from "../model.js";
 import { count, percent, say } from "../scales.js";
 import { marksOf, near, nextMark, scaleOf } from "../timescale.js";
-import { deedsNow, wireDeeds } from "./deedbar.js";
+import { deedsNow, saySo, wireDeeds } from "./deedbar.js";
+import { eventWord } from "./runto.js";
 import { EDGE, drawTrack } from "./track.js";
 import { markWords, runName } from "./marks.js";
 
@@ -100,23 +101,39 @@ function notes(seen) {
   document.body.classList.toggle("looks-back", isBack());
   if (!past.hidden) {
     const going = live.status === "playing" ? gettext("and goes on") : gettext("and rests");
-    write($("b", past), say(gettext("You look at tick %(n)s"), { n: count(seen) }));
+    const seeking = looker.wish === null ? null : state.seeking;
+    const words = seeking ? gettext("Going to tick %(n)s … %(share)s") : gettext("You look at tick %(n)s");
+    write($("b", past), say(words, { n: count(seen), share: percent(seeking?.done ?? 0) }));
     write($("span", past), say(gettext("The run itself is at %(m)s %(going)s: there, not here, every control acts."), { m: count(live.tick), going }));
   }
   otherRun();
+  reached(state.reached);
   const notice = model.meta.notice ?? "";
   $(".old-note", element).hidden = !notice;
   write($(".old-note span", element), notice);
   const goal = $(".goal-note", element);
   goal.hidden = !state.goal;
   if (!state.goal) return;
-  const { text, done } = state.goal;
-  write($("b", goal), say(gettext("Running to %(goal)s"), { goal: text }));
+  const { done } = state.goal;
+  write($("b", goal), say(gettext("Running to %(goal)s"), { goal: goalName(state.goal) }));
   const bar = $("progress", goal);
   if (done === null || done === undefined) bar.removeAttribute("value");
   else mark(bar, "value", done);
   write($("span", goal), done === null || done === undefined ? "" : percent(done));
   $("button", goal).hidden = !socket.may?.steer;
+}
+
+const goalName = ({ kind, text }) => (kind === "tick" ? say(gettext("tick %(n)s"), { n: count(Number(text)) }) : kind === "event" ? eventWord(text) : text);
+
+let told;
+/** Say once that a goal was reached, or that the run was over before. */
+function reached(now) {
+  const key = JSON.stringify(now ?? null);
+  if (told !== undefined && told !== key && now) {
+    const words = now.reached ? gettext("Reached at tick %(n)s: %(goal)s.") : gettext("The run was over at tick %(n)s, before %(goal)s.");
+    saySo(say(words, { n: count(now.tick), goal: goalName(now) }));
+  }
+  told = key;
 }
 
 /** A link may lead to another run than the lab's own: say so. */
