@@ -47,13 +47,15 @@ class Deeds:
     """The tree of runs as one live run sees it, and what is done in it."""
 
     LOOK_S = 5.0
-    """Between two looks at which checkpoints there are."""
+    """Between two looks at which checkpoints there are,"""
+    TELL_S = 1.0
+    """and between two words to the lab's other runs about how far this one is."""
 
     def __init__(self, run: Run) -> None:
         self.runs: list[JSON] = []
         self.checkpoints: list[int] = []
         self._run = run
-        self._looked_s = float("-inf")
+        self._looked_s = self._told_s = float("-inf")
         self._looking: asyncio.Task[None] | None = None
         self.begin([])
 
@@ -73,7 +75,7 @@ class Deeds:
         """Read anew which runs and checkpoints there are."""
         run = self._run
         self._looked_s = run.clock()
-        runs = await run.store.tree(run.lab)
+        runs = [_as_it_is(run, each) for each in await run.store.tree(run.lab)]
         checkpoints = await run.store.checkpoint_ticks(run.run_id)
         if (runs, checkpoints) != (self.runs, self.checkpoints):
             self.runs, self.checkpoints = runs, checkpoints
@@ -90,6 +92,21 @@ class Deeds:
             await self.look()
         except Exception:
             log.exception("lab %s: its runs could not be read", self._run.lab)
+
+    def tell_others(self) -> None:
+        """Have those who watch the lab's other runs see how far this one is, now and then."""
+        now_s = self._run.clock()
+        if now_s - self._told_s < self.TELL_S and self._run.status == "playing":
+            return
+        self._told_s = now_s
+        for other in registry.runs_of(self._run.lab):
+            if other is not self._run:
+                other.deeds.look_soon()
+
+    def look_soon(self) -> None:
+        """Read anew with the next sample."""
+        self._looked_s = float("-inf")
+        self._run.changed()
 
     @property
     def here(self) -> JSON:
@@ -293,6 +310,14 @@ def _try(recording: Any, tick: int, sequence: int | None, message: JSON) -> int:
     come_between_ticks(machine)
     apply_message(machine, message, 1 + (sequence or 0))
     return machine.now
+
+
+def _as_it_is(run: Run, row: JSON) -> JSON:
+    """Return a run of the tree as it is now, where it is alive beside this one."""
+    other = registry.peek(run.lab, row["number"])
+    if other is None or other is run:
+        return row
+    return row | {"tick": other.tick, "status": other.status}
 
 
 def _matters(entry: Entry) -> bool:

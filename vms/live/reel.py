@@ -126,7 +126,7 @@ class Reel:
             if machine.now >= tick or machine.now == before:
                 return
             progress(0.9 + 0.1 * (machine.now - first) / (tick - first))
-            window = _paced(window, time.monotonic() - began)
+            window = min(length, _paced(window, time.monotonic() - began))
 
 
 def _paced(window: int, seconds: float) -> int:

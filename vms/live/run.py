@@ -450,3 +450,4 @@ class Run:
         resting = self.status != PLAYING
         await self.stage.show(self.documents(), rows, self.alone, resting)
         self.pasts.tell(self.clock(), rows)
+        self.deeds.tell_others()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vms.engine.machine import Machine
+from vms.engine.storage.summary import jobs
 from vms.live.hub import Topic
 from vms.live.judge import Judge
 from vms.live.stepper import Clock
@@ -55,6 +56,7 @@ class Sampler:
         self._lab = lab
         self._clock = clock
         self._judge = Judge()
+        self._storage = -1
 
     def make(
         self,
@@ -69,8 +71,10 @@ class Sampler:
         """
         began = self._clock()
         self._judge.look(self.machine, self._clock, resting)
-        documents = {**documents, "laws": self._judge.verdicts}
-        if self.meta_changed:
+        documents = {**documents, "laws": self._judge.verdicts, "jobs": jobs(self.machine)}
+        storage = int(self.machine.state.host[0].storage)  # counts what jobs changed of the disks
+        if self.meta_changed or storage != self._storage:
+            self._storage = storage
             documents["meta"] = describe(self.machine, self._lab) | {"notice": self.notice}
             self.meta_changed = False
         lab = self.encoder.sample(documents, journal)
