@@ -44,6 +44,9 @@ async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         for number in range(1000):
             await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
             sent["http"] = number + 1
+    if scope["path"] == "/broken":
+        await send({"type": "http.response.body", "body": b"some", "more_body": True})
+        raise RuntimeError("broken off")
     told = {"/sent": f"{sent['http']} {sent['websocket']}", "/stream": ""}
     body = told.get(scope["path"], str(received)).encode()
     await send({"type": "http.response.body", "body": body})

@@ -175,6 +175,15 @@ def test_a_slow_download_stops_the_sending_and_loses_nothing(probe: RunningServe
         assert read_answer(connection).count(CHUNK) == 1000
 
 
+def test_an_answer_that_breaks_off_is_ended_and_the_next_ones_too(probe: RunningServer) -> None:
+    for _ in range(2):  # the second shows that the server still looks after its connections
+        with socket.create_connection(("127.0.0.1", probe.port), timeout=20) as connection:
+            connection.sendall(b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = read_answer(connection)
+        assert b"some" in answer
+        assert not answer.endswith(b"0\r\n\r\n"), "it looks whole"
+
+
 def settled(read: Callable[[], int]) -> int:
     """Read a growing number until it has not grown for a while, and return it."""
     value, since = read(), time.monotonic()

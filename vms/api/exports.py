@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
 
+from channels.db import database_sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
@@ -23,6 +25,9 @@ from vms.permissions import WATCH
 from vms.views.export import FORMATS, recording
 from vms.views.responses import PartsOf, streamed
 
+if TYPE_CHECKING:  # importing it wakes Numba
+    from vms.live.replay import Recording
+
 router = Router(tags=["Exports"])
 
 Format = Annotated[str, Query(), Choice(*FORMATS)]
@@ -35,7 +40,7 @@ WithCheckpoints = Annotated[str, Query(), Choice("true", "false")]
     "/labs/{uuid:lab_id}/runs/{run}/events",
     **takes(WATCH, 404, 422, files=tuple(dict.fromkeys(eventlog.MIME.values()))),
 )
-def read_events(
+async def read_events(
     request: HttpRequest,
     lab_id: uuid.UUID,
     run: RunWord,
@@ -44,12 +49,25 @@ def read_events(
     last: To = None,
 ) -> HttpResponseBase:
     """Stream the event log of a run, or of a part of it, as it is played again."""
-    lab = enter(request, lab_id, WATCH).lab
-    found = recording(row_of_run(lab, run))
+    name, found = await _found(request, lab_id, run)
     asked = [None if tick is None else str(tick) for tick in (first, last)]
     span = span_asked(asked[0], asked[1], found.tick)
-    name, kind = f"{lab.name} {run}.{format}", eventlog.MIME[f".{format}"]
-    return streamed(stream(EventExport(found, f".{format}", span)), kind, name)
+    parts = stream(EventExport(found, f".{format}", span))
+    begun = await anext(parts, b"")  # what is refused is refused before the first byte
+    kind = eventlog.MIME[f".{format}"]
+    return streamed(_joined(begun, parts), kind, f"{name} {run}.{format}")
+
+
+@database_sync_to_async
+def _found(request: HttpRequest, lab_id: uuid.UUID, run: str) -> tuple[str, Recording]:
+    lab = enter(request, lab_id, WATCH).lab
+    return lab.name, recording(row_of_run(lab, run))
+
+
+async def _joined(begun: bytes, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield begun
+    async for part in parts:
+        yield part
 
 
 @router.get("/labs/{uuid:lab_id}/export", **takes(WATCH, 404, 422, files=(layout.MIME,)))

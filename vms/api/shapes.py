@@ -95,7 +95,7 @@ class RunShown(Shape):
     speed: int
     """Ticks per second that were asked for; 0: flat out."""
     event_hash: str
-    """Equal for equal runs."""
+    """Equal for equal runs; of the tick at which it was written back last."""
     engine_version: str
     message: str
     started: datetime.datetime

@@ -22,6 +22,7 @@ from django.conf import settings
 
 from vms import eventlog
 from vms.engine.errors import EngineError, shown
+from vms.engine.tables import EVENT_ROW
 from vms.live import threads
 
 if TYPE_CHECKING:  # importing it wakes Numba
@@ -172,7 +173,7 @@ class EventExport:
         collect = (lambda rows: into.write(machine, rows)) if into else None
         self.sequence = go_on(machine, self._part(tick), tick, since=self.sequence, collect=collect)
         if into:
-            into.take(machine, _NOTHING)
+            into.take(machine, np.zeros(0, EVENT_ROW))
         took = time.monotonic() - began
         if took < TURN_S / 4 and tick == before + self.chunk:
             self.chunk *= 2
@@ -195,8 +196,6 @@ class EventExport:
             return True
         return self._stuck and (self.machine.ended or self.machine.stalled)
 
-
-_NOTHING: Any = np.zeros(0)
 
 _slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
     weakref.WeakKeyDictionary()

@@ -107,6 +107,16 @@ class LabRequest(WebRequest):  # type: ignore[misc]
             self.unregisterProducer()
         super().handle_reply(message)
 
+    def handle_exception(self, exception: BaseException) -> None:
+        """Answer 500; hang up where a part is sent already, so that it is not taken for the whole.
+
+        Daphne's own tries to answer a second time, which stops it from looking after anybody.
+        """
+        if self._response_started and self.channel is not None:
+            self.channel.loseConnection()
+        elif not self._response_started:
+            super().handle_exception(exception)
+
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         """Let go of the application, which may be waiting at the valve."""
         if self.valve is not None:
