@@ -20,7 +20,7 @@ pytestmark = pytest.mark.interpreted
 ALICE = Who("u1", "alice", "driver")
 
 
-async def ask(run, who=ALICE, **message):
+async def ask(run, who=ALICE, /, **message):
     """Ask, take the turn in which it is answered, and return the refusal, None for none."""
     task = asyncio.create_task(run.ask(message, who))
     await asyncio.sleep(0)
