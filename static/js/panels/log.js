@@ -100,7 +100,7 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
   const device = model.meta.devices[vdevice?.device]?.name ?? "";
   const n = count(a);
   const [owner, page] = sort === "evict" || sort === "writeback" ? pageOfRow(a) : [a, 0];
-  const ofVm = ["start", "pause", "resume", "stop", "evict", "writeback"].includes(sort);
+  const ofVm = ["start", "pause", "resume", "stop", "evict", "writeback", ...STORAGE].includes(sort);
   const who = ofVm ? model.meta.vms[owner]?.name : name;
   const sentences = {
     slice: () => say(b ? gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks, %(b)s of them overhead") : gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks"), { pcpu, from: count(tick), n, b: count(b) }),
@@ -115,8 +115,17 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
     violation: () => gettext("violation: it reached outside what it was given, and was stopped"),
     oom: () => gettext("out of memory: its VM was stopped"), stalled: () => gettext("nothing can ever happen again"),
     command: () => say(gettext("command %(n)s of the journal took effect"), { n }),
+    snapshot: () => say(gettext("snapshot %(n)s was taken"), { n: count(b) }), revert: () => gettext("went back to a snapshot"),
+    clone: () => say(gettext("is a clone of %(vm)s"), { vm: model.meta.vms[b]?.name ?? "" }), merge: () => say(gettext("snapshot %(n)s is merged into the next one"), { n: count(b) }),
+    backup: () => say(gettext("restore point %(n)s is begun"), { n: count(b) }), restore: () => say(gettext("is restored from restore point %(n)s"), { n: count(b) }),
+    loss: () => say(gettext("lost its disk %(disk)s"), { disk: model.meta.vdevices[b]?.name ?? "" }), prune: () => say(gettext("restore point %(n)s is let go of"), { n: count(b) }),
+    done: () => say(gettext("%(job)s is done"), { job: jobName(b) }),
   };
   return { tick, kind: "event", who: who || gettext("host"), what: (sentences[sort] ?? (() => sort))(), accepted: null };
 }
+
+/** Events of disks with contents; a is the row of their VM. */
+const STORAGE = ["snapshot", "revert", "clone", "merge", "backup", "restore", "loss", "prune", "done"];
+const jobName = (kind) => [gettext("saving the memory"), gettext("merging"), gettext("copying"), gettext("the backup"), gettext("letting go of a restore point"), gettext("the restore")][kind] ?? gettext("a job");
 
 const exitWord = (reason) => [gettext("I/O"), gettext("page fault"), gettext("timer")][reason] ?? "";

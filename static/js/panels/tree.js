@@ -149,7 +149,8 @@ function vmRow(node, note, row) {
   const power = POWER[model.vm.power?.[row] ?? 0];
   const { vcpus } = model.meta.vms[row];
   const state = vmState(model, row);
-  write(note, power === "on" ? (state === "ended" ? stateWord("ended") : say(ngettext("%(n)s vCPU", "%(n)s vCPUs", vcpus.length), { n: count(vcpus.length) })) : stateWord(power));
+  if (model.meta.vms[row].template) write(note, gettext("template"));
+  else write(note, power === "on" ? (state === "ended" ? stateWord("ended") : say(ngettext("%(n)s vCPU", "%(n)s vCPUs", vcpus.length), { n: count(vcpus.length) })) : stateWord(power));
   sign(node, state, power === "on" ? stateWord(state) : stateWord(power));
 }
 
@@ -236,8 +237,9 @@ function inspector() {
   if (row === null) return;
   const vm = model.meta.vms[row];
   const head = $("h3", box);
-  if (head.dataset.key !== `${row}|${vm.name}`) {
-    head.dataset.key = `${row}|${vm.name}`;
+  const key = `${row}|${vm.name}|${model.meta.vms.length}`; // letters change with the names there are
+  if (head.dataset.key !== key) {
+    head.dataset.key = key;
     head.replaceChildren(badge(model, row), vm.name);
     for (const refusal of box.querySelectorAll(".refusal")) refusal.textContent = "";
   }
