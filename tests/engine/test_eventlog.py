@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.engine.strategies import scenarios
 from tests.engine.test_simulate import SWAPPING
 from vms import eventlog
 from vms.engine import metrics
+from vms.eventlog import describe
 from vms.eventlog.columns import COLUMNS
 from vms.scenarios import templates
 
@@ -86,6 +88,54 @@ def test_a_vm_that_is_added_while_the_machine_runs_has_its_track() -> None:
     events = assert_all_say_the_same(found, machine.scenario.tick_us)
     assert {"t": 40, "kind": "command", "sequence": 1} in events
     assert [event for event in events if event.get("vcpu") == "late/0"]
+
+
+STORED: dict[str, Any] = {
+    "name": "stored",
+    "host": {"frames": 64, "devices": [{"name": "disk0"}, {"name": "disk1"}]},
+    "vms": [
+        {
+            "name": "db",
+            "devices": [{"name": "vda", "backend": "disk0", "size_mib": 1}],
+            "workload": {
+                "repeat": "forever",
+                "steps": [{"io": {"device": "vda", "op": "write", "kib": 64}}, {"compute": 3}],
+            },
+        },
+        {"name": "busy", "workload": {"repeat": "forever", "steps": [{"compute": 500}]}},
+    ],
+}
+STORAGE: tuple[dict[str, Any], ...] = (
+    {"type": "take_snapshot", "vm": "db", "name": "one"},
+    {"type": "clone_vm", "vm": "db", "name": "db2", "snapshot": "one"},
+    {"type": "delete_snapshot", "vm": "db", "snapshot": "one"},
+    {"type": "set_backup", "vm": "db", "every": 0, "device": "disk1"},
+    {"type": "run_backup", "vm": "db"},
+    {"type": "lose_disk", "vm": "db", "device": "vda"},
+    {"type": "restore_backup", "vm": "db"},
+)
+
+
+def test_what_happens_to_disks_and_snapshots_is_said_by_every_format() -> None:
+    from vms.engine.commands import parse
+
+    machine = built(STORED)
+    asked: dict[int, Callable[[Any], None]] = {
+        2_000 * n: parse(command).apply for n, command in enumerate(STORAGE, 1)
+    }
+    found = files.written(machine, 2_000 * (len(STORAGE) + 1), at=asked)
+    events = assert_all_say_the_same(found, machine.scenario.tick_us)
+    told = {event["kind"]: event for event in events if event["kind"] in describe._STORAGE}
+    assert {kind: set(event) - {"t", "kind", "vm"} for kind, event in told.items()} == {
+        kind: {describe._STORAGE[kind]} for kind in told
+    }
+    assert set(told) >= {"snapshot", "clone", "merge", "backup", "loss", "restore", "done"}
+    assert (told["clone"]["vm"], told["clone"]["of"]) == ("db2", "db")
+    assert told["loss"]["device"] == "vda"
+    assert told["done"]["job"] == "restore"
+    assert [event for event in events if event.get("device") == "(job)"]
+    trace = files.Trace(found[".perfetto-trace"])
+    assert "Devices/jobs/requests" in {"/".join(trace.path(uuid)) for uuid in trace.tracks}
 
 
 def test_a_log_begins_where_its_machine_is() -> None:

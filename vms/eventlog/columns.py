@@ -8,7 +8,7 @@ COLUMNS: dict[str, type] = {
     "vcpu": str,  # VM/number
     "pcpu": int,
     "vm": str,
-    "device": str,  # virtual device, or (swap)
+    "device": str,  # virtual device, (swap) or (job)
     "page": int,  # guest-physical
     "frame": int,
     "ticks": int,  # of a slice, all of it
@@ -19,5 +19,9 @@ COLUMNS: dict[str, type] = {
     "count": int,  # of exits
     "us": float,  # from the submission of a request to its completion
     "sequence": int,  # in the journal
+    "snapshot": int,  # number of a VM's snapshot
+    "of": str,  # the VM that a clone was made of
+    "point": int,  # number of a restore point
+    "job": str,  # kind of a job of the host's that is done
 }
 """A key that an event does not have is an empty cell."""

@@ -13,6 +13,7 @@ from vms.engine.tables import (
     EXIT_FAULT,
     EXIT_TIMER,
     EXITS,
+    JOBS,
     SLICE_ENDS,
     SLICE_USED_UP,
 )
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 _OF_A_VM = frozenset({"start", "pause", "resume", "stop"})
 _OF_A_FRAME = frozenset({"evict", "writeback"})
+_STORAGE = {
+    "snapshot": "snapshot",
+    "revert": "snapshot",
+    "merge": "snapshot",
+    "clone": "of",
+    "backup": "point",
+    "restore": "point",
+    "prune": "point",
+    "loss": "device",
+    "done": "job",
+}
+"""Kinds of events of a VM's storage, and what their second number is."""
+SWAP, JOB = "(swap)", "(job)"
+"""Who a request is for that is no virtual device's: the pager, or a job of the host's."""
 
 
 def described(machine: Machine, rows: np.ndarray) -> Iterator[Event]:
@@ -86,12 +101,25 @@ def _details(machine: Machine, kind: str, a: int, b: int) -> Event:
         "oom": {"page": a},
         "command": {"sequence": a},
     }
-    return details.get(kind, {})
+    return details[kind] if kind in details else _of_storage(machine, kind, a, b)
+
+
+def _of_storage(machine: Machine, kind: str, vm: int, b: int) -> Event:
+    """What happened to the disks and snapshots of a VM."""
+    if kind not in _STORAGE:
+        return {}
+    event: Event = {"vm": machine.vm_names[vm]}
+    key = _STORAGE[kind]
+    if key == "of":
+        return event | {key: machine.vm_names[b]}
+    if key == "device":
+        return event | {key: machine.vdevice_names[b]}
+    return event | {key: JOBS[b] if key == "job" else b}
 
 
 def _io(machine: Machine, vdevice: int, latency_ns: int) -> Event:
     if vdevice < 0:
-        return {"device": "(swap)", "us": latency_ns / 1_000}
+        return {"device": SWAP if vdevice == -1 else JOB, "us": latency_ns / 1_000}
     vm = int(machine.state.vdevice[vdevice].vm)
     return {
         "vm": machine.vm_names[vm],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from vms.eventlog.describe import SWAP
+
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
     from vms.eventlog.describe import Event
@@ -31,6 +33,7 @@ class Tracks:
         self.devices = [self._add(name, self.devices_group) for name in machine.device_names]
         self.lanes: list[list[tuple[int, int]]] = [[] for _ in self.devices]  # track, busy until
         self.crowds: dict[int, int] = {}
+        self.jobs: int | None = None
         self.vdevices: dict[tuple[str, str], int] = {}
         self.host = self._add("Host")
         self.counter_tracks: dict[str, int] = {}
@@ -61,9 +64,13 @@ class Tracks:
                 self.vcpus[name] = self._add(name, self.vcpus_group)
 
     def device_of(self, machine: Machine, event: Event) -> int:
-        """Return the row of the physical device that served the request of an io event."""
+        """Return the row of the physical device that served the request of an io event.
+
+        A job's request does not say which: those have a track of their own, the last.
+        """
         if "vm" not in event:
-            return int(machine.state.host[0].swap)
+            swap = int(machine.state.host[0].swap)
+            return swap if event["device"] == SWAP and swap >= 0 else self._jobs()
         if len(self.vdevices) < len(machine.vdevice_names):
             owners = machine.state.vdevice["vm"].tolist()
             names = zip(owners, machine.vdevice_names, strict=False)
@@ -72,6 +79,13 @@ class Tracks:
             }
         row = self.vdevices[event["vm"], event["device"]]
         return int(machine.state.vdevice["device"][row])
+
+    def _jobs(self) -> int:
+        if self.jobs is None:
+            self.jobs = len(self.devices)
+            self.devices.append(self._add("jobs", self.devices_group))
+            self.lanes.append([])
+        return self.jobs
 
     def lane(self, device: int, start: int, end: int) -> int | None:
         """Return a track of the device that is free from `start` on; none where all are taken.

@@ -152,12 +152,9 @@ def _check_command(entry: JSON, name: str, same_engine: bool) -> None:
         try:
             understand(command)
         except EngineError as error:
-            raise EngineError(
-                "{name}, entry {sequence}: {reason}",
-                name=name,
-                sequence=entry["sequence"],
-                reason=error,
-            ) from None
+            where = f"{name}, entry {entry['sequence']}"
+            said = f"{{where}}: {error.template}"
+            raise EngineError(said, error.field, **error.values | {"where": where}) from None
 
 
 def _check_pages(command: JSON, where: str) -> None:
