@@ -24,7 +24,7 @@ class StandInRun:
     def __init__(self):
         self.clock = Clock()
         self.store = MemoryStore(first_steps())
-        self.store.entries[1] = {}
+        self.store.entries[1], self.store.runs[1] = {}, {}
         self.machine = build(self.store.scenario())
         self.journal = Journal(self.store.journal, 1)
         self.status, self.speed = "paused", 200

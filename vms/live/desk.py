@@ -168,8 +168,8 @@ class Desk:
                 run.go(goal.to_condition(run.machine, text))
             case Speed(ticks_per_s=speed):
                 run.set_speed(speed)
-            case Pause() if run.status == "playing":
-                run.halt("paused")
+            case Pause():
+                run.pause()
 
     def _check_goes(self) -> None:
         run = self._run

@@ -8,9 +8,10 @@ its viewers, until it can be written again; then it goes on by itself.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from vms.engine.checkpoint import Frozen, freeze
 from vms.live.motion import CRASHED, PAUSED, PLAYING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vms.live.run import Run
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
 
 
 class Keeper:
@@ -107,7 +109,7 @@ class Keeper:
             return
         write_at_s = self._write_at_s()
         if write_at_s is None or now_s < write_at_s:
-            self._start(self._run.journal.flush(), now_s)
+            self._start(now_s, self._run.journal.flush)
         elif self._run.status == PLAYING:
             await self._checkpoint()
         else:
@@ -143,7 +145,7 @@ class Keeper:
         frozen: Frozen = await run.alone(freeze, run.machine)
         self._moved = False
         self._kept_seconds = standing.seconds
-        self._start(self._keep(frozen, standing), began_s)
+        self._start(began_s, self._keep, frozen, standing)
 
     async def _keep(self, frozen: Frozen, standing: Standing) -> None:
         await self._run.journal.flush()
@@ -156,7 +158,7 @@ class Keeper:
         remains = await run.alone(remains_of, run.machine, status == CRASHED)
         self._unsaved = self._moved = False
         self._kept_seconds = standing.seconds
-        self._start(self._write_rest(remains, standing, status), began_s)
+        self._start(began_s, self._write_rest, remains, standing, status)
 
     async def _write_rest(self, remains: Remains, standing: Standing, status: str) -> None:
         run, message = self._run, self._run.message
@@ -174,13 +176,16 @@ class Keeper:
             speed=run.speed,
         )
 
-    def _start(self, writing: Awaitable[None], began_s: float) -> None:
-        self._task = asyncio.ensure_future(self._write(writing, began_s))
+    def _start(
+        self, began_s: float, writing: Callable[P, Awaitable[None]], *args: P.args, **kw: P.kwargs
+    ) -> None:
+        write = functools.partial(writing, *args, **kw)
+        self._task = asyncio.ensure_future(self._write(write, began_s))
 
-    async def _write(self, writing: Awaitable[None], began_s: float) -> None:
+    async def _write(self, write: Callable[[], Awaitable[None]], began_s: float) -> None:
         """Write, and learn from it when to write next."""
         try:
-            await writing
+            await write()
         except Exception as error:
             self._failed(error)
         else:

@@ -345,6 +345,9 @@ class Run:
 
     async def _end(self) -> None:
         """Leave nothing behind: unanswered commands, open sockets, unsaved work."""
+        if self._stopping is None and self.status == PLAYING:
+            self.halt(PAUSED)  # left alone: not to go on by itself after a restart
+            self.keeper.touched()
         self._stopping = self._stopping or (STOPPING, "the lab was left alone")
         self._desk.refuse_all(EngineError("the lab is being stopped"))
         self.pasts.stop()
@@ -369,6 +372,12 @@ class Run:
         self._resting.set()
         self._alone_since_s = self.clock()
         self.changed()
+
+    def pause(self) -> None:
+        """Come to rest, and stay so although it could go on."""
+        self.keeper.stay()
+        if self.status == PLAYING:
+            self.halt(PAUSED)
 
     def set_speed(self, speed: int) -> None:
         """Play at another speed (ticks/s, 0 for flat out) from now on."""
