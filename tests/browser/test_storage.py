@@ -68,11 +68,11 @@ def test_a_snapshot_is_taken_shown_and_gone_back_to(enter: Enter, store: str) ->
     expect(tree).to_contain_text("you are here")
     assert tree.locator("img").count() == 0
     assert alice.evaluate("window.harmed") is None
+    stepped(alice, 900)
+    alice.until("lab.model.meta.vms[0].snapshots[0].ready && !lab.model.meta.vms[0].locked")
     form.locator("[name=name]").fill("before")
     form.get_by_role("button", name="Take it").click()
     expect(form.locator(".refusal:not(:empty)")).to_contain_text("before")
-    alice.until("lab.model.meta.vms[0].snapshots[0].ready && !lab.model.meta.vms[0].locked")
-    stepped(alice, 900)
     expect(dialog.locator(".disk")).to_contain_text("chain of 2 layers")
     used = alice.evaluate("lab.model.meta.vms[0].disks[0].used_kib")
     dialog.get_by_role("button", name="Revert to it: before").click()

@@ -132,6 +132,15 @@ def test_a_link_opens_that_tick_with_that_layout(enter: Enter, lab: str) -> None
     expect(oscar.locator(".p-timeline")).to_be_hidden()
 
 
+def test_a_link_to_what_is_seen_is_handed_out(enter: Enter, lab: str) -> None:
+    alice = enter("alice", lab).live()
+    stepped(alice, 90)
+    looking(alice, 33)
+    alice.get_by_label("More", exact=True).click()
+    alice.get_by_role("button", name="Copy a link to this tick").click()
+    expect(alice.locator("#said")).to_contain_text(re.compile("tick.33"))
+
+
 def test_a_look_beyond_the_run_says_so_and_stays(enter: Enter, lab: str) -> None:
     alice = enter("alice", f"{lab}#tick=999999").live()
     expect(alice.locator("#refusal")).not_to_be_empty()

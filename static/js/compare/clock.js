@@ -47,7 +47,12 @@ function toggle() {
   button.replaceChildren(icon(playing ? "pause" : "play"));
   mark(button, "aria-label", playing ? gettext("Pause both") : gettext("Play both"));
   if (playing && now() >= end()) go(0);
-  else forward();
+  if (playing) forward();
+}
+
+/** Stand still: one of them cannot follow. */
+export function stop() {
+  if (playing) toggle();
 }
 
 /** One more step, when both show the last one and some time has passed. */

@@ -2,7 +2,7 @@
 import { refreshPalette } from "../colours.js";
 import { $, $$, write } from "../elements.js";
 import { say } from "../scales.js";
-import { drawClock, go, markClock, mountClock } from "./clock.js";
+import { drawClock, go, markClock, mountClock, stop } from "./clock.js";
 import { cancelDifference, drawAllFigures, findDifference, tell } from "./difference.js";
 import { drawHost, drawVms } from "./figures.js";
 import { drawBoth, mountLanes } from "./lanes.js";
@@ -46,7 +46,12 @@ function changed(run, status, reason) {
   write($(".compare-state"), [...problems.values()].join(" · "));
 }
 
-const sides = openSides(config, { draw: redraw, refused: (message) => write($("#refusal"), message), changed });
+function refused(message) {
+  write($("#refusal"), message);
+  stop();
+}
+
+const sides = openSides(config, { draw: redraw, refused, changed });
 mountClock(sides);
 mountLanes(redraw);
 mountMaps(redraw);

@@ -15,6 +15,8 @@ export const title = () => gettext("Time");
 
 const REACH = 5; // pixels within which a mark answers the pointer
 const LIVE_END = 7; // pixels at the right end that mean the run itself
+const READ_MS = 1000;
+let readAt = 0;
 let element, track, canvas, tip, model, socket, looker;
 let marks = [];
 let scale = null;
@@ -82,8 +84,12 @@ const lastTick = () => Math.max(model.state.last ?? 0, liveOf(model).tick);
 /** Is, or will, another tick than the run's own be shown? */
 const isBack = () => (looker.wish === null ? Boolean(model.state.past) : looker.wish !== "live");
 
+/** What a reader hears of the slider; while the run plays not more than once a second. */
 function reading(seen, last) {
   const back = isBack();
+  const now = performance.now();
+  if (!back && model.state.status === "playing" && now - readAt < READ_MS) return;
+  readAt = now;
   mark(track, "aria-valuemin", model.state.first ?? 0);
   mark(track, "aria-valuemax", last);
   mark(track, "aria-valuenow", back ? seen : last);
