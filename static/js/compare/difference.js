@@ -64,6 +64,7 @@ function running(body, { done }, cancel) {
 /** What each was asked after they parted: most often the reason. */
 function deeds({ commands = {}, common }) {
   const lines = ["a", "b"].flatMap((name) => (commands[name] ?? []).slice(0, 6).map((entry) => el("li", {}, el("span", { class: "side-sign" }, name.toUpperCase()), ` ${say(gettext("tick %(n)s: %(who)s %(what)s"), { n: count(entry.tick), who: entry.user, what: deedWords(entry.command, entry.arguments) })}`)));
+  if (common?.alike === false) return el("p", { class: "note" }, gettext("They begin with different scenarios: a run before and one after an edit of the lab."));
   const intro = common ? say(gettext("They share their past up to tick %(n)s. Since then they were asked:"), { n: count(common.tick) }) : gettext("Since then they were asked:");
   if (!lines.length) return el("p", { class: "note" }, common ? say(gettext("They share their past up to tick %(n)s; since then nothing was asked of either."), { n: count(common.tick) }) : "");
   return el("div", {}, el("p", { class: "note" }, intro), el("ul", { class: "deeds" }, lines));
@@ -75,11 +76,11 @@ function states(state) {
     const keys = [...new Set([...Object.keys(a ?? {}), ...Object.keys(b ?? {})])];
     const body = el("tbody");
     fillTable(body, keys.map((key) => [key.replaceAll("_", " "), shown(a?.[key]), shown(b?.[key])]));
-    return el("details", {}, el("summary", {}, what === "vcpu" ? gettext("State of that vCPU") : what === "page" ? gettext("State of that page") : what), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, gettext("Field")), el("th", { scope: "col" }, "A"), el("th", { scope: "col" }, "B"))), body));
+    return el("details", {}, el("summary", {}, what === "vcpu" ? gettext("State of that vCPU") : what === "page" ? gettext("State of that page") : say(gettext("State of %(vcpu)s"), { vcpu: what })), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, gettext("Field")), el("th", { scope: "col" }, "A"), el("th", { scope: "col" }, "B"))), body));
   });
 }
 
-const shown = (value) => (typeof value === "number" ? count(value) : value === null || value === undefined ? "–" : String(value));
+const shown = (value) => (typeof value === "boolean" ? (value ? gettext("yes") : gettext("no")) : typeof value === "number" ? count(value) : value === null || value === undefined ? "–" : String(value));
 
 /** Every figure of the result that differs, as the server counts it. */
 export async function drawAllFigures(body, url, tick) {
