@@ -53,8 +53,8 @@ def played(lab: Lab, tick: int, asked: list[tuple[int, JSON]] = (), **columns: A
     reached = reach(
         recording_of(run.pk), tick, outcome=lambda e, no: outcomes.update({e["sequence"]: no})
     )
-    for sequence, refusal in outcomes.items():
-        JournalEntry.objects.filter(run=run, sequence=sequence).update(
+    for entry, refusal in outcomes.items():
+        JournalEntry.objects.filter(run=run, sequence=entry).update(
             accepted=refusal is None, sentence=str(refusal or "")
         )
     Run.objects.filter(pk=run.pk).update(

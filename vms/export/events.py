@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 import time
 import weakref
 from bisect import bisect_right
@@ -65,7 +66,7 @@ def span_asked(first: str | None, last: str | None, reached: int) -> Span:
 
 
 def _tick(field: str, text: str, low: int, high: int) -> int:
-    given = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    given = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
     if given is None or not low <= given <= high:
         raise EngineError(
             "{field} must be {low}..{high}, got {given}",

@@ -193,4 +193,4 @@ def _nothing_yet(request: HttpRequest, access: Access) -> HttpResponse:
     if not request.accepts("text/html"):
         return HttpResponse(said, status=404, content_type="text/plain")
     messages.info(request, said)
-    return redirect(access.lab)
+    return redirect("vms:lab_export", access.lab.pk)
