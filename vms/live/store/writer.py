@@ -47,6 +47,7 @@ class Page:
 
 _waiting: deque[Page] = deque()
 _thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+_waits: Any = None  # the connection that was told to wait for the disk
 
 
 async def journal(
@@ -101,11 +102,12 @@ def _fail(pages: list[Page], error: Exception) -> None:
 
 def _safely() -> None:
     """Have this thread's connection wait for the disk at each commit."""
-    if connection.connection is None:
-        connection.ensure_connection()
-        if connection.vendor == "sqlite":
-            with connection.cursor() as cursor:
-                cursor.execute("PRAGMA synchronous=FULL")
+    global _waits
+    connection.ensure_connection()
+    if connection.connection is not _waits and connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=FULL")
+    _waits = connection.connection
 
 
 def _forget() -> None:
