@@ -83,8 +83,9 @@ MATRIX: dict[tuple[str, str], Row] = {
     ("GET", "/labs/{lab_id}/runs/{run}/events"): READS,
     ("POST", "/labs/{lab_id}/runs/{run}/commands"): Row("steer", STEER, STEP),
     ("GET", "/labs/{lab_id}/export"): READS,
+    ("POST", "/labs/import/"): Row("edit", None),
 }
-DONE = {200, 201, 204, 404, 409, 422}
+DONE = {200, 201, 204, 404, 409, 415, 422}
 """Answers to who got in: what lies behind the door may be missing, or not be so any more."""
 NO_LAB = "There is no such lab, or it is not open to you."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -189,3 +190,45 @@ def test_many_programs_read_and_steer_at_the_same_time(lab: Lab) -> None:
     entries = lab.get("/runs/current/journal?limit=500")["items"]
     assert sum(each["command"] == "set_weight" for each in entries) == 40
     lab.do({"type": "pause"})
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_the_events_of_a_run_come_as_a_file(lab: Lab) -> None:
+    lab.do({"type": "step", "ticks": 200}, wait=20)
+    path = f"{lab.path}/runs/current/events"
+    answer = lab.calls.ask("GET", f"{path}?from=50&to=100")
+    assert answer.status_code == 200
+    events = [json.loads(line) for line in answer.text.splitlines()]
+    assert events
+    # A slice is logged when it ends, with the tick at which it began.
+    assert all(50 <= event["t"] <= 100 for event in events if event["kind"] != "slice")
+    trace = lab.calls.ask("GET", f"{path}?format=parquet")
+    assert (trace.status_code, trace.content[:4]) == (200, b"PAR1")
+    head = lab.calls.ask("HEAD", path)
+    assert (head.status_code, head.content) == (200, b"")
+    for query, field in (("to=201", "to"), ("format=xml", "format"), ("from=9&to=5", "from")):
+        answer = lab.calls.ask("GET", f"{path}?{query}")
+        assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_a_lab_goes_away_as_a_file_and_comes_back_with_the_same_hash(lab: Lab) -> None:
+    lab.do({"type": "step", "ticks": 60}, wait=20)
+    lab.do({"type": "set_weight", "vm": "web-1", "weight": 9})
+    lab.do({"type": "step", "ticks": 60}, wait=20)
+    told = lab.get("/runs/current/result")
+    file = lab.calls.ask("GET", f"{lab.path}/export")
+    assert file.status_code == 200
+    kind = file.headers["Content-Type"]
+    url = f"{lab.calls.server.url}/api/labs/import/"
+    session = lab.calls.session
+    made = session.post(url, data=file.content, headers={"Content-Type": kind}, timeout=60)
+    assert made.status_code == 201, made.text
+    assert made.json()["notices"] == []
+    path = f"/labs/{made.json()['lab']['id']}/runs/current/result?tick=120"
+    again = lab.calls.ask("GET", path).json()
+    assert again["event_hash"] == told["event_hash"]
+    broken = session.post(url, data=b"no zip", headers={"Content-Type": kind}, timeout=60)
+    assert broken.status_code == 422
+    assert set(broken.json()) == {"field", "message"}

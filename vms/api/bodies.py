@@ -22,7 +22,7 @@ def json_of(request: HttpRequest) -> JSON:
     """Return the JSON object in a request's body. Raises Refused: 400, 413, 415."""
     text = request.body
     if text and request.content_type != "application/json":
-        raise _kind(request, "application/json")
+        raise wrong_kind(request, "application/json")
     if text.lstrip()[:1] != b"{":
         raise Refused(HTTPStatus.BAD_REQUEST, _("The body must be a JSON object."))
     return _parsed(text)
@@ -47,7 +47,8 @@ def _parsed(text: bytes) -> JSON:
         raise refused(error, HTTPStatus.BAD_REQUEST) from None
 
 
-def _kind(request: HttpRequest, allowed: str) -> Refused:
+def wrong_kind(request: HttpRequest, allowed: str) -> Refused:
+    """Return the refusal of a body that is not said to be `allowed`."""
     words = _("The body must be %(allowed)s, got %(given)s.") % {
         "allowed": allowed,
         "given": (request.content_type or "–")[:60],

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from channels.db import database_sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
+from ninja.responses import Status
 
 from vms import eventlog
-from vms.api.door import enter
+from vms.api.bodies import wrong_kind
+from vms.api.door import enter, need
+from vms.api.labs import account_of, lab_shown
+from vms.api.refusals import Refused
 from vms.api.runs import row_of_run
+from vms.api.shapes import ImportedShown
 from vms.api.takes import RunWord, Whole, takes
 from vms.engine.scenario.fields import Choice
 from vms.engine.scenario.limits import FAR
 from vms.export import layout
 from vms.export.events import EventExport, span_asked, stream
+from vms.export.read import found_from
 from vms.export.write import write
-from vms.permissions import WATCH
+from vms.founding import TooManyLabsError
+from vms.permissions import EDIT, WATCH
 from vms.views.export import FORMATS, recording
 from vms.views.responses import PartsOf, streamed
 
@@ -29,6 +37,9 @@ if TYPE_CHECKING:  # importing it wakes Numba
     from vms.live.replay import Recording
 
 router = Router(tags=["Exports"])
+
+LAB_FILES = (layout.MIME, "application/zip")
+"""What a lab's file may be sent as."""
 
 Format = Annotated[str, Query(), Choice(*FORMATS)]
 From = Annotated[int | None, Query(alias="from"), Whole(0, FAR, "ticks")]
@@ -86,3 +97,28 @@ def export_lab(
     response = streamed(PartsOf(file), layout.MIME, f"{lab.name}{layout.SUFFIX}")
     response["Content-Length"] = str(size)
     return response
+
+
+@router.post(
+    "/labs/import/",
+    **takes(
+        EDIT,
+        *(409, 413, 415, 422),
+        status=201,
+        gives=ImportedShown,
+        body={kind: {"type": "string", "format": "binary"} for kind in LAB_FILES},
+    ),
+)
+def import_lab(request: HttpRequest) -> Any:
+    """Make a lab of a lab's file, with its runs; they are played again and compared with it."""
+    user = account_of(need(request, EDIT))
+    if request.content_type not in LAB_FILES:
+        raise wrong_kind(request, " / ".join(LAB_FILES))
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(request, file)
+        file.seek(0)
+        try:
+            lab, notices = found_from(file, user)
+        except TooManyLabsError as error:
+            raise Refused(409, str(error)) from None
+    return Status(201, ImportedShown(lab=lab_shown(lab, "owner"), notices=notices))

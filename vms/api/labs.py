@@ -132,7 +132,7 @@ def lab_shown(lab: Any, role: str) -> LabShown:
 def create_lab(request: HttpRequest) -> Any:
     """Make a lab from a template or a scenario; as YAML the body is the scenario itself."""
     caller = need(request, EDIT)
-    user = _account(caller)
+    user = account_of(caller)
     if is_yaml(request):
         given: dict[str, Any] = {"scenario": scenario_in(request)}
     else:
@@ -144,7 +144,8 @@ def create_lab(request: HttpRequest) -> Any:
     return Status(201, lab_shown(lab, "owner"))
 
 
-def _account(caller: Caller) -> User:
+def account_of(caller: Caller) -> User:
+    """Return the caller's account. Raises Refused for guests, who have none."""
     user = caller.visitor.user
     if not isinstance(user, User):
         raise Refused(403, _("Sign up to keep labs of your own."))
@@ -224,7 +225,7 @@ def delete_lab(request: HttpRequest, lab_id: uuid.UUID) -> Any:
 def duplicate_lab(request: HttpRequest, lab_id: uuid.UUID) -> Any:
     """Make a lab of your own with the same scenario."""
     caller = need(request, EDIT)
-    user = _account(caller)
+    user = account_of(caller)
     access = entered(caller.visitor, lab_id, WATCH)
     try:
         copy = duplicate(access.lab, user)

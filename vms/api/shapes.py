@@ -170,6 +170,14 @@ class Answered(Shape):
     """The run, its tick, status and message, as far as known now."""
 
 
+class ImportedShown(Shape):
+    """A lab that came as a file."""
+
+    lab: LabShown
+    notices: list[str]
+    """What there is to tell of it: runs that came out otherwise than the file says."""
+
+
 class RevisionShown(Shape):
     """An edit of a lab at rest."""
 

@@ -55,6 +55,10 @@ class LabRequest(WebRequest):  # type: ignore[misc]
         else:
             super().gotLength(length)
 
+    def _let_go(self, _outcome: Any) -> None:
+        """Count a large body no longer: it was answered, or its sender is gone."""
+        LabRequest.large -= 1
+
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         """Take a part of the body; refuse one without declared length once it is too long."""
         if self.refused:
@@ -84,7 +88,7 @@ class LabRequest(WebRequest):  # type: ignore[misc]
                 sentence = _("A request's body may hold at most {limit} bytes; this one is longer.")
             else:
                 sentence = _("A request's body may hold at most {limit} bytes, got {length}.")
-        said = sentence.format(limit=settings.VMLAB_BODY_BYTES, length=length)
+        said = sentence.format(limit=self.limit, length=length)
         asked: bytes = getattr(self.channel, "_path", b"")  # `path` is not known before the body is
         if asked.startswith(b"/api/"):
             return b"application/json", orjson.dumps({"field": None, "message": said})
