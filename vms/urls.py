@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import URLPattern, include, path
 
-from vms.views import compare, edit, export, history, lab, members, new, shots, start, tokens, trash
+from vms.views import (
+    compare,
+    edit,
+    export,
+    history,
+    lab,
+    members,
+    new,
+    runs,
+    shots,
+    start,
+    tokens,
+    trash,
+)
 
 app_name = "vms"
 
@@ -12,6 +25,8 @@ in_lab: list[URLPattern] = [
     path("", lab.lab, name="lab"),
     path("ticket/", lab.lab_ticket, name="lab_ticket"),
     path("compare/", compare.lab_compare, name="lab_compare"),
+    path("runs/", runs.runs_tree, name="runs_tree"),
+    path("runs/compare/", runs.runs_compare, name="runs_compare"),
     path("scenario/", export.lab_scenario, name="lab_scenario"),
     path("result/", export.lab_result, name="lab_result"),
     path("export/", export.lab_export, name="lab_export"),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from typing import Any
 
 import pytest
 from channels.routing import URLRouter
@@ -12,13 +13,14 @@ from django.core import signing
 
 from tests.live.doubles import first_steps
 from vms import alive, permissions
-from vms.consumers import MESSAGES_AT_ONCE, WISHES, Bucket, language_of
+from vms.consumers import MESSAGES_AT_ONCE, Bucket, language_of
 from vms.engine.commands import COMMANDS
 from vms.founding import found
 from vms.live import registry
 from vms.live.controls import CONTROLS
 from vms.live.hub import DELTA, HEADER, SNAPSHOT, Viewer
 from vms.live.wire.picture import Picture, Receiver
+from vms.live.wishes import WISHES
 from vms.models import VirtualMachine
 from vms.permissions import Visitor
 from vms.routing import websocket_urlpatterns
@@ -26,7 +28,7 @@ from vms.routing import websocket_urlpatterns
 pytestmark = pytest.mark.django_db(transaction=True)
 application = URLRouter(websocket_urlpatterns)
 
-EXAMPLES = {
+EXAMPLES: dict[str, dict[str, Any]] = {
     "set_time_slice": {"ticks": 7},
     "set_weight": {"vm": "one", "weight": 9},
     "set_scheduler": {"policy": "fcfs"},
