@@ -149,7 +149,7 @@ def storage_command(draw: random.Random, machine: Machine, number: int) -> dict[
             },
             {"type": "run_backup", **on},
             {"type": "lose_disk", **on, "device": "vda"},
-            {"type": "restore_backup", **on, "start": draw.random() < 0.7},
+            {"type": "restore_backup", **on, "backup": None, "start": draw.random() < 0.7},
             {"type": "restore_backup", **on},
         ]
     )

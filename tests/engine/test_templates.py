@@ -9,6 +9,7 @@ from vms.engine.commands import parse
 from vms.engine.machine import build
 from vms.engine.metrics import result
 from vms.engine.scenario import Scenario, scenario_with
+from vms.engine.storage import summary
 from vms.engine.tick import advance
 from vms.scenarios import KEYS, read_head, templates
 
@@ -46,7 +47,7 @@ def total(found, key, names=None):
     return sum(row[key] for row in found["vms"] if names is None or row["name"] in names)
 
 
-def test_there_are_the_eight_templates_of_the_list():
+def test_there_are_the_nine_templates_of_the_list():
     titles = [template.title for template in templates().values()]
     assert titles == [
         "First steps",
@@ -57,6 +58,7 @@ def test_there_are_the_eight_templates_of_the_list():
         "Overcommit",
         "Belady's anomaly",
         "Real programs",
+        "Backup and restore",
     ]
 
 
@@ -453,3 +455,73 @@ def test_real_programs_more_memory_leaves_a_third_of_the_faults():
 def test_real_programs_gzip_hardly_ever_misses():
     gzip = vm(outcome("real_programs", 20_000), "gzip")
     assert gzip["minor_faults"] + gzip["major_faults"] < gzip["references"] / 1_000
+
+
+# Backup and restore
+
+
+def shop_at(ticks):
+    machine = run(machine_of("backup"), ticks)
+    return machine, summary.points(machine, 0)
+
+
+def test_backup_the_first_is_full_and_later_ones_are_small_and_quick():
+    _, (first, second) = shop_at(5_000)
+    assert (first["tick"], first["full"], second["full"]) == (2_000, True, False)
+    assert 16 * 1_024 <= first["kib"] < 20 * 1_024
+    took = [point["finished"] - point["tick"] for point in (first, second)]
+    assert took[1] < took[0] / 4
+
+
+def test_backup_makes_the_guests_wait_longer_for_their_disk():
+    def mean_wait(machine, ticks):
+        before = vm(result(machine), "search")["io"]["vda"]
+        after = vm(result(run(machine, machine.now + ticks)), "search")["io"]["vda"]
+        requests = after["requests"] - before["requests"]
+        waited = after["mean_us"] * after["requests"] - before["mean_us"] * before["requests"]
+        return waited / requests
+
+    machine = run(machine_of("backup"), 500)
+    quiet = mean_wait(machine, 1_400)
+    run(machine, 2_000)
+    assert mean_wait(machine, 1_400) > quiet * 1.03
+
+
+def test_backup_three_restore_points_are_kept_and_the_oldest_is_full():
+    for ticks, numbers in ((7_900, [1, 2, 3]), (9_900, [2, 3, 4]), (15_900, [5, 6, 7])):
+        _, points = shop_at(ticks)
+        assert [point["number"] for point in points] == numbers
+        assert [point["full"] for point in points] == [True, False, False]
+
+
+def drill(every, lost_at):
+    machine = machine_of("backup", (("vms.shop.backup.every", every),))
+    run(machine, lost_at)
+    command(machine, type="take_snapshot", vm="shop", name="before", memory=False)
+    command(machine, type="lose_disk", vm="shop", device="vda")
+    assert machine.vault.of(0) == []
+    run(machine, lost_at + 100)
+    command(machine, type="restore_backup", vm="shop")
+    run(machine, lost_at + 8_000)
+    found = vm(result(machine), "shop")["storage"]
+    assert found["disks"]["vda"]["used_kib"] > 16 * 1_024
+    return found["rpo"], found["rto"]
+
+
+def test_backup_the_drill_loses_at_most_the_interval_and_the_running_backup():
+    rpo, rto = drill(2_000, 9_900)
+    assert rpo == 1_900
+    often, again = drill(200, 9_900)
+    assert often <= 250
+    assert again == pytest.approx(rto, rel=0.2)
+
+
+def test_backup_a_linked_clone_takes_no_copying():
+    machine = run(machine_of("backup"), 1_000)
+    command(machine, type="clone_vm", vm="shop", name="copy", linked=True)
+    assert summary.jobs(machine) == []
+    command(machine, type="start_vm", vm="copy")
+    run(machine, 3_000)
+    (disk,) = summary.disks(machine, 2)
+    assert disk["chain"] == 2
+    assert 0 < disk["layers"][0]["kib"] < disk["layers"][1]["kib"]

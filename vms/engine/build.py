@@ -175,7 +175,6 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "submit_tail": -1,
         "reader": -1,
         "epoch": 1,
-        "backup_at": INF,
     }
 
 
@@ -238,6 +237,7 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         "vms": len(parts.vm),
         "vdevices": vdevices,
         "live": sum(entry["waits_for"] == ARRIVAL for entry in parts.vcpu),
+        "backup_at": min(entry["next_backup"] for entry in parts.vm),
         "disk_writes": sum(layer["used"] for layer in parts.layer),
         "reader": reader,
         "stride_unit": math.gcd(*(entry["weight"] for entry in parts.vcpu)),

@@ -14,7 +14,7 @@ from vms.engine.machine import Machine
 from vms.engine.parts import compile_parts
 from vms.engine.scenario import Scenario
 from vms.engine.state import State
-from vms.engine.tables import ARRIVAL, LATENCY_BUCKETS, OFFLINE
+from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE
 
 KEPT = (
     "pcpu",
@@ -88,7 +88,8 @@ def _contents(old: State, new: State) -> dict[str, np.ndarray]:
         new.host["disk_writes"] += used
         layer["first"][row] = sum(map(len, parts))
         parts.append(stamps)
-        new.vdevice["top"][int(layer["vdevice"][row])] = row
+        if layer["kind"][row] == DISK:
+            new.vdevice["top"][int(layer["vdevice"][row])] = row
     new.dirty[: len(old.dirty)] = old.dirty
     found = {"saved": old.saved}
     if len(layer):
@@ -112,6 +113,9 @@ def _arrive(new: State, vcpus: int, vms: int, now: int) -> None:
     new.host["sleepers_n"] = len(order)
     new.vcpu["state"][vcpus:] = OFFLINE
     new.vcpu["pass_"][vcpus:] = first_passes(new)[vcpus:]
+    due = new.vm["next_backup"][vms:]
+    new.vm["next_backup"][vms:] = np.where(due < INF, due + now, INF)
+    new.host["backup_at"] = new.vm["next_backup"].min()
 
 
 def _move_queue(old: State, new: State) -> None:

@@ -15,6 +15,7 @@ from vms.engine.tables import (
     EXIT_IO,
     INF,
     LATENCY_BUCKETS,
+    OF_A_JOB,
     OF_VM,
     PARAVIRTUAL,
     SWAP,
@@ -60,9 +61,13 @@ def serve(s, d, at_ns):
 
 
 @inner
-def new_request(s, d, w, v, kib, at_ns):
-    """Fill a free row, which there must be, with a request to device d.  w, v: -1 for the host."""
+def queue_request(s, d, w, v, kib, at_ns, extra_ns):
+    """Queue a request to device d; there must be a free row.  w, v: -1 for the host's own.
+
+    Returns its row.  It takes `extra_ns` longer than its device says.
+    """
     h = s.host
+    dev = s.device[d]
     r = h.request_free
     q = s.request[r]
     h.request_free = q.next
@@ -75,28 +80,15 @@ def new_request(s, d, w, v, kib, at_ns):
     q.done_ns = INF
     q.next = -1
     q.clusters = 0
-    q.extra_ns = 0
-    return r
-
-
-@inner
-def send(s, r):
-    """Put request r into the queue of its device."""
-    q = s.request[r]
-    dev = s.device[q.device]
+    q.extra_ns = extra_ns
     if dev.queued == 0:
         dev.head = r
     else:
         s.request[dev.tail].next = r
     dev.tail = r
     dev.queued += 1
-    serve(s, q.device, q.submitted_ns)
-
-
-@inner
-def queue_request(s, d, w, v, kib, at_ns):
-    """Queue a request of the host to device d; there must be a free row."""
-    send(s, new_request(s, d, w, v, kib, at_ns))
+    serve(s, d, at_ns)
+    return r
 
 
 @inner
@@ -106,7 +98,7 @@ def write_back(s, at):
     if h.request_free < 0:
         h.host_writes += 1
     else:
-        queue_request(s, h.swap, -1, -1, h.page_kib, at * h.tick_ns)
+        queue_request(s, h.swap, -1, -1, h.page_kib, at * h.tick_ns, 0)
 
 
 @inner
@@ -132,7 +124,7 @@ def swap_in(s, v, at):
         vc.io_left = 1
         wait_for_row(s, v)
     else:
-        queue_request(s, h.swap, -1, v, h.page_kib, at * h.tick_ns)
+        queue_request(s, h.swap, -1, v, h.page_kib, at * h.tick_ns, 0)
 
 
 @inner
@@ -164,10 +156,14 @@ def submit(s, v, at):
         vc.io_left -= 1
         vc.io_open += 1
         device.in_flight += 1
-        r = new_request(s, device.device, w, v, step.kib, at * h.tick_ns)
-        if device.clusters > 0:
-            locate(s, r)
-        send(s, r)
+        if device.clusters == 0:
+            queue_request(s, device.device, w, v, step.kib, at * h.tick_ns, 0)
+        else:
+            locate(s, v)
+            extra_ns = device.extra_ns
+            r = queue_request(s, device.device, w, v, step.kib, at * h.tick_ns, extra_ns)
+            s.request[r].cluster = device.cluster
+            s.request[r].clusters = device.writes
         if container:
             vc.debt_ns += h.syscall_ns
         elif device.mode == EMULATED:
@@ -243,9 +239,9 @@ def complete(s, d):
         device.kib += q.kib
         device.latency_ns += latency
         device.in_flight -= 1
-        if q.op == 1 and q.clusters > 0:
+        if q.clusters > 0:
             wrote(s, r)
-    log(s, EV_IO, h.now, max(v, -1), -1, w, latency)
+    log(s, EV_IO, h.now, max(v, -1), -1, w if w >= -1 else OF_A_JOB - d, latency)
     q.device = -1
     q.next = h.request_free
     h.request_free = r
@@ -291,7 +287,7 @@ def refill(s):
         vc = s.vcpu[v]
         if vc.io_vdevice < 0:
             vc.io_left = 0
-            queue_request(s, h.swap, -1, v, h.page_kib, h.now * h.tick_ns)
+            queue_request(s, h.swap, -1, v, h.page_kib, h.now * h.tick_ns, 0)
         else:
             submit(s, v, h.now)
         if vc.io_left == 0:

@@ -19,6 +19,7 @@ from vms.engine.tables import (
     OFF,
     OFFLINE,
     ON,
+    SPARE,
     TOUCH,
     TRACE,
     ZIPF,
@@ -76,22 +77,41 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
             "first_vdevice": len(parts.vdevice),
             "vdevices": len(vm.devices),
             "template": int(vm.template),
-            "target": -1,
-            "next_backup": INF,
             "need_full": 1,
+            **_schedule(scenario, vm),
             **dict.fromkeys(("lost_at", "restored_at", "rpo", "rto"), -1),
         }
     )
     parts.pages += vm.pages
     backends = [device.name for device in scenario.host.devices]
     for device in vm.devices:
-        parts.vdevice.append(_vdevice(parts, row, device, backends.index(device.backend)))
+        spares = vm.backup.keep + 1 if vm.backup else 0
+        parts.vdevice.append(_vdevice(parts, row, device, backends.index(device.backend), spares))
     for number in range(vm.vcpus):
         parts.vcpu.append(_vcpu(parts, vm, number, (first_step, steps), vm.start_at + boot))
 
 
-def _vdevice(parts: Parts, row: int, device: VirtualDevice, backend: int) -> dict[str, int]:
-    """Return the row of a virtual device of VM `row`; one with contents gets its first layer."""
+def _schedule(scenario: Scenario, vm: VM) -> dict[str, int]:
+    """Return what the row of a VM says of its backups."""
+    if vm.backup is None:
+        return {"every": 0, "full_every": 0, "keep": 0, "target": -1, "next_backup": INF}
+    devices = [device.name for device in scenario.host.devices]
+    return {
+        "every": vm.backup.every,
+        "full_every": vm.backup.full_every,
+        "keep": vm.backup.keep,
+        "target": devices.index(vm.backup.device),
+        "next_backup": vm.backup.every or INF,
+    }
+
+
+def _vdevice(
+    parts: Parts, row: int, device: VirtualDevice, backend: int, spares: int
+) -> dict[str, int]:
+    """Return the row of a virtual device of VM `row`.
+
+    One with contents gets its first layer, and so many spare ones for restore points.
+    """
     values = {
         "vm": row,
         "device": backend,
@@ -103,14 +123,14 @@ def _vdevice(parts: Parts, row: int, device: VirtualDevice, backend: int) -> dic
         "last_point": -1,
         "fills": -1,
     }
-    if device.clusters:
+    for place in range(spares + 1 if device.clusters else 0):
         layer = {
-            "kind": DISK,
+            "kind": SPARE if place else DISK,
             "vdevice": len(parts.vdevice),
             "parent": -1,
             "first": parts.clusters,
             "clusters": device.clusters,
-            "used": device.used_clusters,
+            "used": 0 if place else device.used_clusters,
             "finished": -1,
         }
         parts.layer.append(layer)

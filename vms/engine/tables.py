@@ -70,7 +70,7 @@ EVENTS = (
     "evict",  # a: page (row of pte), b: frame
     "writeback",  # a: page (row of pte), b: frame
     "cow",  # a: page (gpn), b: the new frame
-    "io",  # a request is complete.  a: row of vdevice (-1 swap, -2 a job), b: latency in ns
+    "io",  # a request is complete.  a: row of vdevice (-1 swap; -2 - d: job on device d), b: ns
     "exit",  # a: reason (EXITS; io only: faults and used-up slices imply theirs), b: how many
     "end",  # the workload of a vCPU has ended
     "start",  # a: row of vm
@@ -244,6 +244,8 @@ VDEVICE_ROW = _table(
     # contents: number of clusters (0: none are kept), their size, layer that is written (-1: lost),
     # where a sequential request begins, random positions drawn, first row of `dirty`, 1: lost
     "clusters cluster_kib top cursor draws dirty lost "
+    # of the next request: where it begins, clusters it writes, time for layers
+    "cluster writes extra_ns "
     # layer of the last restore point (-1), KiB a job has to copy, layer it fills, contents of the
     # disk as saved and as put back by the last revert, clone or restore
     "last_point job_kib fills saved back"
@@ -260,7 +262,7 @@ JOB_ROW = _table(
 )
 REQUEST_ROW = _table(
     "vdevice vcpu device kib submitted_ns started_ns done_ns next "
-    "op cluster clusters extra_ns"  # clusters 0: touches none; time for layers and copies
+    "cluster clusters extra_ns"  # written when it is complete (0: none); time for its layers
 )
 LIST_ROW = _table("head tail n hand")
 LINK_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4")])

@@ -32,6 +32,7 @@ KEYS = (
     "overcommit",
     "belady",
     "real_programs",
+    "backup",
 )
 """The files, in the order in which they are offered."""
 

@@ -13,11 +13,9 @@ from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.scenario.fields import Bool, Name, Quantity
 from vms.engine.scenario.limits import FAR
+from vms.engine.scenario.vm import BackupTicks, FullEvery, Keep
 from vms.engine.storage import jobs, layers
 from vms.engine.tables import CLONE, DISK, EV_RESTORE, INF, POINT, SPARE
-
-MOST = 100
-"""Restore points a VM may keep."""
 
 
 def with_disks(machine: Machine, row: int, name: str) -> list[int]:
@@ -47,11 +45,11 @@ class SetBackup(Command):
 
     type = "set_backup"
     vm: Name
-    every: Annotated[int, Quantity(0, FAR, "ticks")]
+    every: BackupTicks
     """0: only by hand."""
-    full_every: Annotated[int, Quantity(0, 1_000)] = 0
+    full_every: FullEvery = 0
     """The how many-th is full; 0: only the first."""
-    keep: Annotated[int, Quantity(1, MOST, "restore points")] = 3
+    keep: Keep = 3
     device: Name
 
     def change(self, machine: Machine) -> None:
@@ -135,7 +133,7 @@ class LoseDisk(Command):
             for d in np.flatnonzero(state.vdevice["clusters"] > 0).tolist()
             if int(state.vdevice["top"][d]) in lost
         ]
-        hit += half_copied(machine, {int(state.vdevice["vm"][d]) for d in hit})
+        hit += half_copied(machine, {int(state.vdevice["vm"][d]) for d in hit}, hit)
         for d in hit:
             machine.call(power.fail, int(state.vdevice["vm"][d]), d)
         gone = {*lost, *(int(state.vdevice["top"][d]) for d in hit)}
@@ -143,8 +141,7 @@ class LoseDisk(Command):
         for layer in sorted(gone):
             layers.release(machine, layer)
         for d in hit:
-            machine.state.vdevice["lost"][d] = 1
-            machine.state.vdevice["top"][d] = -1
+            empty(machine, d)
 
     def disk(self, machine: Machine) -> int:
         """Return the row of the disk; raises EngineError where it has no contents to lose."""
@@ -161,11 +158,16 @@ class LoseDisk(Command):
         return own[self.device]
 
 
-def half_copied(machine: Machine, sources: set[int]) -> list[int]:
-    """Return the disks of clones whose copy of one of these VMs is not complete."""
+def half_copied(machine: Machine, vms: set[int], known: list[int]) -> list[int]:
+    """Return further disks that are lost with those of `vms`: of clones that are being copied.
+
+    A clone whose source is gone stays incomplete, and so do all disks of one that lost a disk.
+    """
     job = machine.state.job
-    clones = np.flatnonzero((job["kind"] == CLONE) & np.isin(job["origin"], list(sources)))
-    return [w for m in clones.tolist() for w in layers.disks(machine, m)]
+    hit = np.isin(job["origin"], list(vms)) | np.isin(np.arange(len(job)), list(vms))
+    clones = np.flatnonzero((job["kind"] == CLONE) & hit)
+    own = [w for m in clones.tolist() for w in layers.disks(machine, m)]
+    return [w for w in own if w not in known]
 
 
 def forget_snapshots(machine: Machine, vms: set[int]) -> None:
@@ -182,7 +184,7 @@ class RestoreBackup(Command):
 
     type = "restore_backup"
     vm: Name
-    backup: Annotated[int | None, Quantity(1, FAR)] = None
+    backup: Annotated[int, Quantity(1, FAR)] | None = None
     """Number of the restore point; null: the last one."""
     start: Bool = True
 
@@ -248,8 +250,13 @@ def give_up(machine: Machine, w: int) -> None:
     table = machine.state.layer
     for layer in np.flatnonzero((table["kind"] == DISK) & (table["vdevice"] == w)).tolist():
         layers.release(machine, layer)
-    machine.state.vdevice["lost"][w] = 1
-    machine.state.vdevice["top"][w] = -1
+    empty(machine, w)
+
+
+def empty(machine: Machine, w: int) -> None:
+    """Let disk w be lost: it has no layers any more."""
+    for name, value in {"lost": 1, "top": -1, "saved": 0, "back": 0}.items():
+        machine.state.vdevice[name][w] = value
 
 
 def prepare(machine: Machine, w: int, number: int) -> None:

@@ -90,7 +90,7 @@ class CloneVM(Command):
     def like(self, machine: Machine, row: int) -> dict[str, Any]:
         """Return what a scenario says of the VM at `row` as it is now, under the clone's name."""
         state = machine.state
-        left_out = ("template", "count", "start_at", "boot")
+        left_out = ("template", "count", "start_at", "boot", "backup")
         given = plain(machine.scenario.expanded[row])
         found = {key: value for key, value in given.items() if key not in left_out}
         found |= {"name": self.name, "weight": int(state.vm["weight"][row])}
@@ -117,7 +117,7 @@ class CloneVM(Command):
             state.vdevice["saved"][w + apart] = layers.contents(view)
             if self.linked:
                 state.layer["parent"][top] = base
-                machine.call(jobs.check_of, w + apart, 1)
+                machine.call(jobs.check_of, w + apart)
                 continue
             layers.fill(machine, top, view)
             state.vdevice["fills"][w + apart] = top

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from pydantic_core.core_schema import ValidationInfo
 
 from vms.engine import power
 from vms.engine.commands.command import Command, vm_row
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
-from vms.engine.scenario.fields import Bool, Name, _Field
+from vms.engine.scenario.fields import Bool, Line, Name
 from vms.engine.storage import jobs, layers
 from vms.engine.storage.vault import Snapshot
 from vms.engine.tables import (
@@ -32,31 +31,7 @@ from vms.engine.tables import (
 
 MOST = 64
 """Snapshots of a VM."""
-DESCRIPTION = 500
-"""Characters of a snapshot's description."""
-
-
-class Lines(_Field):
-    """A text of lines, up to 500 characters."""
-
-    def check(self, value: Any, info: ValidationInfo) -> str:
-        if (
-            isinstance(value, str)
-            and len(value) <= DESCRIPTION
-            and all(line.isprintable() for line in value.splitlines())
-        ):
-            return value
-        raise EngineError(
-            "{field} must be a text of 0..{high} characters, got {given}",
-            high=DESCRIPTION,
-            given=len(value) if isinstance(value, str) else shown(value),
-        )
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "maxLength": DESCRIPTION}
-
-
-Description = Annotated[str, Lines()]
+Description = Annotated[str, Line(500, lines=True)]
 
 
 def unlocked(machine: Machine, name: str) -> int:
@@ -238,7 +213,7 @@ def put_disk_back(machine: Machine, w: int, layer: int) -> None:
     dirty = state.dirty[int(disk.dirty) : int(disk.dirty + disk.clusters)]
     dirty[before != now] = 1
     state.vdevice["saved"][w] = state.layer["check"][layer]
-    machine.call(jobs.check_of, w, 1)
+    machine.call(jobs.check_of, w)
 
 
 def put_back(machine: Machine, snapshot: Snapshot, row: int, state: int) -> None:

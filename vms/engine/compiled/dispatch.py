@@ -40,7 +40,7 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "fill": ("replacement", 2, False, None),  # (f, page): page was brought into frame f
     "victim": ("replacement", 1, True, -1),  # (page) -> frame to take for page, off its lists
     "drop": ("replacement", 1, False, None),  # (f) becomes free
-    "locate": ("storage", 1, False, None),  # (r): a request to a disk with contents is submitted
+    "locate": ("storage", 1, False, None),  # (v): v submits a request to a disk with contents
     "wrote": ("storage", 1, False, None),  # (r): such a write is complete
     "go_on": ("storage", 1, False, None),  # (m): a request of the job of VM m is complete
     "attend": ("storage", 0, False, None),  # a job waits for a row, or a backup is due

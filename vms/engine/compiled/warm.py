@@ -51,7 +51,7 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "jobs", lambda: machine.call(jobs.run_job, 0, SAVE, 1, -1, 0, -1)
     yield "backups", lambda: machine.call(jobs.back_up, 0)
     yield "restores", lambda: machine.call(jobs.start_restore, 0, 1, 0, 0)
-    yield "contents", lambda: machine.call(jobs.check_of, 0, 1)
+    yield "contents", lambda: machine.call(jobs.check_of, 0)
     yield "seeking", lambda: seek(machine, 1, Stop(""))
     nothing = np.zeros(0, np.int32)
     yield "frame lists", lambda: machine.call(memory.refill_lists, nothing)

@@ -60,7 +60,8 @@ def _steps(vm: VM) -> int:
 
 
 def _clusters(vm: VM) -> int:
-    return sum(device.clusters for device in vm.devices)
+    copies = vm.backup.keep + 2 if vm.backup else 1
+    return sum(device.clusters * copies for device in vm.devices)
 
 
 def trace_references(vm: VM) -> int:
@@ -124,6 +125,7 @@ def backends(scenario: Scenario) -> None:
             used[device.backend] += vm.count
             used[f"{device.backend}/{device.mode}"] += vm.count
     for index, vm in enumerate(scenario.vms):
+        _check_backup(vm, f"vms[{index}].backup", known)
         for number, device in enumerate(vm.devices):
             field = f"vms[{index}].devices[{number}]"
             if device.size_mib and known[device.backend].kind != "disk":
@@ -138,6 +140,27 @@ def backends(scenario: Scenario) -> None:
             if device.mode == "vf":
                 vfs, given = known[device.backend].vfs, used[f"{device.backend}/vf"]
                 _enough_vfs(f"{field}.mode", device.backend, vfs, given)
+
+
+def _check_backup(vm: VM, path: str, known: Iterable[str]) -> None:
+    """Refuse a backup of nothing, and one to where the disk lies."""
+    backends = {device.backend for device in vm.devices if device.size_mib}
+    if vm.backup is None:
+        return
+    if not backends:
+        raise EngineError(
+            "{field}: a VM must have a disk with contents (size_mib) to be backed up, got none",
+            path,
+        )
+    allowed = [name for name in known if name not in backends]
+    if vm.backup.device not in allowed:
+        raise EngineError(
+            "{field} must be one of {allowed}, another device of the host than the disk lies"
+            " on, got {given}",
+            f"{path}.device",
+            allowed=listed(allowed) or "none",
+            given=vm.backup.device,
+        )
 
 
 def _exclusive(field: str, backend: str, used: Counter[str], swap: str | None) -> None:

@@ -55,6 +55,24 @@ class VirtualDevice(Model):
         return min(self.clusters, -(-self.used_mib * 1_024 // self.cluster_kib))
 
 
+BackupTicks = Annotated[int, Quantity(0, FAR, "ticks")]
+FullEvery = Annotated[int, Quantity(0, 1_000)]
+Keep = Annotated[int, Quantity(1, 100, "restore points")]
+
+
+class Backup(Model):
+    """How the disks with contents of a VM are backed up."""
+
+    every: BackupTicks
+    """Ticks between two backups; 0: only by hand."""
+    full_every: FullEvery = 0
+    """The how many-th is a full one; 0: only the first."""
+    keep: Keep = 3
+    """Restore points that are kept."""
+    device: Name
+    """Device of the host, another one than the disks lie on."""
+
+
 class Image(Model):
     """Pages that all VMs of the same image share until they write them."""
 
@@ -87,6 +105,8 @@ class VM(Model):
     """Whether it never runs, and is only cloned."""
     image: Image | None = None
     devices: tuple[VirtualDevice, ...] = Field((), max_length=LIMITS.vm_devices)
+    backup: Backup | None = None
+    """Schedule of backups; the first is due `every` ticks from the start."""
     workload: Workload
 
     def copies(self) -> Iterator[VM]:

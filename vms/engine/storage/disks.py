@@ -44,46 +44,44 @@ def contents(s, row):
 
 
 @inner
-def layers_cost(s, r, at, step):
-    """Return the ns that layers add to request r, which begins at KiB `at` of its disk.
+def layers_cost(s, w, at, n, step):
+    """Return the ns that layers add to a request of n clusters, from KiB `at` of disk w on.
 
     Each cluster costs a lookup for each layer passed; the first write to a cluster of a lower
     layer that is not written as a whole copies it up.
     """
-    q = s.request[r]
-    disk = s.vdevice[q.vdevice]
+    disk = s.vdevice[w]
     lookups, copied = 0, 0
-    for c in range(q.cluster, q.cluster + q.clusters):
-        n = passed(s, disk.top, c)
-        lookups += n
+    for c in range(disk.cluster, disk.cluster + n):
+        looked = passed(s, disk.top, c)
+        lookups += looked
         begin = c * disk.cluster_kib
-        whole = at <= begin and at + q.kib >= begin + disk.cluster_kib
-        if n > 0 and step.op == 1 and not whole and view(s, disk.top, c) != 0:
+        whole = at <= begin and at + step.kib >= begin + disk.cluster_kib
+        if looked > 0 and step.op == 1 and not whole and view(s, disk.top, c) != 0:
             copied += disk.cluster_kib
-    transfer = copied * 1_000_000_000 // (s.device[q.device].mib_per_s * 1024)
+    transfer = copied * 1_000_000_000 // (s.device[disk.device].mib_per_s * 1024)
     return lookups * s.host.layer_lookup_ns + transfer
 
 
 @inner
-def address(s, r, step):
-    """Give request r its place on its disk: after the last one, or anywhere, as the step says."""
-    q = s.request[r]
-    w = q.vdevice
+def address(s, w, step):
+    """Place the next request of a step on disk w: after the last one, or anywhere."""
     disk = s.vdevice[w]
     size = disk.clusters * disk.cluster_kib
     if step.pattern == UNIFORM:
-        at = below(s.host.seed, DISKS + w, disk.draws, size // q.kib) * q.kib
+        at = below(s.host.seed, DISKS + w, disk.draws, size // step.kib) * step.kib
         disk.draws += 1
     else:
         at = disk.cursor
-        if at + q.kib > size:
+        if at + step.kib > size:
             at = 0
-        disk.cursor = at + q.kib
-    q.op = step.op
-    q.cluster = at // disk.cluster_kib
-    q.clusters = (at + q.kib - 1) // disk.cluster_kib - q.cluster + 1
+        disk.cursor = at + step.kib
+    disk.cluster = at // disk.cluster_kib
+    n = (at + step.kib - 1) // disk.cluster_kib - disk.cluster + 1
+    disk.writes = n if step.op == 1 else 0
+    disk.extra_ns = 0
     if s.layer[disk.top].parent >= 0:
-        q.extra_ns = layers_cost(s, r, at, step)
+        disk.extra_ns = layers_cost(s, w, at, n, step)
 
 
 @inner

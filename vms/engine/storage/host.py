@@ -7,9 +7,10 @@ from vms.engine.storage.disks import address, write_clusters
 from vms.engine.storage.jobs import feed, piece_done, start_due
 
 
-def locate(s, r):
-    """Give request r of a vCPU its place on a disk with contents, and what its layers cost."""
-    address(s, r, s.step[s.vcpu[s.request[r].vcpu].step])
+def locate(s, v):
+    """Find out where the next request of vCPU v to a disk with contents goes, and what it costs."""
+    step = s.step[s.vcpu[v].step]
+    address(s, step.vdevice, step)
 
 
 def wrote(s, r):

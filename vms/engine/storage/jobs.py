@@ -40,7 +40,7 @@ def submit_piece(s, m, at):
         h.jobs_waiting += 1
         return
     d = job.target if job.writes == 1 else job.source
-    queue_request(s, d, OF_A_JOB, OF_VM - m, job.size, at * h.tick_ns)
+    queue_request(s, d, OF_A_JOB, OF_VM - m, job.size, at * h.tick_ns, 0)
 
 
 @inner
@@ -323,12 +323,8 @@ def start_restore(s, m, number, start, boot_ticks):
 
 
 @entry
-def check_of(s, w, back):
-    """Note the sum of the contents of disk w: as put back, or (back 0) as its top layer's own."""
+def check_of(s, w):
+    """Note the sum of the contents of disk w, as they were put back."""
     disk = s.vdevice[w]
-    if disk.top < 0:
-        return
-    if back == 1:
+    if disk.top >= 0:
         disk.back = contents(s, disk.top)
-    else:
-        s.layer[disk.top].check = contents(s, disk.top)
