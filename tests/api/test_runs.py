@@ -100,6 +100,12 @@ def test_a_refused_command_says_what_the_socket_says(
     assert answer.json()["message"].startswith(sentence)
 
 
+def test_a_command_may_be_as_long_as_on_the_socket(lab: Lab) -> None:
+    answer = lab.ask({"type": "play", "odd": "x" * 70_000})
+    assert answer.status_code == 413
+    assert answer.json()["message"] == "A message may have at most 65536 bytes; this one is longer."
+
+
 def test_a_command_that_comes_too_late_is_a_conflict(called: Calls) -> None:
     batch = {"name": "batch", "workload": {"steps": [{"compute": 40}]}}
     lab = Lab(called, vms=[batch])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -253,7 +254,7 @@ async def command(
     With `wait`, answer when the run is at rest again, or after so many seconds: for `run_to`,
     `step` and whatever else takes its time.
     """
-    message = json_of(request)
+    message = _message_in(request)
     access, number = await _may_steer(request, lab_id, run)
     live = await _alive(access.lab, number)
     words = _("The command was not answered in time; it may still be done.")
@@ -268,6 +269,15 @@ async def command(
     state = {"run": live.number, "tick": live.tick} | _told_of(live)
     rests = live.status != "playing"
     return _as_json({"ok": True, "answer": told or {}, "rests": rests, "state": state})
+
+
+def _message_in(request: HttpRequest) -> JSON:
+    """Return the command in a body, which may be as long as on the socket."""
+    limit = settings.VMLAB_MESSAGE_BYTES
+    if len(request.body) > limit:
+        words = _("A message may have at most %(n)d bytes; this one is longer.") % {"n": limit}
+        raise Refused(413, words)
+    return json_of(request)
 
 
 @database_sync_to_async

@@ -10,6 +10,7 @@ the server's event loop, except `peek`, `labs`, `runs_of` and `call`, which any 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -185,11 +186,15 @@ async def read_at(
             high=settings.LIVE_MAX_PASTS,
         )
     _reading[key] = _reading.get(key, 0) + 1
+    gone = threading.Event()
+
+    def read() -> T:
+        return function(machine_at(recording, tick, sequence, cancelled=gone.is_set))
+
     try:
-        return await threads.in_thread(
-            threads.replaying(), lambda: function(machine_at(recording, tick, sequence))
-        )
+        return await threads.in_thread(threads.replaying(), read)
     finally:
+        gone.set()  # who asked may have gone: then nobody wants the rest of the replay
         _reading[key] -= 1
         if not _reading[key]:
             del _reading[key]
