@@ -188,12 +188,15 @@ def note(s, kind, m, number):
 
 
 @entry
-def revive(s, m, power):
-    """Let the vCPUs of VM m go on from the contexts they were given, or stay paused there."""
+def revive(s, m, power, order):
+    """Let the vCPUs of VM m go on from the contexts they were given, or stay paused there.
+
+    `order`: all of them, as they queue.
+    """
     h = s.host
-    vm = s.vm[m]
-    vm.power = power
-    for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
+    s.vm[m].power = power
+    for i in range(len(order)):
+        v = order[i]
         vc = s.vcpu[v]
         if vc.ended:
             continue

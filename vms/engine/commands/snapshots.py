@@ -219,13 +219,13 @@ def put_disk_back(machine: Machine, w: int, layer: int) -> None:
 def put_back(machine: Machine, snapshot: Snapshot, row: int, state: int) -> None:
     """Give a VM that was halted the memory and the vCPUs of a snapshot; it is on, or paused."""
     layers.put_memory_back(machine, snapshot, row)
-    layers.put_contexts_back(machine, row, snapshot.contexts)
+    order = layers.put_contexts_back(machine, row, snapshot.contexts)
     first = int(machine.state.vm["first_vdevice"][row])
     of_source = int(machine.state.vm["first_vdevice"][snapshot.vm])
     for w, (cursor, draws) in snapshot.cursors.items():
         machine.state.vdevice["cursor"][first + w - of_source] = cursor
         machine.state.vdevice["draws"][first + w - of_source] = draws
-    machine.call(power.revive, row, state)
+    machine.call(power.revive, row, state, order)
 
 
 class DeleteSnapshot(Command):

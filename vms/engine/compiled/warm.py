@@ -34,6 +34,7 @@ TINY = {
 
 
 def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
+    nothing = np.zeros(0, np.int32)
     yield "a tick", lambda: advance(machine, 1)
     yield "pause", lambda: machine.call(power.pause, 0)
     yield "resume", lambda: machine.call(power.resume, 0)
@@ -44,7 +45,7 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "shared disks", lambda: machine.call(power.settle_disks, 0)
     yield "snapshots", lambda: machine.call(power.note, EV_SNAPSHOT, 0, 1)
     yield "reverts", lambda: machine.call(power.unplug, 0, EV_REVERT, 1)
-    yield "contexts", lambda: machine.call(power.revive, 0, PAUSED)
+    yield "contexts", lambda: machine.call(power.revive, 0, PAUSED, nothing)
     yield "clones", lambda: machine.call(power.keep_off, 0)
     yield "losses", lambda: machine.call(power.fail, 0, 0)
     yield "storage", lambda: use(machine.state, "storage", "host")
@@ -53,7 +54,6 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "restores", lambda: machine.call(jobs.start_restore, 0, 1, 0, 0)
     yield "contents", lambda: machine.call(jobs.check_of, 0)
     yield "seeking", lambda: seek(machine, 1, Stop(""))
-    nothing = np.zeros(0, np.int32)
     yield "frame lists", lambda: machine.call(memory.refill_lists, nothing)
     for name in SCHEDULERS:
         yield name, lambda name=name: use(machine.state, "schedulers", name)

@@ -19,6 +19,7 @@ from vms.engine.tables import (
     NOTHING,
     POINT,
     PRESENT,
+    RUNNING,
     SHARED,
     SLEEP,
     SWAPPED,
@@ -243,6 +244,7 @@ def contexts(machine: Machine, vm: int) -> list[dict[str, Any]]:
     a page finds it in the page table.
     """
     row, now = machine.state.vm[vm], machine.now
+    places = {v: place for place, v in enumerate(machine.queue())}
     saved = []
     for v in range(int(row.first_vcpu), int(row.first_vcpu + row.vcpus)):
         vcpu = machine.state.vcpu[v]
@@ -252,12 +254,16 @@ def contexts(machine: Machine, vm: int) -> list[dict[str, Any]]:
         waits = int(vcpu.waits_for) if vcpu.waits_for in (SLEEP, ARRIVAL) else NOTHING
         context["waits_for"] = waits
         context["rest"] = max(0, int(vcpu.wake_at) - now) if waits else 0
+        context["place"] = -1 if vcpu.state == RUNNING else places.get(v, len(places))
         saved.append(context)
     return saved
 
 
-def put_contexts_back(machine: Machine, vm: int, saved: list[dict[str, Any]]) -> None:
-    """Give the vCPUs of a VM, which was halted, their contexts; `power.revive` lets them go on."""
+def put_contexts_back(machine: Machine, vm: int, saved: list[dict[str, Any]]) -> np.ndarray:
+    """Give the vCPUs of a VM, which was halted, their contexts; `power.revive` lets them go on.
+
+    Returns them in the order in which they had a pCPU or queued for one, int32.
+    """
     state, now = machine.state, machine.now
     row = state.vm[vm]
     most = int(row.time_slice) or int(state.host[0].time_slice)
@@ -276,6 +282,8 @@ def put_contexts_back(machine: Machine, vm: int, saved: list[dict[str, Any]]) ->
         vcpu.remaining_time = 0 if machine.scheduler == "fcfs" else min(left, most)
         if vcpu.ended:
             vcpu.waits_for = GONE
+    order = np.argsort([context["place"] for context in saved], kind="stable")
+    return (order + int(row.first_vcpu)).astype(np.int32)
 
 
 def never(tick: int) -> int | None:
