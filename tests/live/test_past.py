@@ -11,7 +11,7 @@ from vms.engine.errors import EngineError
 from vms.engine.machine import build
 from vms.engine.tick import advance
 from vms.live import past as past_module
-from vms.live.past import SUPERSEDED
+from vms.live.pasts import SUPERSEDED
 from vms.live.reel import event_tick
 from vms.live.replay import machine_at
 from vms.live.wire.encode import Encoder, frame_values

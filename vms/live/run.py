@@ -22,20 +22,22 @@ from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.metrics import result
 from vms.live import registry, threads
-from vms.live.audience import BROKEN, KICKED, RENEWED, STOPPING, Audience, Seat, Who
+from vms.live.audience import BROKEN, STOPPING, Audience, Who
 from vms.live.controls import Fork
 from vms.live.deeds import Deeds
 from vms.live.desk import Asked, Desk, understand
+from vms.live.forking import forked
 from vms.live.fresh import Store
 from vms.live.goal import Goal
 from vms.live.journal import Entry, Journal
 from vms.live.keeper import Keeper
 from vms.live.motion import CRASHED, ENDED, PAUSED, PLAYING, STALLED, Motion
-from vms.live.past import Pasts
+from vms.live.pasts import Pasts
 from vms.live.replay import Recording
 from vms.live.sampler import Sampler
 from vms.live.stage import Stage
 from vms.live.stepper import step, step_until
+from vms.live.viewing import Viewing
 
 if TYPE_CHECKING:
     from vms.live.start import Opened
@@ -55,7 +57,7 @@ async def open_at_rest(run_id: int) -> Opened:
     return await start.open_at_rest(run_id)
 
 
-class Run:
+class Run(Viewing):
     """One run of a lab, alive in this process; after a deed (undo, switch …) another one of it.
 
     `turn` does what is due, and is all there is to it; `live` takes turns until `stop`.
@@ -155,16 +157,6 @@ class Run:
         return self.journal.run_id
 
     @property
-    def topic(self) -> Any:
-        """The topic that everybody who looks at the run as it is receives."""
-        return self.stage.topic
-
-    @property
-    def viewers(self) -> int:
-        """How many sockets watch."""
-        return len(self.audience.seats)
-
-    @property
     def idle(self) -> bool:
         """Whether nobody watches and nothing goes on."""
         return not (self.audience.seats or self.status == PLAYING or self._desk.asked)
@@ -175,22 +167,9 @@ class Run:
         return self._stopping is not None
 
     @property
-    def alone_since_s(self) -> float:
-        """When the last viewer left or the machine came to rest."""
-        return self._alone_since_s
-
-    @property
     def over(self) -> bool:
         """Whether the machine cannot go on: it has ended or is stalled."""
         return self.machine.ended or self.machine.stalled
-
-    def slices(self) -> list[list[tuple[int, int, int, int]]]:
-        """Return (from, to, vcpu, overhead) of the recent slices, per pCPU, oldest first."""
-        return self.stage.shown.picture.slices(len(self.machine.state.pcpu))
-
-    def fingerprint(self, seat: Seat | None = None) -> dict[str, int]:
-        """Return version and CRC-32 of the map that a viewer was sent."""
-        return ((seat and seat.stage) or self.stage).fingerprint()
 
     async def ask(self, message: dict[str, Any], who: Who = NOBODY) -> dict[str, Any]:
         """Do what `message` asks for (``{"type": "set_weight", …}``), between two advances.
@@ -201,7 +180,7 @@ class Run:
         what = understand(message)
         if self._stopping:
             raise EngineError("the lab is being stopped")
-        answer = {"run": await self.deeds.fork(what, who)} if isinstance(what, Fork) else None
+        answer = {"run": await forked(self, what, who)} if isinstance(what, Fork) else None
         done: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._desk.asked.append(Asked(what, message, who, done, answer))
         self._woken.set()
@@ -237,51 +216,6 @@ class Run:
             await self.journal.flush()
             self._recording = key, await self.store.recording(self.run_id)
         return self._recording[1]
-
-    def enter(self, seat: Seat) -> None:
-        """Let a viewer in: they are sent a snapshot, then every change."""
-        self.audience.seats.add(seat)
-        self.stage.enter(seat)
-        self.changed()
-
-    def leave(self, seat: Seat) -> None:
-        """Note that a viewer's socket is closed."""
-        self.pasts.leave(seat)
-        self.audience.seats.discard(seat)
-        if seat.stage is not None:
-            seat.stage.leave(seat)
-        seat.viewer.close()
-        self._alone_since_s = self.clock()
-        self.changed()
-
-    def watch(self, seat: Seat, vm: int | None) -> None:
-        """Send a viewer the pages of a VM (a row). Raises EngineError where there is none."""
-        stage = seat.stage or self.stage
-        last = len(stage.sampler.machine.vm_names) - 1
-        if vm is not None and not 0 <= vm <= last:
-            raise EngineError("{field} must be 0..{high}, got {given}", "vm", high=last, given=vm)
-        stage.show_pages(seat, vm)
-        self._show_soon(stage)
-
-    def want_heat(self, seat: Seat, wanted: bool) -> None:
-        """Send a viewer the heat of the frames, or no longer."""
-        stage = seat.stage or self.stage
-        stage.show_heat(seat, wanted)
-        self._show_soon(stage)
-
-    def _show_soon(self, stage: Stage) -> None:
-        if stage is self.stage:
-            self.changed()
-        else:
-            self.pasts.show_again(stage)
-
-    def kick(self, user: str) -> None:
-        """Close the sockets of a user, who is no member any more; on the event loop only."""
-        self.audience.kick(user, KICKED, "You were removed from this lab.")
-
-    def renew(self, user: str) -> None:
-        """Close the sockets of a user, who has another role: their pages come back as it is."""
-        self.audience.kick(user, RENEWED, "Your role in this lab has changed.")
 
     async def stop(self, code: int = STOPPING, reason: str = "the server is stopping") -> None:
         """Ask `live` to come to an end; the sockets are closed with this code."""
@@ -436,27 +370,3 @@ class Run:
             self.halt(STALLED if self.machine.stalled else ENDED)
         elif reached:
             self.halt(PAUSED)
-
-    # --- showing ----------------------------------------------------------------------------------
-
-    def documents(self) -> dict[str, Any]:
-        """Return what viewers are told beside the machine itself."""
-        state = self._motion.state(self.tick) | {
-            "viewers": self.viewers,
-            "run": self.number,
-            "past": False,
-            "first": 0,
-            "last": self.tick,
-        }
-        if self.keeper.trouble:
-            state["message"] = self.keeper.trouble
-        return {"state": state, "people": self.audience.people(), **self.deeds.documents()}
-
-    async def show(self) -> None:
-        """Make a sample, once for all viewers, and publish it; tell those who look elsewhere."""
-        self.deeds.look_again()
-        rows, self.journal.news = self.journal.news, []
-        resting = self.status != PLAYING
-        await self.stage.show(self.documents(), rows, self.alone, resting)
-        self.pasts.tell(self.clock(), rows)
-        self.deeds.tell_others()
