@@ -85,6 +85,7 @@ function draw() {
   for (const panel of mounted) {
     if (!panel.seen) {
       panel.stale ||= model.changed.any;
+      panel.module.unseen?.(model);
       continue;
     }
     if (!panel.stale && tooSoon(panel)) continue;

@@ -48,3 +48,23 @@ function meanRow(rows, parts) {
   for (const [k, ticks] of parts) for (let vm = 0; vm < rows[k].length; vm++) out[vm] += (ticks * rows[k][vm]) / sum;
   return out;
 }
+
+/** Cumulated shares of the whole host: [ticks, vm, vm + vm, …, + others, + overhead]. */
+export function stackedData(history, rows, meta) {
+  const pcpus = Math.max(1, meta.pcpus);
+  const n = history.tick.length;
+  const others = meta.vms.length > rows.length;
+  const columns = Array.from({ length: rows.length + (others ? 2 : 1) }, () => new Array(n));
+  for (let i = 0; i < n; i++) {
+    const share = history.share[i];
+    let sum = 0;
+    rows.forEach((row, k) => (columns[k][i] = sum += (share[row] ?? 0) / pcpus));
+    if (others) {
+      let all = 0;
+      for (let k = 0; k < share.length; k++) all += share[k];
+      columns[rows.length][i] = sum = all / pcpus;
+    }
+    columns.at(-1)[i] = Math.min(1, sum + (history.overhead[i] ?? 0));
+  }
+  return [history.tick, ...columns];
+}

@@ -94,10 +94,10 @@ def _recording(run: Run) -> Recording:
     """Return a run's recording, up to where it is now if it is alive."""
     registry = sys.modules.get("vms.live.registry")
     alive = registry.peek(run.lab_id, run.number) if registry else None
-    if registry is None or alive is None:
-        return store.recording_of(run.pk)
-    recording: Recording = registry.wait(alive.recording())
-    return replace(recording, tick=max(recording.tick, alive.tick))
+    tick = alive.tick if alive else 0  # before the journal is read: nothing up to it is missing
+    # Its rows are read here: the run would read them in the thread that this view holds.
+    recording = store.recording_of(run.pk)
+    return replace(recording, tick=max(recording.tick, tick))
 
 
 # --- words ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import { colourOf, colours, sizeOf, textureOf } from "../colours.js";
 import { $, fillTable, write } from "../elements.js";
 import { recorded } from "../pictures/charts.js";
 import { compact, count, duration, niceTop, percent, say } from "../scales.js";
-import { gathered } from "../stretches.js";
+import { gathered, stackedData } from "../stretches.js";
 
 export const title = () => gettext("Charts");
 
@@ -189,28 +189,6 @@ function stackedSeries(rows) {
   return [...own, { label: gettext("overhead"), fill: css.overhead, stroke: css.surface, width: 1, points: { show: false } }];
 }
 
-/** Cumulated shares of the whole host: [ticks, vm, vm + vm, …, + others, + overhead]. */
-function stackedData(history, rows) {
-  const pcpus = Math.max(1, model.meta.pcpus);
-  const n = history.tick.length;
-  const others = model.meta.vms.length > rows.length;
-  const columns = Array.from({ length: rows.length + (others ? 2 : 1) }, () => new Array(n));
-  for (let i = 0; i < n; i++) {
-    const share = history.share[i];
-    let sum = 0;
-    rows.forEach((row, k) => (columns[k][i] = sum += (share[row] ?? 0) / pcpus));
-    if (others) {
-      let all = 0;
-      for (let k = 0; k < share.length; k++) all += share[k];
-      columns[rows.length][i] = sum = all / pcpus;
-    }
-    columns.at(-1)[i] = Math.min(1, sum + overheadShare(history, i));
-  }
-  return [history.tick, ...columns];
-}
-
-const overheadShare = (history, i) => history.overhead[i] ?? 0;
-
 const lineSeries = (rows) =>
   rows.map((row) => ({ label: vmName(row), stroke: colours().vm[colourOf(row)], width: 1.75, dash: DASHES[textureOf(row)], points: { show: false } }));
 
@@ -228,7 +206,7 @@ const KINDS = {
     stacked: true,
     top: 1,
     series: stackedSeries,
-    data: stackedData,
+    data: (samples, rows) => stackedData(samples, rows, model.meta),
     unit: (v, top) => (v === top ? percent(v) : String(Math.round(100 * v))),
     words(u, i) {
       const parts = u.series.slice(1).map((s, k) => [s.label, (u.data[k + 1][i] ?? 0) - (k ? (u.data[k][i] ?? 0) : 0)]);

@@ -71,6 +71,12 @@ export function draw(theModel, all) {
   summary(table);
 }
 
+/** A frame is followed to its page although this panel is out of sight. */
+export function unseen(theModel) {
+  model = theModel;
+  find();
+}
+
 function waitingWords() {
   if (!model.meta.vms.length) return gettext("This lab has no VM yet. Add one with + above the tree.");
   return gettext("The page table is on its way.");
