@@ -101,6 +101,7 @@ class MemoryStore:
     async def keep(self, run_id, frozen, standing):
         self._check()
         self.log.append(("keep", standing.tick, standing.sequence))
+        return 0.0
 
     async def write_rest(self, lab, run_id, remains, standing, status, message):
         self._check()

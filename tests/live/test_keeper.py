@@ -89,7 +89,7 @@ async def test_checkpoints_are_spaced_by_what_they_cost(run):
 
     async def dear(*args):
         await keep(*args)
-        run.clock.now += 0.3
+        return 0.3
 
     run.store.keep = dear
     began_s = run.clock.now
@@ -104,6 +104,7 @@ async def test_the_machine_is_held_only_while_it_is_copied(run):
     async def slow(*args):
         writing.set()
         await may_end.wait()
+        return 0.0
 
     run.store.keep = slow
     run.status = "playing"

@@ -35,8 +35,8 @@ class Store(Protocol):
     ) -> None:
         """Write entries of the journal, or how they went, and columns of the run's row."""
 
-    async def keep(self, run_id: int, frozen: Frozen, standing: Standing) -> None:
-        """Write a checkpoint of a run that goes on."""
+    async def keep(self, run_id: int, frozen: Frozen, standing: Standing) -> float:
+        """Write a checkpoint of a run that goes on; return the seconds of a processor it cost."""
 
     async def write_rest(
         self,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 from vms.engine.checkpoint import Frozen, freeze
 from vms.live.motion import CRASHED, PAUSED, PLAYING
-from vms.live.store.keeping import Remains, Standing, remains_of
+from vms.live.store.keeping import Remains, Standing, remains_of, timed
 from vms.live.thinning import GAP_S
 from vms.live.trouble import notice_of
 
@@ -47,6 +47,7 @@ class Keeper:
     def __init__(self, run: Run, clock: Callable[[], float]) -> None:
         self._run = run
         self._clock = clock
+        self._spare: Frozen | None = None
         self._task: asyncio.Task[None] | None = None
         self.trouble = ""
         self.begin()
@@ -109,7 +110,7 @@ class Keeper:
             return
         write_at_s = self._write_at_s()
         if write_at_s is None or now_s < write_at_s:
-            self._start(now_s, self._run.journal.flush)
+            self._start(self._flush)
         elif self._run.status == PLAYING:
             await self._checkpoint()
         else:
@@ -140,30 +141,37 @@ class Keeper:
     # --- writing ----------------------------------------------------------------------------------
 
     async def _checkpoint(self) -> None:
-        run, began_s = self._run, self._clock()
+        run = self._run
         standing = self._standing()
-        frozen: Frozen = await run.alone(freeze, run.machine)
-        self._moved = False
+        frozen, cost_s = await run.alone(timed, freeze, run.machine, self._spare)
+        self._spare, self._moved = None, False
         self._kept_seconds = standing.seconds
-        self._start(began_s, self._keep, frozen, standing)
+        self._start(self._keep, frozen, standing, cost_s)
 
-    async def _keep(self, frozen: Frozen, standing: Standing) -> None:
+    async def _keep(self, frozen: Frozen, standing: Standing, cost_s: float) -> float:
         await self._run.journal.flush()
-        await self._run.store.keep(self._run.run_id, frozen, standing)
+        cost_s += await self._run.store.keep(self._run.run_id, frozen, standing)
+        self._spare = frozen
+        return cost_s
 
     async def _rest(self) -> None:
-        run, began_s = self._run, self._clock()
+        run = self._run
         standing = self._standing()
         status = PAUSED if run.status == PLAYING else run.status
         remains = await run.alone(remains_of, run.machine, status == CRASHED)
         self._unsaved = self._moved = False
         self._kept_seconds = standing.seconds
-        self._start(began_s, self._write_rest, remains, standing, status)
+        self._start(self._write_rest, remains, standing, status)
 
-    async def _write_rest(self, remains: Remains, standing: Standing, status: str) -> None:
+    async def _write_rest(self, remains: Remains, standing: Standing, status: str) -> float:
         run, message = self._run, self._run.message
         await run.journal.flush()
         await run.store.write_rest(run.lab, run.run_id, remains, standing, status, message)
+        return 0.0  # it costs no throughput: the machine rests
+
+    async def _flush(self) -> float:
+        await self._run.journal.flush()
+        return 0.0
 
     def _standing(self) -> Standing:
         run = self._run
@@ -176,22 +184,18 @@ class Keeper:
             speed=run.speed,
         )
 
-    def _start(
-        self, began_s: float, writing: Callable[P, Awaitable[None]], *args: P.args, **kw: P.kwargs
-    ) -> None:
-        write = functools.partial(writing, *args, **kw)
-        self._task = asyncio.ensure_future(self._write(write, began_s))
+    def _start(self, writing: Callable[P, Awaitable[float]], *args: P.args, **kw: P.kwargs) -> None:
+        self._task = asyncio.ensure_future(self._write(functools.partial(writing, *args, **kw)))
 
-    async def _write(self, write: Callable[[], Awaitable[None]], began_s: float) -> None:
-        """Write, and learn from it when to write next."""
+    async def _write(self, write: Callable[[], Awaitable[float]]) -> None:
+        """Write, and learn from what it cost (in seconds of a processor) when to write next."""
         try:
-            await write()
+            cost_s = await write()
         except Exception as error:
             self._failed(error)
         else:
             self._succeeded()
-            now_s = self._clock()
-            self._next_s = now_s + (now_s - began_s) * (1 / self.SHARE - 1)
+            self._next_s = self._clock() + cost_s * (1 / self.SHARE - 1)
         finally:
             self._task = None
             self._run.changed()
