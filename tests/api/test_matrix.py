@@ -74,6 +74,7 @@ MATRIX: dict[tuple[str, str], Row] = {
     ("PUT", "/labs/{lab_id}/devices/{name}"): Row("edit", EDIT, {"name": "web-1"}),
     ("PATCH", "/labs/{lab_id}/devices/{name}"): Row("edit", EDIT, {"channels": 5}),
     ("DELETE", "/labs/{lab_id}/devices/{name}"): Row("edit", EDIT),
+    ("GET", "/labs/{lab_id}/compare"): READS,
     ("GET", "/labs/{lab_id}/runs"): READS,
     ("GET", "/labs/{lab_id}/runs/{run}"): READS,
     ("GET", "/labs/{lab_id}/runs/{run}/scenario"): READS,
@@ -127,7 +128,7 @@ def people() -> tuple[Lab, dict[tuple[str, tuple[str, ...]], str]]:
 def address(path: str, lab: Lab) -> str:
     for name, value in (("lab_id", lab.pk), ("name", "web-1"), ("run", "current"), ("number", 1)):
         path = path.replace(f"{{{name}}}", str(value))
-    return f"/api{path}"
+    return f"/api{path}" + ("?a=1&b=2" if path.endswith("/compare") else "")
 
 
 def allowed(row: Row, role: str, scopes: tuple[str, ...]) -> set[int]:

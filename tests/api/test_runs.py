@@ -176,6 +176,23 @@ def test_a_fork_is_a_run_of_its_own_and_an_undo_comes_back(lab: Lab) -> None:
     assert lab.get("/runs/current/state")["time_slice"] == 30
 
 
+def test_two_runs_are_compared(lab: Lab) -> None:
+    lab.do({"type": "step", "ticks": 40}, wait=20)
+    change = {"type": "set_time_slice", "vm": None, "ticks": 2}
+    fork = {"type": "fork", "tick": 20, "name": "other", "command": change, "switch": False}
+    number = lab.do(fork)["answer"]["run"]
+    lab.ask({"type": "step", "ticks": 60}, wait=20, run=number)
+    lab.do({"type": "step", "ticks": 40}, wait=20)
+    told: Any = {"status": "running"}
+    while told["status"] == "running":
+        told = lab.get(f"/compare?a=1&b={number}")
+    assert told["status"] == "done", told
+    assert told["difference"]["tick"] >= 20
+    answer = lab.calls.ask("GET", f"{lab.path}/compare?a=1&b=many")
+    assert (answer.status_code, answer.json()["field"]) == (422, "b")
+    assert lab.calls.ask("GET", f"{lab.path}/compare?a=1&b=99").status_code == 404
+
+
 def test_many_programs_read_and_steer_at_the_same_time(lab: Lab) -> None:
     lab.do({"type": "play"})
     start = threading.Barrier(8)

@@ -29,6 +29,7 @@ from vms.api.takes import (
     JSON,
     Limit,
     Offset,
+    RunNumber,
     RunWord,
     Sequence,
     Tick,
@@ -42,6 +43,7 @@ from vms.live import registry
 from vms.live.audience import Who
 from vms.models import JournalEntry, Lab, Run
 from vms.permissions import ROLE_SHOWN, STEER, WATCH, Access
+from vms.views.runs import compared
 
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.engine.machine import Machine
@@ -168,6 +170,18 @@ def entry_shown(entry: JournalEntry) -> EntryShown:
         sentence=entry.sentence,
         at=entry.at.timestamp(),
     )
+
+
+@router.get("/labs/{uuid:lab_id}/compare", **takes(WATCH, 404, 422, gives=dict[str, Any]))
+def compare_runs(
+    request: HttpRequest, lab_id: uuid.UUID, a: RunNumber, b: RunNumber, tick: Tick = None
+) -> JSON:
+    """Tell the first event in which two runs differ, and both results, number by number.
+
+    The runs are played again for that: while `status` is running, ask again. With `tick`, the
+    figures of that tick.
+    """
+    return compared(enter(request, lab_id, WATCH).lab, a, b, tick)
 
 
 # --- now, or at a tick ----------------------------------------------------------------------------

@@ -54,6 +54,7 @@ Tick = Annotated[int | None, Query(), Whole(0, FAR, "ticks")]
 Sequence = Annotated[int | None, Query(), Whole(0, 10**9)]
 Wait = Annotated[int, Query(), Whole(0, 60, "seconds")]
 Revised = Annotated[int | None, Query(), Whole(0, 10**9)]
+RunNumber = Annotated[int, Query(), Whole(1, 10**9)]
 RevisionNumber = Annotated[int, Path(), Whole(1, 10**9)]
 RunWord = Annotated[str, Path(), RunName()]
 

@@ -10,12 +10,14 @@ the server's event loop, except `peek`, `labs`, `runs_of` and `call`, which any 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
+from asgiref.sync import SyncToAsync
 from django.conf import settings
 
 from vms.engine.errors import EngineError
@@ -106,8 +108,12 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
 
     Raises RuntimeError where no run is alive.
     """
+    # A request's rows are read in one thread of its own: this one, which is waiting here.
+    context = contextvars.copy_context()
+    context.run(SyncToAsync.thread_sensitive_context.set, None)  # type: ignore[arg-type]
     for task in list(_tasks.values()):
-        return asyncio.run_coroutine_threadsafe(coroutine, task.get_loop()).result()
+        loop = task.get_loop()
+        return context.run(asyncio.run_coroutine_threadsafe, coroutine, loop).result()
     coroutine.close()
     raise RuntimeError("no run is alive")
 
