@@ -13,6 +13,7 @@ globalThis.interpolate = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name
 const { createModel } = await import("../../static/js/model.js");
 const { merged } = await import("../../static/js/compare/lanes.js");
 const { differenceOf, hostFigures, vmFigures } = await import("../../static/js/compare/figures.js");
+const { unlike } = await import("../../static/js/compare/difference.js");
 const { differing } = await import("../../static/js/compare/maps.js");
 const { lookBoth, settled, tickOf } = await import("../../static/js/compare/sides.js");
 
@@ -90,4 +91,10 @@ test("nothing is settled while one is on its way", () => {
   assert.ok(settled(sides));
   sides[1].looker.busy = true;
   assert.ok(!settled(sides));
+});
+
+test("what was already different is told field by field, by the name of whom it concerns", () => {
+  const state = { vcpu: { a: { name: "web/0", run: 3, left: 0 }, b: { name: "web/0", run: 3, left: 22 } }, page: { a: { vm: "db", page: 7, dirty: true }, b: { vm: "db", page: 7, dirty: false } } };
+  assert.deepEqual(unlike(state), [["web/0", "left", 0, 22], ["page 7 of db", "dirty", true, false]]);
+  assert.deepEqual(unlike({ vcpu: { a: { name: "late/0" }, b: null } }), []);
 });

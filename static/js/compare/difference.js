@@ -44,12 +44,28 @@ export function tell(answer, { go, cancel }) {
   const { tick, words = {}, state = {} } = answer.difference;
   const button = el("button", { type: "button", class: "button primary" }, say(gettext("Go to tick %(n)s"), { n: count(tick) }));
   button.onclick = () => go(tick);
-  body.replaceChildren(
+  body.replaceChildren(...[
     el("p", { class: "lead" }, el("b", {}, say(gettext("They are the same up to tick %(n)s. There:"), { n: count(tick) })), " ", button),
     el("div", { class: "sides" }, side("A", words.a), side("B", words.b)),
+    reasons(state),
     deeds(answer),
     ...states(state),
-  );
+  ].filter(Boolean));
+}
+
+/** What of the state is not the same at that tick, of at most `most` fields: [whose, field, a, b]. */
+export function unlike(state, most = 4) {
+  const found = [];
+  for (const [whose, { a, b } = {}] of Object.entries(state)) {
+    for (const field of Object.keys(a ?? {})) if (b && a[field] !== b[field]) found.push([a.name ?? (whose === "page" ? say(gettext("page %(n)s of %(vm)s"), { n: a.page, vm: a.vm }) : whose), field, a[field], b[field]]);
+  }
+  return found.slice(0, most);
+}
+
+/** Why, as far as the state tells: what was already different when it happened. */
+function reasons(state) {
+  const parts = unlike(state).map(([whose, field, a, b]) => say(gettext("%(field)s of %(whose)s is %(a)s in A and %(b)s in B"), { whose, field: field.replaceAll("_", " "), a: shown(a), b: shown(b) }));
+  return parts.length ? el("p", {}, `${gettext("Already different at that tick:")} ${parts.join("; ")}.`) : null;
 }
 
 const side = (letter, words) => el("div", {}, el("span", { class: "side-sign" }, letter), el("p", {}, words || gettext("nothing of the kind happens")));

@@ -28,8 +28,9 @@ function zoom(factor) {
 /**
  * One picture of two machines, for the code that draws one: lanes alternate, VMs are matched by name.
  * @param {import("../model.js").Model[]} models
+ * @param {boolean} short  whether the lanes' names must be
  */
-export function merged(models, tick, from = 0) {
+export function merged(models, tick, short = false) {
   const vms = [...models[0].meta.vms];
   const rows = models.map((model) => model.meta.vms.map((vm) => rowOf(vms, vm)));
   const vcpus = [];
@@ -43,11 +44,11 @@ export function merged(models, tick, from = 0) {
   return {
     meta: { ...models[0].meta, vms, vcpus, pcpus: lanes.length },
     state: { ...models[0].state, tick, status: "paused", past: true },
-    slices: lanes.map(({ p, side }) => (p < models[side].meta.pcpus ? slicesIn(models[side], p, from, tick).map((slice) => ({ ...slice, vcpu: slice.vcpu + firsts[side] })) : [])),
+    slices: lanes.map(({ p, side }) => (p < models[side].meta.pcpus ? slicesIn(models[side], p, 0, tick).map((slice) => ({ ...slice, vcpu: slice.vcpu + firsts[side] })) : [])),
     slicesFrom: Math.max(...models.map((model) => model.slicesFrom)),
     pcpu: { vcpu: lanes.map(() => -1) },
     journal: models.flatMap((model) => model.journal.filter((entry) => !QUIET.has(entry.command))),
-    laneNames: lanes.map(({ p, side }) => `${side ? "B" : "A"} · pCPU ${p}`),
+    laneNames: lanes.map(({ p, side }) => `${side ? "B" : "A"}${short ? " " : " · pCPU "}${p}`),
   };
 }
 
@@ -64,8 +65,9 @@ export function drawBoth(sides, difference) {
   canvas.parentElement.style.height = `${Math.max(LEAST, Math.min(MOST, 2 * pcpus * LANE + 22))}px`;
   const { g, w, h, d } = fit(canvas);
   if (!w || !h) return;
-  const whole = merged(models, tick);
-  at = geometry(whole, w, h, w < 420 ? 56 : 7 * colours().text, view);
+  const narrow = w < 420;
+  const whole = merged(models, tick, narrow);
+  at = geometry(whole, w, h, narrow ? 30 : 7 * colours().text, view);
   drawLanes(g, at, whole, null, d);
   apart(g, at, whole.meta.pcpus);
   if (difference !== null) line(g, at, difference);
