@@ -110,7 +110,7 @@ function notes(seen) {
     const seeking = looker.wish === null ? null : state.seeking;
     const words = seeking ? gettext("Going to tick %(n)s … %(share)s") : gettext("You look at tick %(n)s");
     write($("b", past), say(words, { n: count(seen), share: percent(seeking?.done ?? 0) }));
-    write($("span", past), say(gettext("The run itself is at %(m)s %(going)s: there, not here, every control acts."), { m: count(live.tick), going }));
+    write($("span", past), say(gettext("The run itself is at %(m)s %(going)s; controls act on it there, not on what you see."), { m: count(live.tick), going }));
   }
   otherRun();
   reached(state.reached);
