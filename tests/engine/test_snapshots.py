@@ -75,7 +75,7 @@ def refusal(machine: Machine, kind: str, vm: str = "vm", **fields: Any) -> str:
 def view(machine: Machine, vm: int = 0) -> list[int]:
     """Return what the first disk of a VM holds."""
     top = int(machine.state.vdevice["top"][layers.disks(machine, vm)[0]])
-    return layers.view(machine, top).tolist()  # type: ignore[no-any-return]
+    return layers.view(machine, top).tolist()
 
 
 def power(machine: Machine, vm: int = 0) -> str:
@@ -102,7 +102,7 @@ def doings(machine: Machine, vm: int, ticks: int) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("tick", [1, 7, 23, 50])
 def test_a_vm_that_goes_back_with_its_memory_does_the_same_again(tick: int) -> None:
     touch = {"pattern": "uniform", "refs": 60, "refs_per_tick": 7, "write": 0.5}
-    steps = [{"compute": 4}, {"touch": touch}, {"sleep": 9}, {"touch": touch}]
+    steps: list[Any] = [{"compute": 4}, {"touch": touch}, {"sleep": 9}, {"touch": touch}]
     machine = built(raw(*steps, host={"costs": "none"}, vcpus=2))
     run(machine, tick)
     do(machine, "take_snapshot", name="then")
@@ -135,7 +135,7 @@ def test_pages_of_an_image_are_the_images_again_unless_they_were_written() -> No
     touch = {"pattern": "sequential", "pages": 8, "refs": 8, "refs_per_tick": 8}
     write = {"pattern": "sequential", "pages": 3, "refs": 3, "write": 1}
     image = {"name": "base", "pages": 8}
-    steps = [{"touch": touch}, {"touch": write}, {"sleep": 50}]
+    steps: list[Any] = [{"touch": touch}, {"touch": write}, {"sleep": 50}]
     machine = built(raw(*steps, vms=2, image=image))
     run(machine, 30)
     take(machine, vm="vm-1")
