@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import IO, TYPE_CHECKING
+
+import orjson
 
 from vms.eventlog.describe import Event, described
 from vms.eventlog.log import EventLog
@@ -36,7 +37,7 @@ class ChromeTrace(EventLog):
             for row in range(len(machine.state.pcpu))
         ]
         names.append(_name("thread_name", HOST, 0, "host"))
-        self.file.write(b"[\n" + b",\n".join(json.dumps(name).encode() for name in names))
+        self.file.write(b"[\n" + b",\n".join(orjson.dumps(name) for name in names))
         self._name_vcpus(machine)
 
     def write(self, machine: Machine, rows: np.ndarray) -> None:
@@ -45,7 +46,7 @@ class ChromeTrace(EventLog):
         self._append([self._entry(event) for event in described(machine, rows)])
 
     def _append(self, entries: list[Event]) -> None:
-        self.file.write(b"".join(b",\n" + json.dumps(entry).encode() for entry in entries))
+        self.file.write(b"".join(b",\n" + orjson.dumps(entry) for entry in entries))
 
     def _name_vcpus(self, machine: Machine) -> None:
         """Name the tracks of vCPUs that are new: VMs may be added while a machine runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,33 +81,33 @@ def _implied_exit(event: Event) -> Iterator[Event]:
 
 def _details(machine: Machine, kind: str, a: int, b: int) -> Event:
     """What the two numbers of an event mean: see EVENTS in vms.engine.tables."""
-    if kind == "slice":
-        overhead = {"overhead": b >> 3} if b >> 3 else {}
-        return {"ticks": a, **overhead, "why": SLICE_ENDS[b & 7]}
-    if kind in _OF_A_FRAME:
-        vm = int(machine.state.page_vm[a])
-        page = a - int(machine.state.vm[vm].first_page)
-        return {"vm": machine.vm_names[vm], "page": page, "frame": b}
+    meaning = _MEANINGS.get(kind)
+    if meaning is not None:
+        return meaning(machine, a, b)
     if kind in _OF_A_VM:
         return {"vm": machine.vm_names[a]}
-    if kind == "io":
-        return _io(machine, a, b)
-    if kind == "fault":
-        return {"page": a, "fault": "major" if b else "minor"}
-    details: dict[str, Event] = {
-        "cow": {"page": a, "frame": b},
-        "exit": {"reason": EXITS[a] if kind == "exit" else "", "count": b},
-        "violation": {"page": a},
-        "oom": {"page": a},
-        "command": {"sequence": a},
-    }
-    return details[kind] if kind in details else _of_storage(machine, kind, a, b)
+    return _of_storage(machine, kind, a, b) if kind in _STORAGE else {}
+
+
+def _slice(machine: Machine, ticks: int, b: int) -> Event:
+    overhead = b >> 3
+    if overhead:
+        return {"ticks": ticks, "overhead": overhead, "why": SLICE_ENDS[b & 7]}
+    return {"ticks": ticks, "why": SLICE_ENDS[b & 7]}
+
+
+def _of_frame(machine: Machine, row: int, frame: int) -> Event:
+    vm = int(machine.state.page_vm[row])
+    page = row - int(machine.state.vm["first_page"][vm])
+    return {"vm": machine.vm_names[vm], "page": page, "frame": frame}
+
+
+def _page(machine: Machine, page: int, b: int) -> Event:
+    return {"page": page}
 
 
 def _of_storage(machine: Machine, kind: str, vm: int, b: int) -> Event:
     """What happened to the disks and snapshots of a VM."""
-    if kind not in _STORAGE:
-        return {}
     event: Event = {"vm": machine.vm_names[vm]}
     key = _STORAGE[kind]
     if key == "of":
@@ -120,9 +120,23 @@ def _of_storage(machine: Machine, kind: str, vm: int, b: int) -> Event:
 def _io(machine: Machine, vdevice: int, latency_ns: int) -> Event:
     if vdevice < 0:
         return {"device": SWAP if vdevice == -1 else JOB, "us": latency_ns / 1_000}
-    vm = int(machine.state.vdevice[vdevice].vm)
+    vm = int(machine.state.vdevice["vm"][vdevice])
     return {
         "vm": machine.vm_names[vm],
         "device": machine.vdevice_names[vdevice],
         "us": latency_ns / 1_000,
     }
+
+
+_MEANINGS: dict[str, Callable[[Machine, int, int], Event]] = {
+    "slice": _slice,
+    "fault": lambda machine, page, major: {"page": page, "fault": "major" if major else "minor"},
+    "evict": _of_frame,
+    "writeback": _of_frame,
+    "cow": lambda machine, page, frame: {"page": page, "frame": frame},
+    "io": _io,
+    "exit": lambda machine, reason, count: {"reason": EXITS[reason], "count": count},
+    "violation": _page,
+    "oom": _page,
+    "command": lambda machine, sequence, b: {"sequence": sequence},
+}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import IO, TYPE_CHECKING
+
+import orjson
 
 from vms.eventlog.columns import COLUMNS
 from vms.eventlog.describe import described
@@ -22,8 +23,9 @@ class JsonLines(EventLog):
 
     def write(self, machine: Machine, rows: np.ndarray) -> None:
         """Append drained events."""
-        lines = (json.dumps(event, separators=(",", ":")) for event in described(machine, rows))
-        self.file.write("".join(f"{line}\n" for line in lines).encode())
+        newline = orjson.OPT_APPEND_NEWLINE
+        lines = (orjson.dumps(event, option=newline) for event in described(machine, rows))
+        self.file.write(b"".join(lines))
 
 
 class Csv(EventLog):
