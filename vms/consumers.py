@@ -91,7 +91,7 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Let in who has a ticket for this lab; nothing here reads the database before that."""
         self.run: Run | None = None
-        self.tasks: list[asyncio.Task[None]] = []
+        self.tasks: set[asyncio.Task[None]] = set()
         self.language = language_of(dict(self.scope))
         self.inbox: asyncio.Queue[str] = asyncio.Queue(WAITING)
         self.bucket = Bucket(MESSAGES_PER_S, MESSAGES_AT_ONCE)
@@ -111,7 +111,7 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         """Leave the lab."""
-        for task in self.tasks:
+        for task in list(self.tasks):
             task.cancel()
         if self.run is not None:
             self.run.leave(self.seat)
@@ -170,8 +170,9 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
+        self.tasks.add(task)
         task.add_done_callback(_report)
-        self.tasks.append(task)
+        task.add_done_callback(self.tasks.discard)
 
     # --- messages ---------------------------------------------------------------------------------
 

@@ -328,3 +328,22 @@ async def test_a_deed_that_fails_changes_nothing(run, store, monkeypatch):
     browser = Browser(run)
     run.enter(browser.seat)
     assert browser.seat.stage is run.stage
+
+
+@pytest.mark.parametrize("deed", ["reset", "undo"])
+async def test_a_deed_that_cannot_be_written_down_is_not_done(run, store, deed, monkeypatch):
+    await ask(run, type="set_weight", vm="one", weight=7)
+    await step(run, 10)
+    await run.journal.flush()
+    before, journal = state_hash(run.machine), store.journal
+
+    async def full(run_id, entries, marks=None):
+        if run_id != 1:
+            raise OSError("no space")
+        await journal(run_id, entries, marks)
+
+    monkeypatch.setattr(store, "journal", full)
+    assert "it was not done" in str(await ask(run, type=deed))
+    assert (run.number, run.tick, store.current) == (1, 10, 1)
+    assert state_hash(run.machine) == before
+    assert await ask(run, type="set_weight", vm="one", weight=8) is None

@@ -26,7 +26,7 @@ from vms.live.controls import (
     Undo,
 )
 from vms.live.fresh import fresh_run
-from vms.live.journal import Entry
+from vms.live.journal import Entry, Journal
 
 if TYPE_CHECKING:
     from vms.live.run import Run
@@ -164,11 +164,17 @@ class Deeds:
 
     async def _reset(self, message: JSON, who: Who) -> JSON:
         """Take a new machine, of the scenario as it is at rest now; the old run stays as it is."""
-        run = self._run
+        run, was = self._run, self._run.run_id
         machine, run_id = await fresh_run(run.lab, run.store, run.executor)
+        try:
+            journal, entry = await self._begun(run_id, (), message, who, machine.now)
+        except Exception:
+            await run.store.choose(was)
+            raise
         await run.put_away()
-        await self._take(machine, run_id, message, who)
-        return {"run": run.number}
+        _, number = await run.store.numbered(run.lab, None)
+        run.take(machine, journal, number=number)
+        return await self._taken(entry)
 
     async def _undo(self, who: Who) -> JSON:
         run, last = self._run, self.undoable()
@@ -206,34 +212,30 @@ class Deeds:
         async with registry.claimed(run.lab):
             await registry.stop(run.lab, MOVED, "the run is shown elsewhere", number)
             opened = await run.opener(run_id)
+            tick = opened.machine.now
+            journal, entry = await self._begun(run_id, opened.entries, message, who, tick)
             await run.put_away()
             await run.store.choose(run_id)
-            await self._take(
-                opened.machine, run_id, message, who, opened.entries, opened.seconds, opened.speed
-            )
-        return {"run": number}
+            run.take(opened.machine, journal, opened.entries, number=number, seconds=opened.seconds)
+            run.set_speed(opened.speed)
+        return await self._taken(entry)
 
-    async def _take(
-        self,
-        machine: Any,
-        run_id: int,
-        message: JSON,
-        who: Who,
-        entries: Sequence[Entry] = (),
-        seconds: float = 0.0,
-        speed: int | None = None,
-    ) -> None:
+    async def _begun(
+        self, run_id: int, entries: Sequence[Entry], message: JSON, who: Who, tick: int
+    ) -> tuple[Journal, Entry]:
+        """Return the journal of the run that comes, with the entry of this: written first."""
+        journal = Journal(self._run.store.journal, run_id, entries)
+        return journal, await journal.begin(message, who, tick)
+
+    async def _taken(self, entry: Entry) -> JSON:
+        """Show the run that came to everybody, and note that it was done."""
         run = self._run
-        _, number = await run.store.numbered(run.lab, None)
-        run.take(machine, run_id, entries, number=number, seconds=seconds)
-        if speed is not None:
-            run.set_speed(speed)
         run.pasts.clear()
-        run.audience.moved(number)
-        entry = await run.journal.begin(message, who, run.tick)
+        run.audience.moved(run.number)
         run.journal.end(entry, None)
         self.note(entry, accepted=True)
         await self.look()
+        return {"run": run.number}
 
     async def _delete(self, number: int) -> None:
         run = self._run

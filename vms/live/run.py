@@ -100,23 +100,27 @@ class Run(Viewing):
         self._resting = asyncio.Event()
         self._desk = Desk(self)
         self._stopping: tuple[int, str] | None = None
-        self.take(machine, run_id, past, number=number, seconds=seconds)
+        journal = Journal(store.journal, run_id, past)
+        self.take(machine, journal, past, number=number, seconds=seconds)
 
     def take(
         self,
         machine: Machine,
-        run_id: int,
+        journal: Journal,
         past: Sequence[Entry] = (),
         *,
         number: int,
         seconds: float = 0.0,
     ) -> None:
-        """Make `machine` the one this run is about, at rest and not shown yet."""
+        """Make `machine` the one this run is about, at rest and not shown yet.
+
+        `past` are the entries that its journal holds already; `seconds` it cost from tick 0.
+        """
         self.machine = machine
         self.number = number
         self._motion.begin_again()
         self._resting.set()
-        self.journal = Journal(self.store.journal, run_id, past)
+        self.journal = journal
         self.deeds.begin(past)
         self.stage.take(Sampler(machine, self.lab, self.clock, self.notice))
         self._recording: tuple[tuple[int, int], Recording] | None = None
