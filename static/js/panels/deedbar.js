@@ -64,7 +64,8 @@ function whatOf(type) {
     const run = model.runs.find((each) => `#${each.number}` === stated);
     return run ? say(gettext("back to %(run)s"), { run: runName(run) }) : stated;
   }
-  const last = model.state.past ? null : model.journal.findLast((entry) => entry.accepted !== false && !QUIET.has(entry.command));
+  if (stated.startsWith("reset")) return gettext("the reset");
+  const last = model.journal.findLast((entry) => entry.accepted !== false && !QUIET.has(entry.command));
   return last ? entryWords(last) : stated;
 }
 
