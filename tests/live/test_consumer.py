@@ -345,6 +345,51 @@ async def test_who_leaves_is_seen_to_leave(enter, lab):
     assert run.viewers == 0
 
 
+# --- time ---------------------------------------------------------------------------------------
+
+
+async def test_two_pages_may_be_about_two_runs_of_a_lab(enter, lab):
+    live = await enter()
+    assert (await live.ask(type="fork", tick=0))["run"] == 2
+    other = await enter(ticket=f"{ticket_for(lab, 'driver')}&run=2")
+    await other.ask(type="step", ticks=9)
+    await other.until(lambda: other.picture.documents["state"]["tick"] == 9)
+    assert other.picture.documents["state"]["run"] == 2
+    assert registry.peek(lab.pk).tick == 0
+    assert (await live.ask(type="switch", run=2))["run"] == 2
+    assert (await other.next())["code"] == 4006
+    await live.until(lambda: live.picture.documents["state"]["tick"] == 9)
+
+
+async def test_a_run_that_there_is_not_lets_nobody_in(enter, lab):
+    page = await enter(ticket=f"{ticket_for(lab, 'driver')}&run=77")
+    assert (await page.next())[
+        "message"
+    ] == "The lab cannot start: run: this lab has no such run, got 77"
+
+
+async def test_looks_are_answered_each_and_the_newest_is_shown(enter, lab):
+    page = await enter("observer")
+    run = registry.peek(lab.pk)
+    await run.ask({"type": "step", "ticks": 300})
+    await run.rested()
+    for number in range(25):
+        message = {"type": "look", "tick": 300 - 7 * number, "id": number}
+        await page.socket.send_json_to(message)
+    answers = {}
+    while len(answers) < 25:
+        answer = await page.next()
+        answers[answer["id"]] = answer
+    assert answers[24]["tick"] == 300 - 7 * 24
+    assert all(answer["tick"] or answer["superseded"] for answer in answers.values())
+    await page.until(lambda: page.picture.documents["state"]["tick"] == 300 - 7 * 24)
+    assert page.picture.documents["state"]["past"] is True
+    check = await page.ask(type="check")
+    assert check["crc"] == page.picture.crc()
+    assert (await page.ask(type="live"))["tick"] == 300
+    await page.until(lambda: page.picture.documents["state"]["past"] is False)
+
+
 # --- rights -------------------------------------------------------------------------------------
 
 
