@@ -14,6 +14,7 @@ BENCHES = {
     "processor": "scheduling decisions, beside SimPy and a bare loop over a heap",
     "memory": "page references, beside libCacheSim",
     "start": "from nothing to the first tick, cold and warm",
+    "durability": "what it costs to lose nothing, and looks back at a long run",
     "lag": "how late an event loop is while the engine runs flat out beside it",
     "streaming": "samples to 200 viewers",
     "browser": "the lab screen in Chromium",
