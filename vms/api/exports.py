@@ -42,8 +42,9 @@ LAB_FILES = (layout.MIME, "application/zip")
 """What a lab's file may be sent as."""
 
 Format = Annotated[str, Query(), Choice(*FORMATS)]
-From = Annotated[int | None, Query(alias="from"), Whole(0, FAR, "ticks")]
-To = Annotated[int | None, Query(alias="to"), Whole(0, FAR, "ticks")]
+At = Annotated[int | None, Whole(0, FAR, "ticks")]
+FROM: Any = Query(None, alias="from")  # type: ignore[type-arg]
+TO: Any = Query(None, alias="to")  # type: ignore[type-arg]
 WithCheckpoints = Annotated[str, Query(), Choice("true", "false")]
 
 
@@ -56,8 +57,8 @@ async def read_events(
     lab_id: uuid.UUID,
     run: RunWord,
     format: Format = "jsonl",
-    first: From = None,
-    last: To = None,
+    first: At = FROM,
+    last: At = TO,
 ) -> HttpResponseBase:
     """Stream the event log of a run, or of a part of it, as it is played again."""
     name, found = await _found(request, lab_id, run)
