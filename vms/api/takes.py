@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from ninja import Path, Query
 from pydantic_core.core_schema import ValidationInfo
 
-from vms.api.bodies import YAML
 from vms.api.refusals import Refusal
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario.fields import Quantity, Text
@@ -98,7 +97,7 @@ def as_json(schema: JSON) -> JSON:
 
 def as_json_or_yaml(schema: JSON) -> JSON:
     """Return a body that is JSON, or YAML text of the same."""
-    return as_json(schema) | {kind: {"type": "string"} for kind in sorted(YAML)[:1]}
+    return as_json(schema) | {"application/yaml": {"type": "string"}}
 
 
 def parts_of(name: str, *left_out: str) -> JSON:
