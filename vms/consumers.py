@@ -248,6 +248,10 @@ class LabConsumer(AsyncWebsocketConsumer):
         except EngineError as error:
             why = sentence(error)
             await self._tell(type="refusal", id=number, field=error.field, message=why)
+        except Exception:
+            log.exception("a message could not be dealt with: %.200s", message)
+            problem = _("The server failed over this message. Its log says why.")
+            await self._tell(type="refusal", id=number, field=None, message=problem)
         else:
             await self._tell(type="answer", id=number, ok=True, **told)
 

@@ -390,6 +390,18 @@ async def test_looks_are_answered_each_and_the_newest_is_shown(enter, lab):
     await page.until(lambda: page.picture.documents["state"]["past"] is False)
 
 
+async def test_a_look_that_fails_is_answered(enter, lab, monkeypatch):
+    page = await enter("observer")
+
+    async def broken(*args):
+        raise ZeroDivisionError("bug")
+
+    monkeypatch.setattr(registry.peek(lab.pk).pasts, "look", broken)
+    answer = await page.ask(type="look", tick=0)
+    assert (answer["type"], answer["field"]) == ("refusal", None)
+    assert answer["message"].startswith("The server failed over this message.")
+
+
 # --- rights -------------------------------------------------------------------------------------
 
 
