@@ -247,6 +247,7 @@ def test_no_format_keeps_more_than_a_batch() -> None:
     machine = built(raw)
     parquet = eventlog.LOGS[".parquet"](io.BytesIO(), machine)
     perfetto = eventlog.LOGS[".perfetto-trace"](io.BytesIO(), machine)
+    first = perfetto.packets  # type: ignore[attr-defined]
     groups = events = 0
     while groups < 2:
         advance(machine, 1_000, past_end=True)
@@ -258,5 +259,6 @@ def test_no_format_keeps_more_than_a_batch() -> None:
         assert len(parquet.waiting) < 65_536  # type: ignore[attr-defined]
         assert len(perfetto.packets.packet) <= 2_000  # type: ignore[attr-defined]
     assert events > 65_536
+    assert perfetto.packets is not first, "a message keeps the memory of all it ever held"  # type: ignore[attr-defined]
     parquet.close()
     perfetto.close()

@@ -154,9 +154,12 @@ class PerfettoTrace(EventLog):
         return self.packets.packet.add(trusted_packet_sequence_id=SEQUENCE)
 
     def _flush(self) -> None:
-        """Write what is kept: a trace is the concatenation of traces."""
+        """Write what is kept: a trace is the concatenation of traces.
+
+        A message gives its memory back when it goes, not when it is cleared.
+        """
         self.file.write(self.packets.SerializeToString())
-        self.packets.Clear()
+        self.packets = self.pb.Trace()
 
     def end(self) -> None:
         """Write what is left."""
