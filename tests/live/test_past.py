@@ -11,6 +11,7 @@ from vms.engine.errors import EngineError
 from vms.engine.machine import build
 from vms.engine.tick import advance
 from vms.live import past as past_module
+from vms.live import pasts as pasts_module
 from vms.live.pasts import SUPERSEDED
 from vms.live.reel import event_tick
 from vms.live.replay import machine_at
@@ -39,6 +40,12 @@ async def assert_as_at(run, browser, tick, sequence=None):
         for column, values in expected.tables[name].items():
             assert values.tolist() == browser.picture.tables[name][column].tolist(), (name, column)
     assert browser.gaps == 0
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_held():
+    yield
+    pasts_module._all.clear()
 
 
 @pytest.fixture
@@ -274,6 +281,21 @@ async def test_only_so_many_machines_of_the_past_are_kept_and_looking_together_i
     with pytest.raises(EngineError, match="at most 2"):
         await busy.pasts.look(browsers[1].seat, 40)
     await assert_as_at(busy, browsers[1], 20)
+
+
+async def test_the_memory_of_all_machines_of_the_past_together_is_bounded(
+    busy, clock, executor, settings
+):
+    other = await started(MemoryStore(busy_lab()), clock, executor)
+    alice, bob = await arrive(busy, "alice"), await arrive(other, "bob")
+    size = sum(array.nbytes for array in busy.machine.state.arrays().values())
+    settings.LIVE_PAST_BYTES = size + 1
+    await busy.pasts.look(alice.seat, 10)
+    with pytest.raises(EngineError, match="no memory left for looking at other ticks"):
+        await other.pasts.look(bob.seat, 0)
+    busy.pasts.live(alice.seat)
+    await other.pasts.look(bob.seat, 0)
+    other.leave(bob.seat)
 
 
 async def test_one_of_two_at_a_tick_may_go_on_without_the_other(busy):

@@ -64,6 +64,12 @@ class Past:
         assert self._move is not None
         await asyncio.shield(self._move)
 
+    @property
+    def size(self) -> int:
+        """About how many bytes its machine takes; that of the run, until it has one."""
+        machine = self.stage.sampler.machine if self.shows else self._run.machine
+        return sum(array.nbytes for array in machine.state.arrays().values())
+
     def stop(self) -> None:
         """Have nobody wait any more for the moment it is on its way to."""
         self._unwanted.set()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+
 from vms.engine.errors import EngineError
 from vms.live import threads
 from vms.live.audience import Seat
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 SUPERSEDED: dict[str, Any] = {"tick": None, "superseded": True}
 """What a look is answered that a newer one of the same seat has made useless."""
+
+_all: set[Past] = set()
+"""Those of all runs in this process: their memory is bounded together."""
 
 
 class Pasts:
@@ -109,12 +114,24 @@ class Pasts:
             self._check_room()
             there = Past(self._run, self._run.lookers)
             self.pasts.append(there)
+            _all.add(there)
         if mine is not None and mine is not there:
             self._release(mine, seat)
         there.seats.add(seat)
         return there
 
     def _check_room(self) -> None:
+        """Raise EngineError where this lab, or this server, looks back at as much as it may."""
+        size = sum(array.nbytes for array in self._run.machine.state.arrays().values())
+        held = sum(past.size for past in _all)
+        if held and held + size > settings.LIVE_PAST_BYTES:
+            raise EngineError(
+                "this server has no memory left for looking at other ticks: {held} of {high} MiB "
+                "are taken; wait until somebody has gone",
+                "tick",
+                held=held >> 20,
+                high=settings.LIVE_PAST_BYTES >> 20,
+            )
         if len(self.pasts) >= self._most:
             raise EngineError(
                 "at most {high} other ticks of a lab can be looked at at the same time, and as "
@@ -130,6 +147,7 @@ class Pasts:
         if not past.seats and past in self.pasts:
             past.stop()
             self.pasts.remove(past)
+            _all.discard(past)
 
     def live(self, seat: Seat) -> None:
         """Show a seat the run as it is."""
@@ -159,6 +177,7 @@ class Pasts:
         """Have nothing on its way any more: the run comes to an end."""
         for past in self.pasts:
             past.stop()
+            _all.discard(past)
 
     def tell(self, now_s: float, journal: list[dict[str, Any]]) -> None:
         """Tell those who look at the past what is new: the journal at once, the rest in time."""
