@@ -284,3 +284,32 @@ async def test_a_checkpoint_carries_the_ticks_that_no_command_tells_of(lab):
     assert again.tick >= newest.tick > 0
     recovered, expected = await undisturbed(again)
     assert recovered == expected
+
+
+async def test_a_long_replay_at_the_start_need_not_be_made_twice(lab, monkeypatch):
+    run = await registry.run_for(lab.pk)
+    await step(run, 30)
+    await run.ask({"type": "set_weight", "vm": "one", "weight": 77})
+    await kill(lab)
+    await Checkpoint.objects.all().adelete()
+    monkeypatch.setattr("vms.live.start.GAP_S", 0.0)
+    again = await registry.run_for(lab.pk)
+    kept = await Checkpoint.objects.aget()
+    assert (kept.tick, kept.sequence) == (30, again.journal.applied)
+    assert replay.state_hash(replay.load(bytes(kept.state))) == replay.state_hash(again.machine)
+
+
+async def test_a_replay_that_is_killed_goes_on_from_its_way(lab, monkeypatch):
+    run = await registry.run_for(lab.pk)
+    await step(run, 3_000)
+    await run.ask({"type": "set_weight", "vm": "one", "weight": 77})
+    hashed = replay.state_hash(run.machine)
+    await kill(lab)
+    await Checkpoint.objects.all().adelete()
+    monkeypatch.setattr("vms.live.start.Waypoints.EVERY_S", 0.0)
+    await registry.run_for(lab.pk)
+    ticks = [row.tick async for row in Checkpoint.objects.order_by("tick")]
+    assert ticks[-1] == 3_000
+    await kill(lab)
+    again = await registry.run_for(lab.pk)
+    assert replay.state_hash(again.machine) == hashed

@@ -101,6 +101,11 @@ class Reached:
     machine: Machine
     sequence: int
     seconds: float
+    begun: float = 0.0
+    """The seconds of the checkpoint it was played from."""
+
+
+Waypoint = Callable[[Reached], None]
 
 
 def machine_at(
@@ -131,14 +136,16 @@ def reach(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
     outcome: Outcome | None = None,
+    waypoint: Waypoint | None = None,
     begin: Reached | None = None,
 ) -> Reached:
     """Do what `machine_at` does, and tell more; `outcome` hears of entries nobody knew it of.
 
-    `begin` goes on from there, and not from a checkpoint.
+    `waypoint` may keep the machine now and then, at a moment on the way. `begin` goes on from
+    there, and not from a checkpoint.
     """
     begun = begin or _nearest(recording, tick, sequence)
-    player = _Player(recording, begun, collect, progress, cancelled, outcome)
+    player = _Player(recording, begun, collect, progress, cancelled, outcome, waypoint)
     player.play(tick, sequence)
     return player.reached()
 
@@ -159,7 +166,7 @@ def go_on(
     Returns the last entry that counts in it then. Raises what `machine_at` raises.
     """
     begun = Reached(machine, since, 0.0)
-    player = _Player(recording, begun, collect, progress, cancelled, None)
+    player = _Player(recording, begun, collect, progress, cancelled)
     player.play(tick, sequence)
     return player.reached().sequence
 
@@ -208,7 +215,7 @@ def _nearest(recording: Recording, tick: int, sequence: int | None) -> Reached:
                 error,
             )
             continue
-        return Reached(machine, kept.sequence, kept.seconds)
+        return Reached(machine, kept.sequence, kept.seconds, kept.seconds)
     machine = build(recording.scenario, recording.files, LIMITS)
     return Reached(machine, 0, 0.0)
 
@@ -223,7 +230,8 @@ class _Player:
         collect: Collect | None,
         progress: Progress | None,
         cancelled: Callable[[], bool] | None,
-        outcome: Outcome | None,
+        outcome: Outcome | None = None,
+        waypoint: Waypoint | None = None,
     ) -> None:
         self._recording = recording
         self._machine = begun.machine
@@ -233,11 +241,13 @@ class _Player:
         self._progress = progress
         self._cancelled = cancelled
         self._outcome = outcome
+        self._waypoint = waypoint
+        self._begun = begun.begun
         self._chunk = 1024
 
     def reached(self) -> Reached:
         self._machine.limits = self._recording.limits
-        return Reached(self._machine, self._sequence, self._seconds)
+        return Reached(self._machine, self._sequence, self._seconds, self._begun)
 
     def play(self, tick: int, sequence: int | None) -> None:
         """Go on to a moment."""
@@ -271,6 +281,8 @@ class _Player:
                 self._chunk = max(1, self._chunk // 2)
             if self._cancelled and self._cancelled():
                 raise Cancelled
+            if self._waypoint and not machine.in_tick:
+                self._waypoint(Reached(machine, self._sequence, self._seconds, self._begun))
             if self._progress:
                 self._progress(machine.now - first, last - first)
             if not done and not more:

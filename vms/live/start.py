@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from django.utils.translation import gettext
 
 from vms.engine import VERSION
+from vms.engine.checkpoint import freeze
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.live import store, threads
@@ -17,6 +19,7 @@ from vms.live.fresh import fresh_run
 from vms.live.journal import Entry, outcome_of
 from vms.live.replay import Outcome, Reached, Recording, reach
 from vms.live.run import Run
+from vms.live.thinning import GAP_S
 from vms.words import sentence
 
 log = logging.getLogger(__name__)
@@ -112,6 +115,7 @@ async def open_at_rest(run_id: int) -> Opened:
         _reach_last,
         recording,
         lambda entry, refusal: heard.append(outcome_of(entry, refusal)),
+        Waypoints(run_id),
     )
     if recording.engine_version != VERSION:
         await store.note_engine(run_id, notice)
@@ -125,10 +129,45 @@ async def open_at_rest(run_id: int) -> Opened:
     )
 
 
-def _reach_last(recording: Recording, outcome: Outcome) -> tuple[Reached, str]:
+class Waypoints:
+    """Checkpoints of a replay at the start, so that a kill in the midst of it is no new beginning.
+
+    In the replay's thread. One that cannot be written is passed over: it is only a help.
+    """
+
+    EVERY_S = 2.0
+
+    def __init__(self, run_id: int) -> None:
+        self._run_id = run_id
+        self._next_s = time.monotonic() + self.EVERY_S
+
+    def __call__(self, reached: Reached) -> None:
+        """Keep the machine if the last one that was kept is a while ago."""
+        if time.monotonic() >= self._next_s:
+            self.keep(reached)
+            self._next_s = time.monotonic() + self.EVERY_S
+
+    def keep(self, reached: Reached) -> None:
+        """Keep the machine."""
+        machine = reached.machine
+        standing = store.Standing(
+            machine.now, reached.sequence, reached.seconds, machine.event_hash
+        )
+        try:
+            store.keep_waypoint(self._run_id, freeze(machine), standing)
+        except Exception:
+            log.exception("run %s: no checkpoint could be written on the way", self._run_id)
+
+
+def _reach_last(
+    recording: Recording, outcome: Outcome, waypoints: Waypoints
+) -> tuple[Reached, str]:
     """Return a run at its last moment, and what differs from what another engine once wrote."""
     if recording.engine_version == VERSION or not recording.event_hash:
-        return reach(recording, recording.tick, outcome=outcome), ""
+        reached = reach(recording, recording.tick, outcome=outcome, waypoint=waypoints)
+        if reached.seconds - reached.begun > GAP_S:
+            waypoints.keep(reached)
+        return reached, ""
     at_rest = recording.over and recording.tick == recording.written
     sequence = None if at_rest else recording.sequence
     then = reach(recording, recording.written, sequence, outcome=outcome)

@@ -5,7 +5,7 @@ download, a check of an edit), and is taken apart into them when a lab is founde
 """
 
 from vms.live.store.edits import keep_pages
-from vms.live.store.keeping import Remains, Standing, keep, remains_of, write_rest
+from vms.live.store.keeping import Remains, Standing, keep, keep_waypoint, remains_of, write_rest
 from vms.live.store.recording import note_engine, recording, recording_of
 from vms.live.store.rest import (
     LabGone,
@@ -60,6 +60,7 @@ __all__ = [
     "journal",
     "keep",
     "keep_pages",
+    "keep_waypoint",
     "limits",
     "limits_for",
     "load",

@@ -102,6 +102,20 @@ def timed(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[
     return returned, time.thread_time() - began_s
 
 
+def keep_waypoint(run_id: int, frozen: Frozen, standing: Standing) -> None:
+    """Write a checkpoint of a run that is being played again; from a thread."""
+    from vms.engine.checkpoint import pack  # noqa: PLC0415  (wakes Numba)
+
+    def write() -> None:
+        with transaction.atomic():
+            run = Run.objects.filter(pk=run_id).first()
+            if run is not None:
+                put_checkpoint(run, packed, standing)
+
+    packed = pack(frozen)
+    _thread.submit(write).result()
+
+
 async def write_rest(
     lab_id: UUID | str,
     run_id: int | None,
