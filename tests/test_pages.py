@@ -55,6 +55,7 @@ def crawl(client: Client, first: str) -> dict[str, Page]:
         path = waiting.pop(0)
         answer = client.get(path, follow=True)
         if path in pages or not answer.headers.get("Content-Type", "").startswith("text/html"):
+            answer.close()  # perhaps a file that nobody reads
             continue
         assert answer.status_code == 200, f"{path} answers {answer.status_code}"
         pages[path] = Page(answer.content.decode())
