@@ -47,6 +47,9 @@ def raw(*steps: dict[str, Any], vms: int = 1, host: Any = (), **vm: Any) -> dict
 
 
 def do(machine: Machine, kind: str, vm: str = "vm", **fields: Any) -> None:
+    from vms.engine.tick import come_between_ticks
+
+    come_between_ticks(machine)
     parse({"type": kind, "vm": vm, **fields}).apply(machine)
     assert all(laws.check(machine).values())
 
@@ -60,7 +63,7 @@ def take(machine: Machine, name: str = "then", vm: str = "vm", memory: bool = Tr
 def settle(machine: Machine) -> None:
     """Let all jobs come to their end."""
     while summary.jobs(machine):
-        assert run(machine, 1)
+        assert run(machine, 1) or machine.stalled
 
 
 def refusal(machine: Machine, kind: str, vm: str = "vm", **fields: Any) -> str:
@@ -415,6 +418,24 @@ def test_a_backup_holds_the_disk_as_it_was_when_it_began() -> None:
     assert layers.view(machine, layers.point(machine, 0, 1)).tolist() == held
 
 
+def test_an_increment_after_a_revert_holds_what_is_empty_again() -> None:
+    machine = built(raw(WRITE, {"compute": 1}))
+    do(machine, "take_snapshot", name="s", memory=False)
+    run(machine, 60)
+    do(machine, "set_backup", every=0, device="disk1")
+    do(machine, "run_backup")
+    settle(machine)
+    assert layers.view(machine, layers.point(machine, 0, 1))[16:].any()
+    do(machine, "revert_snapshot", snapshot="s")
+    do(machine, "run_backup")
+    settle(machine)
+    assert not summary.points(machine, 0)[1]["full"]
+    held = layers.view(machine, layers.point(machine, 0, 2))
+    assert held.tolist() == view(machine)
+    assert held[:16].all()
+    assert not held[16:].any()
+
+
 def test_a_backup_that_is_due_while_its_vm_is_locked_begins_after() -> None:
     slow = [{"name": "disk0"}, {"name": "disk1", "mib_per_s": 100}]
     machine = built(raw(WRITE, {"sleep": 15}, host={"devices": slow}))
@@ -468,6 +489,10 @@ def test_an_older_point_can_be_restored_and_the_vm_stay_off() -> None:
     now = machine.now
     do(machine, "start_vm")
     assert summary.loss(machine, 0)["rto"] == now + 20 - 400  # type: ignore[index]
+    do(machine, "run_backup")
+    newest = summary.points(machine, 0)[-1]
+    assert newest["full"]
+    assert layers.view(machine, layers.point(machine, 0, newest["number"])).tolist() == held
 
 
 def test_a_job_goes_on_where_it_was_after_a_checkpoint() -> None:

@@ -70,15 +70,16 @@ def chains_acyclic(machine: Machine) -> bool | None:
         return None
     table, disks = machine.state.layer, vdevices(machine)
     parent = table["parent"]
-    at = np.arange(len(table))
-    for _ in range(len(table)):
-        at = np.where(at >= 0, parent[at], -1)
+    at, steps = parent[parent >= 0], 0
+    while len(at) and steps < len(table):
+        at, steps = parent[at], steps + 1
+        at = at[at >= 0]
     template = vms(machine)["template"][disks["vm"]] == 1
     tops = disks["top"][(disks["clusters"] > 0) & (disks["lost"] == 0) & ~template]
     below = parent[parent >= 0]
     used = table["kind"]
     return bool(
-        np.all(at < 0)
+        not len(at)
         and np.all(used[tops] == DISK)
         and not np.isin(tops, below).any()
         and len(np.unique(tops)) == len(tops)
