@@ -45,6 +45,8 @@ ADDRESSES: dict[str, tuple[str | None, str | None]] = {
     "lab_redo": (None, EDIT),
     "lab_revert": (None, EDIT),
     "lab_compare": (WATCH, None),
+    "runs_tree": (WATCH, None),
+    "runs_compare": (WATCH, WATCH),
     "lab_reset": (None, STEER),
     "lab_duplicate": (None, WATCH),
     "lab_delete": (OWN, OWN),
