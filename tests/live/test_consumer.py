@@ -44,7 +44,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "delete_snapshot": {"vm": "one", "snapshot": "before"},
     "clone_vm": {"vm": "one", "name": "copy"},
     "make_template": {"vm": "one"},
-    "set_backup": {"vm": "one", "every": 1000},
+    "set_backup": {"vm": "one", "every": 1000, "device": "disk1"},
     "run_backup": {"vm": "one"},
     "lose_disk": {"vm": "one", "device": "vda"},
     "restore_backup": {"vm": "one"},
@@ -174,7 +174,7 @@ def alice(transactional_db):
 @pytest.fixture
 def lab(alice):
     data = first_steps()
-    data["host"]["devices"] = [{"name": "disk0", "kind": "disk"}]
+    data["host"]["devices"] = [{"name": name, "kind": "disk"} for name in ("disk0", "disk1")]
     data["vms"][0]["devices"] = [{"name": "vda", "backend": "disk0", "size_mib": 8}]
     return found(owner=alice, document=data)
 
