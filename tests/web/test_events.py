@@ -202,7 +202,7 @@ def test_the_export_page_leads_on_to_the_log(
     answer = as_(alice).get(page, query)
     path = reverse("vms:lab_events", args=[run.lab_id, "parquet"])
     assert answer["Location"] == f"{path}?run=1&from=5"
-    refused = as_(alice).get(page, {**query, "format": "exe"})
+    refused = as_(alice).get(page, query | {"format": "exe"})
     assert refused.status_code == 422
     assert "format must be one of jsonl, csv" in refused.content.decode()
 
@@ -226,7 +226,7 @@ def test_results_and_scenarios_of_a_run_are_asked_for_by_its_number(
         answer = client.get(path, {"run": number})
         assert json.loads(answer.content) == {"name": f"of run {number}"}
     scenario = reverse("vms:lab_scenario", args=[run.lab_id])
-    answer = client.get(scenario, {"run": 1, "format": "json"})
+    answer = client.get(scenario, {"run": "1", "format": "json"})
     assert json.loads(answer.content) == run.scenario
     assert client.get(scenario, {"run": 9}).status_code == 404
 
