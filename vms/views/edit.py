@@ -19,6 +19,7 @@ from vms.engine.errors import EngineError
 from vms.forms import DeviceForm, LabForm, TraceFileForm, VMEditor
 from vms.forms.vm import duplicate_vm
 from vms.live.store import read_rows
+from vms.live.store.documents import users_of, why_not_removed
 from vms.models import Device, Lab, TraceFile, VirtualMachine
 from vms.permissions import EDIT, OWN, Access, lab_view
 from vms.words import sentence
@@ -62,7 +63,7 @@ def lab_edit(request: HttpRequest, access: Access) -> HttpResponse:
         "rows": rows,
         "vms": Paginator(vms, VMS_SHOWN).get_page(request.GET.get("page")),
         "sought": sought,
-        "users_of": _users_of(rows.vms),
+        "users_of": users_of(rows),
         "files": TraceFile.objects.filter(lab=lab).defer("content"),
         "file_form": TraceFileForm(lab),
         "alive": alive.state_of(lab.pk),
@@ -71,14 +72,6 @@ def lab_edit(request: HttpRequest, access: Access) -> HttpResponse:
         "redo": redo,
     }
     return render(request, "vms/lab_edit.html", context, status=_unprocessable(form))
-
-
-def _users_of(vms: list[tuple[VirtualMachine, Any]]) -> dict[int, list[str]]:
-    users: dict[int, list[str]] = {}
-    for vm, mappings in vms:
-        for mapping in mappings:
-            users.setdefault(mapping.backend_id, []).append(vm.name)
-    return users
 
 
 @require_http_methods(PAGE)
@@ -190,7 +183,7 @@ def device_delete(request: HttpRequest, access: Access, device_id: int) -> HttpR
 def _delete(
     request: HttpRequest, access: Access, row: VirtualMachine | Device, name: str
 ) -> HttpResponse:
-    why = _why_not(access.lab, row)
+    why = why_not_removed(access.lab, row)
     if request.method != "POST" or why:
         context = {"lab": access.lab, "row": row, "name": name, "why": why}
         refused = request.method == "POST"
@@ -203,34 +196,6 @@ def _delete(
         messages.error(request, _("%(name)s is in use.") % {"name": name})
         return redirect("vms:lab_edit", access.lab.pk)
     return _saved(request, access.lab, _("%(name)s was deleted.") % {"name": name})
-
-
-def _why_not(lab: Lab, row: VirtualMachine | Device) -> str:
-    """Return the sentence that forbids to delete `row`, empty where nothing does."""
-    rows = read_rows(lab)
-    if isinstance(row, Device):
-        users = _users_of(rows.vms).get(row.pk, [])
-        if users:
-            return _(
-                "%(name)s is the backend of devices of %(users)s: map those elsewhere first."
-            ) % {
-                "name": row.name,
-                "users": ", ".join(users[:5]) + (" …" if len(users) > 5 else ""),
-            }
-        if rows.host.swap_device_id == row.pk:
-            return _("%(name)s is the swap device: choose another in the settings first.") % {
-                "name": row.name
-            }
-    rows.drop(row)
-    if not rows.vms:
-        return _("A lab has at least one VM: add another before you delete %(name)s.") % {
-            "name": row.name
-        }
-    try:
-        rows.check()
-    except EngineError as error:
-        return sentence(error)
-    return ""
 
 
 @require_POST
