@@ -165,7 +165,7 @@ def test_a_download_may_have_any_name(lab: Lab, client: Client) -> None:
 
 def test_a_lab_that_never_ran_has_no_result(lab: Lab, client: Client) -> None:
     answer = client.get(reverse("vms:lab_result", args=[lab.pk]))
-    assert answer["Location"] == lab.get_absolute_url()
+    assert answer["Location"] == reverse("vms:lab_export", args=[lab.pk])
 
 
 def test_the_result_of_the_last_run_is_downloaded(lab: Lab, client: Client) -> None:
