@@ -110,7 +110,8 @@ class Harness:
 
     async def drive(self, lab: str) -> None:
         """Steer one lab over its socket until the connection is gone."""
-        tally, waiting = self.labs[lab], {}
+        tally = self.labs[lab]
+        waiting: dict[int, Any] = {}
         try:
             address = await asyncio.to_thread(self.ticket, lab)
             url = f"ws://127.0.0.1:{self.server.port}{address}"
