@@ -12,6 +12,7 @@ from tests.live.doubles import busy_lab, first_steps
 from vms.engine import VERSION
 from vms.founding import found
 from vms.live import registry, replay, revival, store
+from vms.live.sampler import Sampler
 from vms.models import Checkpoint, JournalEntry, Lab
 from vms.models import Run as RunRow
 
@@ -66,6 +67,26 @@ async def test_a_killed_run_is_at_its_last_command_with_it_applied(lab):
     again = await registry.run_for(lab.pk)
     assert (again.tick, again.run_id) == (30, run_id)
     assert replay.state_hash(again.machine) == hashed
+
+
+async def test_a_run_that_goes_on_shows_what_led_there(lab):
+    run = await registry.run_for(lab.pk)
+    await step(run, 60)
+    await run.ask({"type": "set_weight", "vm": "one", "weight": 77})
+    await run.show()
+    before = run.slices()
+    assert all(before)
+    await kill(lab)
+    again = await registry.run_for(lab.pk)
+    assert again.slices() == before
+
+
+async def test_ticks_that_a_picture_knows_nothing_of_are_not_told_as_idle(lab):
+    run = await registry.run_for(lab.pk)
+    await step(run, 60)
+    sampler = Sampler(run.machine, str(lab.pk), run.clock)
+    sampler.publish(sampler.make({"state": {}}, [], [], resting=True), None)
+    assert sampler.picture.documents["state"]["slices_from"] == 60
 
 
 async def test_outcomes_nobody_wrote_are_found_out_and_written(lab):

@@ -216,7 +216,14 @@ class Deeds:
             journal, entry = await self._begun(run_id, opened.entries, message, who, tick)
             await run.put_away()
             await run.store.choose(run_id)
-            run.take(opened.machine, journal, opened.entries, number=number, seconds=opened.seconds)
+            run.take(
+                opened.machine,
+                journal,
+                opened.entries,
+                number=number,
+                seconds=opened.seconds,
+                sampler=opened.sampler,
+            )
             run.set_speed(opened.speed)
         return await self._taken(entry)
 

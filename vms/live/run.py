@@ -74,6 +74,7 @@ class Run(Viewing):
         number: int = 1,
         seconds: float = 0.0,
         notice: str = "",
+        sampler: Sampler | None = None,
         clock: Callable[[], float] = time.monotonic,
         executor: ThreadPoolExecutor | None = None,
         opener: Callable[[int], Awaitable[Opened]] = open_at_rest,
@@ -101,7 +102,7 @@ class Run(Viewing):
         self._desk = Desk(self)
         self._stopping: tuple[int, str] | None = None
         journal = Journal(store.journal, run_id, past)
-        self.take(machine, journal, past, number=number, seconds=seconds)
+        self.take(machine, journal, past, number=number, seconds=seconds, sampler=sampler)
 
     def take(
         self,
@@ -111,10 +112,12 @@ class Run(Viewing):
         *,
         number: int,
         seconds: float = 0.0,
+        sampler: Sampler | None = None,
     ) -> None:
         """Make `machine` the one this run is about, at rest and not shown yet.
 
         `past` are the entries that its journal holds already; `seconds` it cost from tick 0.
+        `sampler` knows what led here; without one the picture begins here.
         """
         self.machine = machine
         self.number = number
@@ -122,7 +125,9 @@ class Run(Viewing):
         self._resting.set()
         self.journal = journal
         self.deeds.begin(past)
-        self.stage.take(Sampler(machine, self.lab, self.clock, self.notice))
+        sampler = sampler or Sampler(machine, self.lab, self.clock)
+        sampler.lab, sampler.notice = self.lab, self.notice
+        self.stage.take(sampler)
         self._recording: tuple[tuple[int, int], Recording] | None = None
         self.keeper = Keeper(self, self.clock)
         self.keeper.begin(seconds)

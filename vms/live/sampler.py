@@ -53,7 +53,7 @@ class Sampler:
         self.picture = Picture()
         self.encoder = Encoder(machine, self.picture)
         self.meta_changed = True
-        self._lab = lab
+        self.lab = lab
         self._clock = clock
         self._judge = Judge()
         self._storage = -1
@@ -75,7 +75,7 @@ class Sampler:
         storage = int(self.machine.state.host[0].storage)  # counts what jobs changed of the disks
         if self.meta_changed or storage != self._storage:
             self._storage = storage
-            documents["meta"] = describe(self.machine, self._lab) | {"notice": self.notice}
+            documents["meta"] = describe(self.machine, self.lab) | {"notice": self.notice}
             self.meta_changed = False
         lab = self.encoder.sample(documents, journal)
         samples = [(each, each.encoder.sample(self.machine)) for each in watched]

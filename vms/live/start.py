@@ -17,8 +17,10 @@ from vms.engine.machine import Machine
 from vms.live import store, threads
 from vms.live.fresh import fresh_run
 from vms.live.journal import Entry, outcome_of
+from vms.live.reel import Reel
 from vms.live.replay import Outcome, Reached, Recording, reach
 from vms.live.run import Run
+from vms.live.sampler import Sampler
 from vms.live.thinning import GAP_S
 from vms.words import sentence
 
@@ -38,6 +40,8 @@ class Opened:
     playing: bool = False
     notice: str = ""
     """What its viewers must know about how it was opened; mostly nothing."""
+    sampler: Sampler | None = None
+    """Shows `machine`, and what led there; none for a machine that is new."""
 
 
 async def start(
@@ -68,6 +72,7 @@ async def start(
         number=number or (await store.numbered(lab, None))[1],
         seconds=opened.seconds,
         notice=opened.notice,
+        sampler=opened.sampler,
         executor=executor,
         idle_s=idle_s,
         unwatched_s=unwatched_s,
@@ -110,9 +115,9 @@ async def open_at_rest(run_id: int) -> Opened:
     """
     recording = await store.recording(run_id)
     heard: list[Entry] = []
-    reached, notice = await threads.in_thread(
+    reached, notice, sampler = await threads.in_thread(
         threads.replaying(),
-        _reach_last,
+        _reach_shown,
         recording,
         lambda entry, refusal: heard.append(outcome_of(entry, refusal)),
         Waypoints(run_id),
@@ -125,7 +130,14 @@ async def open_at_rest(run_id: int) -> Opened:
     entries = [known.get(entry["sequence"], entry) for entry in recording.entries]
     seconds = max(reached.seconds, recording.seconds)
     return Opened(
-        reached.machine, run_id, entries, seconds, recording.speed, recording.playing, notice
+        sampler.machine,
+        run_id,
+        entries,
+        seconds,
+        recording.speed,
+        recording.playing,
+        notice,
+        sampler,
     )
 
 
@@ -157,6 +169,20 @@ class Waypoints:
             store.keep_waypoint(self._run_id, freeze(machine), standing)
         except Exception:
             log.exception("run %s: no checkpoint could be written on the way", self._run_id)
+
+
+def _reach_shown(
+    recording: Recording, outcome: Outcome, waypoints: Waypoints
+) -> tuple[Reached, str, Sampler]:
+    """Return a run at its last moment, and what shows it and the ticks that led there.
+
+    The last of the way is gone twice: only once all is known to be playable is it worth showing.
+    """
+    reached, notice = _reach_last(recording, outcome, waypoints)
+    reel = Reel("", time.monotonic)
+    shown = reel.seek(recording, reached.machine.now, None, lambda done: None, lambda: True)
+    shown.machine.limits = recording.limits
+    return reached, notice, shown
 
 
 def _reach_last(

@@ -32,6 +32,13 @@ if TYPE_CHECKING:  # importing it wakes Numba
     from vms.live.replay import Recording
 
 FORMATS = [suffix.removeprefix(".") for suffix in eventlog.LOGS]
+_WORDS = {
+    "jsonl": "JSON Lines (.jsonl)",
+    "csv": "CSV (.csv)",
+    "parquet": "Parquet (.parquet)",
+    "perfetto-trace": "Perfetto (.perfetto-trace)",
+    "json": "Chrome Trace (.json)",
+}
 
 
 def run_of(lab: Lab, number: str | None) -> Run | None:
@@ -76,7 +83,7 @@ def lab_export(request: HttpRequest, access: Access) -> HttpResponse:
         "access": access,
         "runs": Run.objects.filter(lab=lab, deleted=None).order_by("number"),
         "run": run,
-        "formats": FORMATS,
+        "formats": [(name, _WORDS.get(name, name)) for name in FORMATS],
         "given": request.GET,
         "errors": errors,
     }

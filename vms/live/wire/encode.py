@@ -54,7 +54,7 @@ class Encoder:
         self.machine = machine
         self.picture = picture
         self.events_lost = 0
-        self.slices_from = 0.0
+        self.slices_from = float(machine.now)
         self._slices: list[Slices] = []
         self._log = EventLog()
         self._charts = Charts(machine)
