@@ -57,7 +57,7 @@ $(STAMPS)/npm: package-lock.json package.json $(STAMPS)/run
 test: $(STAMPS)/dev $(STAMPS)/npm
 	@sh tests/chromium.sh
 	@$(PY) -m pytest -m 'not soak' $(ARGS)
-	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -m interpreted --cov --cov-report=term $(ARGS)
+	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -m 'interpreted and not compiled' --cov --cov-report=term $(ARGS)
 
 check: $(STAMPS)/dev $(STAMPS)/npm
 	@$(VENV)/bin/ruff format --check --quiet .

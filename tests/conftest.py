@@ -75,7 +75,7 @@ def start_server(
 @pytest.fixture(scope="session")
 def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     """Return the server that all tests may share: they make labs and users of their own in it."""
-    return start_server()
+    return start_server(VMLAB_LABS_PER_USER="1000")
 
 
 @pytest.fixture(scope="session")

@@ -78,10 +78,10 @@ class Harness:
             text=True,
         )
 
-    def run(self, kills: int) -> None:
-        """Kill so many times."""
+    def run(self, kills: int, least: int = 0) -> None:
+        """Kill so many times, each time once `least` commands of every lab were acknowledged."""
         for number in range(kills):
-            asyncio.run(self.load())
+            asyncio.run(self.load(least))
             self.judge(number)
             began = time.monotonic()
             self.server = RunningServer(self.folder)
@@ -98,9 +98,15 @@ class Harness:
 
     # --- load -------------------------------------------------------------------------------------
 
-    async def load(self) -> None:
+    async def load(self, least: int) -> None:
         """Send commands for a random while, then kill the server in the midst of it."""
+        enough = {lab: len(tally.acknowledged) + least for lab, tally in self.labs.items()}
+        self.heard = asyncio.Event()
         tasks = [asyncio.create_task(self.drive(lab)) for lab in self.labs]
+        async with asyncio.timeout(60):
+            while any(len(self.labs[lab].acknowledged) < count for lab, count in enough.items()):
+                self.heard.clear()
+                await self.heard.wait()
         await asyncio.sleep(self.draw.uniform(0.5, 4.0))
         self.server.process.kill()
         self.server.process.wait()
@@ -173,6 +179,7 @@ class Harness:
             command = waiting.pop(answer.get("id"), None)
             if command is not None and answer["type"] == "answer":
                 tally.acknowledged.append(command)
+                self.heard.set()
                 if command["type"] in {"play", "pause", "step"}:
                     tally.playing = command["type"] == "play"
             elif command is not None:

@@ -120,6 +120,7 @@ def test_a_machine_has_at_each_tick_the_values_that_its_result_has():
         machine.drain()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("path", PATHS)
 def test_it_stops_at_the_first_tick_at_which_the_value_is_that_of_later(path):
     machine = built(LAB)
@@ -167,6 +168,7 @@ def test_parts_of_a_whole_are_found_at_the_same_tick(text):
     assert at is not None
 
 
+@pytest.mark.compiled
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), raw=scenarios())
 def test_any_condition_on_any_machine_is_found_where_a_naive_search_finds_it(data, raw):

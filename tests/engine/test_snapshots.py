@@ -102,6 +102,7 @@ def doings(machine: Machine, vm: int, ticks: int) -> list[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("tick", [1, 7, 23, 50])
 def test_a_vm_that_goes_back_with_its_memory_does_the_same_again(tick: int) -> None:
     touch = {"pattern": "uniform", "refs": 60, "refs_per_tick": 7, "write": 0.5}
@@ -418,6 +419,7 @@ def test_a_backup_holds_the_disk_as_it_was_when_it_began() -> None:
     assert layers.view(machine, layers.point(machine, 0, 1)).tolist() == held
 
 
+@pytest.mark.compiled
 def test_an_increment_after_a_revert_holds_what_is_empty_again() -> None:
     machine = built(raw(WRITE, {"compute": 1}))
     do(machine, "take_snapshot", name="s", memory=False)

@@ -101,6 +101,7 @@ def test_the_first_event_that_differs_is_that_of_a_plain_comparison(a, b):
     assert difference["tick"] == min(logged)
 
 
+@pytest.mark.compiled
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_it_is_found_for_any_two_journals(data):

@@ -221,6 +221,7 @@ def ticks_with_events(machine, entries, last):
     return sorted(found)
 
 
+@pytest.mark.compiled
 async def test_by_events_it_stops_where_stepping_one_by_one_finds_one(clock, executor):
     data = busy_lab(vms=2)
     for vm in data["vms"]:
@@ -329,6 +330,7 @@ async def test_of_a_storm_of_looks_the_newest_counts(busy):
     assert len(busy.pasts.pasts) == 1
 
 
+@pytest.mark.compiled
 async def test_storms_of_many_viewers_end_where_each_wanted_last(busy):
     browsers = [await arrive(busy, f"viewer {n}") for n in range(5)]
     looks = [

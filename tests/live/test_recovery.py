@@ -16,7 +16,7 @@ from vms.live.sampler import Sampler
 from vms.models import Checkpoint, JournalEntry, Lab
 from vms.models import Run as RunRow
 
-pytestmark = [pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.interpreted, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
@@ -106,6 +106,7 @@ async def test_outcomes_nobody_wrote_are_found_out_and_written(lab):
     assert outcomes[1][1].startswith("vm must be one")
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("seed", range(6))
 async def test_whatever_happens_between_kills_the_future_is_the_same(transactional_db, seed):
     draw = random.Random(seed)
@@ -320,6 +321,7 @@ async def test_a_long_replay_at_the_start_need_not_be_made_twice(lab, monkeypatc
     assert replay.state_hash(replay.load(bytes(kept.state))) == replay.state_hash(again.machine)
 
 
+@pytest.mark.compiled
 async def test_a_replay_that_is_killed_goes_on_from_its_way(lab, monkeypatch):
     run = await registry.run_for(lab.pk)
     await step(run, 3_000)

@@ -179,6 +179,7 @@ async def test_a_vm_that_is_started_after_the_end_lets_the_run_go_on(clock, exec
 # --- equal to headless --------------------------------------------------------------------------
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("data", [first_steps(), busy_lab()], ids=["first steps", "busy"])
 async def test_however_it_is_played_its_events_are_those_of_a_headless_run(data, clock, executor):
     run = await started(MemoryStore(data), clock, executor)

@@ -64,6 +64,7 @@ async def test_to_the_first_tick_at_which_a_condition_holds(busy, text):
     assert busy.machine.event_hash == plain.event_hash
 
 
+@pytest.mark.compiled
 async def test_a_goal_is_shown_with_its_progress_and_then_how_it_ended(busy, clock, monkeypatch):
     browser = await arrive(busy)
     await ask(busy, type="run_to", condition="vms.vm-1.run >= 100000")

@@ -241,6 +241,7 @@ def test_a_slice_says_why_it_ended_and_a_bar_does_not():
     assert set(many["why"][many["merged"] == 1]) == {SLICE_IO}
 
 
+@pytest.mark.compiled
 def test_a_machine_flat_out_sends_what_a_screen_can_show():
     lab = Lab(
         first_steps(host={"pcpus": 2, "scheduler": {"policy": "round_robin", "time_slice": 1}})
