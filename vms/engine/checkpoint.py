@@ -24,8 +24,8 @@ from vms.engine.tables import LAYOUT, LAYOUT_HASH
 from vms.engine.workloads.traces import Files
 
 MAGIC = b"VMLAB-2\n"
-LEVEL = 1
-"""zstd level: 3 costs twice the time for the same size."""
+LEVEL = -2
+"""zstd level: a million frames in 89 ms and 19 MiB; level 1 takes 111 ms for 15 MiB."""
 
 
 @dataclass(frozen=True)
