@@ -101,7 +101,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         if ticket is None or ticket["lab"] != self.lab:
             await self.close(NO_TICKET)
             return
-        self.who = Who(ticket["user"], ticket["name"], ticket["role"])
+        self.who = Who(ticket["user"], ticket["name"], ticket["role"], ticket["address"])
         self.number = number_of(query.get("run", [""])[0])
         await self.accept()
         with translation.override(self.language):

@@ -13,37 +13,55 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec
 
+from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.core import signing
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from rules.permissions import add_perm
 from rules.predicates import Predicate
 
-from vms.models import Lab, Membership
+from vms.models import Ban, Lab, Membership
 
-WATCH, STEER, EDIT, INVITE, OWN = "watch", "steer", "edit", "invite", "own"
-VERBS = (WATCH, STEER, EDIT, INVITE, OWN)
+WATCH, TALK, STEER, EDIT, LEAD = "watch", "talk", "steer", "edit", "lead"
+INVITE, AUDIT, OWN = "invite", "audit", "own"
+VERBS = (WATCH, TALK, STEER, EDIT, LEAD, INVITE, AUDIT, OWN)
 
-# The table. An owner is an instructor who may also delete the lab; a guest has a lab alone.
+# The table. An owner is an instructor who may also delete the lab. A guest is alone in a lab of
+# their own; guests who joined by name have the role of their invitation. Who was muted stays and
+# watches, whatever their role; a visitor is anybody in a public lab.
 MAY: dict[str, frozenset[str]] = {
-    "owner": frozenset({WATCH, STEER, EDIT, INVITE, OWN}),
-    "instructor": frozenset({WATCH, STEER, EDIT, INVITE}),
-    "driver": frozenset({WATCH, STEER, EDIT}),
-    "observer": frozenset({WATCH}),
-    "guest": frozenset({WATCH, STEER, EDIT}),
+    "owner": frozenset({WATCH, TALK, STEER, EDIT, LEAD, INVITE, AUDIT, OWN}),
+    "instructor": frozenset({WATCH, TALK, STEER, EDIT, LEAD, INVITE, AUDIT}),
+    "driver": frozenset({WATCH, TALK, STEER, EDIT}),
+    "observer": frozenset({WATCH, TALK}),
+    "auditor": frozenset({WATCH, AUDIT}),
+    "guest": frozenset({WATCH, TALK, STEER, EDIT}),
+    "muted": frozenset({WATCH}),
+    "visitor": frozenset({WATCH}),
 }
 # What a token of an account must have been made for, beside the role of its account in the lab.
 READ, SCOPE_STEER, SCOPE_EDIT = "read", "steer", "edit"
 SCOPES = (READ, SCOPE_STEER, SCOPE_EDIT)
-SCOPE_OF = {WATCH: READ, STEER: SCOPE_STEER, EDIT: SCOPE_EDIT, OWN: SCOPE_EDIT}
-# What a ticket and the screen call them: the three roles of the glossary.
+SCOPE_OF = {
+    WATCH: READ,
+    AUDIT: READ,
+    TALK: SCOPE_STEER,
+    STEER: SCOPE_STEER,
+    EDIT: SCOPE_EDIT,
+    LEAD: SCOPE_EDIT,
+    INVITE: SCOPE_EDIT,
+    OWN: SCOPE_EDIT,
+}
+# What a ticket and the screen call some of them.
 ROLE_SHOWN = {"owner": "instructor", "guest": "driver"}
 
 GUEST_KEY = "guest"  # in Django's session: the guest's identity
+GUEST_NAME_KEY = "guest_name"  # and the name they chose, where they did
 _SALT = "vms.ticket"
 _STARTED = monotonic()
 _revoked: dict[str, float] = {}  # by visitor and lab: when, on the steady clock
@@ -57,6 +75,8 @@ class Visitor:
 
     user: User | AnonymousUser
     guest: uuid.UUID | None = None
+    guest_name: str = ""
+    address: str = ""
 
     @property
     def identity(self) -> str:
@@ -70,13 +90,27 @@ class Visitor:
         """What the others in the lab read."""
         if self.user.is_authenticated:
             return self.user.get_username()
-        return _("Guest") if self.guest else _("Visitor")
+        return (self.guest_name or _("Guest")) if self.guest else _("Visitor")
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
     """Return who sent `request`."""
-    guest = request.session.get(GUEST_KEY) if hasattr(request, "session") else None
-    return Visitor(request.user, uuid.UUID(guest) if guest else None)
+    session = getattr(request, "session", {})
+    guest = session.get(GUEST_KEY)
+    return Visitor(
+        request.user,
+        uuid.UUID(guest) if guest else None,
+        session.get(GUEST_NAME_KEY, ""),
+        address_of(request),
+    )
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return the address a request came from, "" where none is known.
+
+    Behind proxies it is what the trusted ones say (allauth's setting of their number).
+    """
+    return str(get_adapter().get_client_ip(request) or "")
 
 
 def may(role: str | None, verb: str) -> bool:
@@ -90,23 +124,50 @@ def rights(role: str | None) -> dict[str, bool]:
 
 
 def role_in(user: User | AnonymousUser | Visitor, lab: Lab) -> str | None:
-    """Return the visitor's role in `lab`, none for a stranger; at most one query.
+    """Return the visitor's role in `lab`, none for a stranger; at most two queries.
 
-    A lab in the trash is there for nobody: see `entered_trash`.
+    A lab in the trash is there for nobody: see `entered_trash`. Who is logged in counts as the
+    account alone, until it has claimed what its guest did.
     """
     if lab.deleted is not None:
         return None
     visitor = user if isinstance(user, Visitor) else Visitor(user)
-    role = _account_role(visitor.user, lab) if visitor.user.is_authenticated else None
-    if role is None and visitor.guest is not None and visitor.guest == lab.guest:
-        role = None if lab.expired else "guest"
-    return role or ("observer" if lab.public else None)
+    if visitor.user.is_authenticated:
+        role = _account_role(visitor.user, lab)
+    else:
+        role = _guest_role(visitor.guest, lab) if visitor.guest is not None else None
+    if role is None and lab.public and not banned(visitor, lab):
+        return "visitor"
+    return role
 
 
 def _account_role(user: User | AnonymousUser, lab: Lab) -> str | None:
     if lab.owner_id == user.pk or user.is_superuser:
         return "owner"
-    return Membership.objects.filter(lab=lab, user=user.pk).values_list("role", flat=True).first()
+    return _member_role(Membership.objects.filter(lab=lab, user=user.pk))
+
+
+def _guest_role(guest: uuid.UUID, lab: Lab) -> str | None:
+    if guest == lab.guest:
+        return None if lab.expired else "guest"
+    return _member_role(Membership.objects.filter(lab=lab, guest=guest))
+
+
+def _member_role(members: QuerySet[Membership]) -> str | None:
+    """Return the role of the one member among these; of one who was muted, that."""
+    found = members.values_list("role", "muted").first()
+    if found is None:
+        return None
+    role, muted = found
+    return "muted" if muted else role
+
+
+def banned(visitor: Visitor, lab: Lab) -> bool:
+    """Tell whether a visitor was banned from `lab`: the account, or a guest by their name's key."""
+    bans = Ban.objects.filter(lab=lab)
+    if visitor.user.is_authenticated:
+        return bans.filter(user=visitor.user.pk).exists()
+    return visitor.guest is not None and bans.filter(guest=visitor.guest).exists()
 
 
 def _predicate(verb: str) -> Any:
@@ -124,12 +185,13 @@ def ticket(visitor: Visitor, lab: Lab, role: str) -> str:
     """Return the signed text with which the visitor's browser enters the lab's socket."""
     shown = ROLE_SHOWN.get(role, role)
     content = {"lab": str(lab.pk), "user": visitor.identity, "name": visitor.name, "role": shown}
+    content["address"] = visitor.address
     content["at"] = f"{monotonic():.6f}"  # who was removed later than that does not get in
     return signing.dumps(content, salt=_SALT)
 
 
 def read_ticket(text: str) -> dict[str, str] | None:
-    """Return {lab, user, name, role, at} of a ticket, none where it is forged or too old.
+    """Return {lab, user, name, role, address, at} of a ticket, none where it is forged or too old.
 
     Tickets are dated by the machine's steady clock, which nobody sets: not by the time of day.
     One from before this process started is too old, since revocations live as long as it does.
@@ -141,7 +203,7 @@ def read_ticket(text: str) -> dict[str, str] | None:
         return None
     if made < _STARTED or not 0 <= monotonic() - made <= settings.VMLAB_TICKET_SECONDS:
         return None
-    return {key: str(content[key]) for key in ("lab", "user", "name", "role", "at")}
+    return {key: str(content[key]) for key in ("lab", "user", "name", "role", "address", "at")}
 
 
 def revoke_tickets(identity: str, lab_id: uuid.UUID | str | None = None) -> None:
@@ -187,21 +249,34 @@ def out_of_scope(verb: str) -> str:
     return _("This takes a token with the scope %(scope)s.") % {"scope": SCOPE_OF[verb]}
 
 
-def refusal(role: str, verb: str) -> str:
-    """Return the sentence that tells a member without the right who has it."""
-    names = {
+def role_name(role: str) -> str:
+    """Return what a reader calls a role of the table."""
+    return {
+        "owner": _("owner"),
         "instructor": _("instructor"),
         "driver": _("driver"),
         "observer": _("observer"),
+        "auditor": _("auditor"),
         "guest": _("guest"),
-    }
+        "muted": _("muted"),
+        "visitor": _("visitor"),
+    }[role]
+
+
+def refusal(role: str, verb: str) -> str:
+    """Return the sentence that tells a member without the right who has it."""
+    if role == "muted" and verb in {TALK, STEER, EDIT}:
+        return _("You were muted in this lab: you may watch, and nothing else.")
     sentences = {
+        TALK: _("Only members of this lab write and vote in it. Your role here: %(role)s."),
         STEER: _("Only instructors and drivers steer this lab. Your role here: %(role)s."),
         EDIT: _("Only instructors and drivers change this lab. Your role here: %(role)s."),
+        LEAD: _("Only instructors lead this lab. Your role here: %(role)s."),
         INVITE: _("Only instructors invite and remove members. Your role here: %(role)s."),
+        AUDIT: _("Only instructors and auditors read this. Your role here: %(role)s."),
         OWN: _("Only the owner of this lab may do this. Your role here: %(role)s."),
     }
-    return sentences[verb] % {"role": names[role]}
+    return sentences[verb] % {"role": role_name(role)}
 
 
 def enter(request: HttpRequest, lab_id: uuid.UUID, verb: str) -> Access:

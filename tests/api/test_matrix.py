@@ -201,4 +201,4 @@ async def test_a_token_may_no_more_than_its_user_may_at_this_moment() -> None:
     await Membership.objects.filter(role="observer").adelete()
     assert (await _one_answer(lab, "/labs/{lab_id}", text)).status_code == 404
     await Lab.objects.filter(pk=lab.pk).aupdate(public=True)
-    assert (await _one_answer(lab, "/labs/{lab_id}", text)).json()["role"] == "observer"
+    assert (await _one_answer(lab, "/labs/{lab_id}", text)).json()["role"] == "visitor"

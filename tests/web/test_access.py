@@ -209,7 +209,7 @@ def test_everybody_may_watch_a_public_lab_and_nobody_may_steer_it(
         assert client.get(reverse("vms:lab_scenario", args=[lab.pk])).status_code == 200
         assert client.post(reverse("vms:lab_reset", args=[lab.pk])).status_code == 403
         answer = client.get(reverse("vms:lab_ticket", args=[lab.pk])).json()
-        assert answer["role"] == "observer"
+        assert answer["role"] == "visitor"
 
 
 def test_a_row_of_another_lab_is_not_found(

@@ -203,7 +203,7 @@ class LabAdmin(RowAdmin):
         if formset.model is Membership:
             changed = [*formset.deleted_objects, *(row for row, _names in formset.changed_objects)]
             for member in changed:
-                alive.kick(member.lab_id, Visitor(member.user).identity)
+                alive.kick(member.lab_id, member.identity)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """Delete a lab without a revision, which would be deleted with it."""
@@ -306,17 +306,17 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: Any, obj: Membership, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        alive.renew(obj.lab_id, Visitor(obj.user).identity)
+        alive.renew(obj.lab_id, obj.identity)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         super().delete_model(request, obj)
-        alive.kick(obj.lab_id, Visitor(obj.user).identity)
+        alive.kick(obj.lab_id, obj.identity)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         gone = list(queryset.select_related("user"))
         super().delete_queryset(request, queryset)
         for member in gone:
-            alive.kick(member.lab_id, Visitor(member.user).identity)
+            alive.kick(member.lab_id, member.identity)
 
 
 @admin.register(Invitation)

@@ -50,7 +50,7 @@ class LabShown(Shape):
     id: uuid.UUID
     name: str
     role: str
-    """Yours: owner, instructor, driver, observer or guest."""
+    """Yours: owner, instructor, driver, observer, auditor, guest, muted or visitor."""
     owner: str | None
     template: str
     status: str

@@ -22,6 +22,12 @@ class Who:
     user: str
     name: str
     role: str
+    address: str = ""
+
+    @property
+    def identity(self) -> str:
+        """The same as `user`: what the audit calls it."""
+        return self.user
 
 
 @dataclass(eq=False)

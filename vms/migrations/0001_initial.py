@@ -3,7 +3,7 @@
 import django.core.validators
 import django.db.models.deletion
 import uuid
-import vms.models.lab
+import vms.models.people
 import vms.models.machine
 from django.conf import settings
 from django.db import migrations, models
@@ -237,7 +237,7 @@ class Migration(migrations.Migration):
                 (
                     "code",
                     models.CharField(
-                        default=vms.models.lab.new_code,
+                        default=vms.models.people.new_code,
                         editable=False,
                         max_length=8,
                         unique=True,
@@ -248,7 +248,7 @@ class Migration(migrations.Migration):
                 (
                     "expires",
                     models.DateTimeField(
-                        default=vms.models.lab.a_day_from_now, verbose_name="expires"
+                        default=vms.models.people.a_day_from_now, verbose_name="expires"
                     ),
                 ),
                 ("revoked", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),

@@ -1,11 +1,9 @@
-"""A lab, who may enter it, and the trace files it was given."""
+"""A lab, and the trace files it was given. Who may enter it: see people.py."""
 
 from __future__ import annotations
 
-import datetime
-import secrets
 import uuid
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -14,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-CODE_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that is read as another
-INVITATION_LIFETIME = datetime.timedelta(days=1)
+if TYPE_CHECKING:
+    from vms.models.people import Membership
 
 
 class Lab(models.Model):
@@ -31,6 +29,12 @@ class Lab(models.Model):
         ENDED = "ended", _("ended")
         STALLED = "stalled", _("stalled")
         CRASHED = "crashed", _("crashed")
+
+    class Driving(models.TextChoices):
+        """Who of those who may steer does so just now."""
+
+        OPEN = "open", _("open: every driver")
+        TOKEN = "token", _("one at a time")
 
     uuid = models.UUIDField(_("identity"), primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=64)
@@ -92,6 +96,47 @@ class Lab(models.Model):
         default=200,
         help_text=_("Ticks per second at which it plays first; 0: flat out."),
     )
+    driving = models.CharField(
+        _("driving"),
+        max_length=5,
+        choices=Driving,
+        default=Driving.OPEN,
+        help_text=_("Whether all drivers steer at any time, or who has the wheel."),
+    )
+    source = models.ForeignKey(
+        "self",
+        verbose_name=_("copied from"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="copies",
+        editable=False,
+    )
+    source_tick = models.PositiveBigIntegerField(
+        _("copied at tick"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Nothing where it was copied at rest."),
+    )
+    assignment = models.ForeignKey(
+        "vms.Assignment",
+        verbose_name=_("assignment"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="labs",
+        editable=False,
+        help_text=_("What it is a student's copy for."),
+    )
+    student = models.CharField(
+        _("student"),
+        max_length=40,
+        blank=True,
+        db_index=True,
+        editable=False,
+        help_text=_("Whose copy it is: an identity such as u7, or g and a guest's."),
+    )
     guest = models.UUIDField(_("guest"), null=True, blank=True, editable=False, db_index=True)
     guest_address = models.CharField(
         _("guest's address, hashed"), max_length=64, blank=True, editable=False, db_index=True
@@ -130,85 +175,6 @@ class Lab(models.Model):
     def expired(self) -> bool:
         """Whether a guest's time is over."""
         return self.expires is not None and self.expires <= timezone.now()
-
-
-class Role(models.TextChoices):
-    """What a member is in a lab; who may do what stands in `vms.permissions`."""
-
-    INSTRUCTOR = "instructor", _("instructor")
-    DRIVER = "driver", _("driver")
-    OBSERVER = "observer", _("observer")
-
-
-class Membership(models.Model):
-    """One account in one lab, with its role."""
-
-    lab = models.ForeignKey(Lab, verbose_name=_("lab"), on_delete=models.CASCADE)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE
-    )
-    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.OBSERVER)
-    joined = models.DateTimeField(_("joined"), auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("membership")
-        verbose_name_plural = _("memberships")
-        ordering = ("joined", "pk")
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=("lab", "user"),
-                name="member_once",
-                violation_error_message=_("This user is a member already."),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user} · {self.get_role_display()}"
-
-
-def new_code() -> str:
-    """Return a code to read aloud, such as QX7M4K9T; 31⁸ of them."""
-    return "".join(secrets.choice(CODE_LETTERS) for _ in range(8))
-
-
-def a_day_from_now() -> datetime.datetime:
-    """Return when an invitation made now ends."""
-    return timezone.now() + INVITATION_LIFETIME
-
-
-class Invitation(models.Model):
-    """A link (and a code to read aloud) that makes whoever accepts it a member."""
-
-    lab = models.ForeignKey(
-        Lab, verbose_name=_("lab"), on_delete=models.CASCADE, related_name="invitations"
-    )
-    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.OBSERVER)
-    code = models.CharField(_("code"), max_length=8, unique=True, default=new_code, editable=False)
-    made_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("made by"), on_delete=models.CASCADE
-    )
-    created = models.DateTimeField(_("created"), auto_now_add=True)
-    expires = models.DateTimeField(_("expires"), default=a_day_from_now)
-    revoked = models.DateTimeField(_("revoked"), null=True, blank=True)
-    accepted = models.PositiveIntegerField(_("accepted"), default=0, editable=False)
-
-    class Meta:
-        verbose_name = _("invitation")
-        verbose_name_plural = _("invitations")
-        ordering = ("-created", "-pk")
-
-    def __str__(self) -> str:
-        return f"{self.spoken_code} · {self.get_role_display()}"
-
-    @property
-    def open(self) -> bool:
-        """Whether it can still be accepted."""
-        return self.revoked is None and self.expires > timezone.now()
-
-    @property
-    def spoken_code(self) -> str:
-        """The code in two groups, as it is shown."""
-        return f"{self.code[:4]}-{self.code[4:]}"
 
 
 class TraceFiles(models.Manager["TraceFile"]):

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from vms import alive
 from vms.forms import InvitationForm, MemberForm, RoleForm
 from vms.models import Invitation, Membership
-from vms.permissions import INVITE, WATCH, Access, Visitor, lab_view, refusal, role_in
+from vms.permissions import INVITE, WATCH, Access, lab_view, refusal, role_in
 
 _SALT = "vms.invitation"
 WRONG_CODES = 20
@@ -48,7 +48,7 @@ def lab_members(request: HttpRequest, access: Access) -> HttpResponse:
             member = form.save()
             messages.success(
                 request,
-                _("%(name)s is a member now.") % {"name": member.user.get_username()},
+                _("%(name)s is a member now.") % {"name": member.name},
             )
             return redirect("vms:lab_members", access.lab.pk)
     return _members_page(request, access, form)
@@ -93,11 +93,11 @@ def member_role(request: HttpRequest, access: Access, member_id: int) -> HttpRes
     if form.is_valid():
         member.role = form.cleaned_data["role"]
         member.save(update_fields=["role"])
-        alive.renew(access.lab.pk, Visitor(member.user).identity)
+        alive.renew(access.lab.pk, member.identity)
         messages.success(
             request,
             _("%(name)s: %(role)s.")
-            % {"name": member.user.get_username(), "role": member.get_role_display()},
+            % {"name": member.name, "role": member.get_role_display()},
         )
     else:
         messages.error(request, str(form.errors["role"][0]))
@@ -113,9 +113,9 @@ def member_remove(request: HttpRequest, access: Access, member_id: int) -> HttpR
     )
     if member.user_id != request.user.pk and not access.may(INVITE):
         raise PermissionDenied(refusal(access.role, INVITE))
-    name = member.user.get_username()
+    name, identity = member.name, member.identity
     member.delete()
-    alive.kick(access.lab.pk, Visitor(member.user).identity)
+    alive.kick(access.lab.pk, identity)
     messages.success(request, _("%(name)s is no longer a member.") % {"name": name})
     return _after_member_change(request, access)
 

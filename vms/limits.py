@@ -1,0 +1,1 @@
+"""What one user and one lab may take of this server: every way in asks here."""
