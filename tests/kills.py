@@ -96,6 +96,11 @@ class Harness:
         self.verifier.stdout.close()
         return self.server.stop()
 
+    def end(self) -> None:
+        """End the server without a word of warning."""
+        self.server.process.kill()
+        self.server.process.wait()
+
     # --- load -------------------------------------------------------------------------------------
 
     async def load(self, least: int) -> None:
@@ -108,8 +113,7 @@ class Harness:
                 self.heard.clear()
                 await self.heard.wait()
         await asyncio.sleep(self.draw.uniform(0.5, 4.0))
-        self.server.process.kill()
-        self.server.process.wait()
+        self.end()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         self.problems += [f"{error!r}" for error in done if isinstance(error, AssertionError)]
         self.server.stop()
