@@ -39,6 +39,33 @@ class Assignment(models.Model):
         blank=True,
         help_text=_("Each with its text, its condition and its points."),
     )
+    run = models.ForeignKey(
+        "vms.Run",
+        verbose_name=_("run"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("In which copies begin; nothing: at tick 0 of the lab at rest."),
+    )
+    tick = models.PositiveBigIntegerField(
+        _("begins at tick"), default=0, help_text=_("Of that run, state included.")
+    )
+    sequence = models.PositiveIntegerField(
+        _("begins after entry"), null=True, blank=True, help_text=_("Of that run's journal.")
+    )
+    judged_at = models.PositiveBigIntegerField(
+        _("judged at tick"),
+        null=True,
+        blank=True,
+        help_text=_("The run is played to this tick; nothing: as it stood when submitted."),
+    )
+    may_change = models.JSONField(
+        _("may be changed"),
+        default=list,
+        blank=True,
+        help_text=_("The parts of the lab that students may change."),
+    )
     attempts = models.PositiveSmallIntegerField(
         _("attempts"), null=True, blank=True, help_text=_("Nothing: any number.")
     )
@@ -139,6 +166,12 @@ class Submission(Person):
         blank=True,
         help_text=_("Of each: condition, met, value, sentence."),
     )
+    violations = models.JSONField(
+        _("violations"),
+        default=list,
+        blank=True,
+        help_text=_("What was changed that may not be, in sentences."),
+    )
     points = models.DecimalField(_("points"), max_digits=8, decimal_places=2, null=True, blank=True)
     most = models.DecimalField(_("of"), max_digits=8, decimal_places=2, null=True, blank=True)
     late = models.BooleanField(_("late"), default=False)
@@ -146,6 +179,8 @@ class Submission(Person):
         _("feedback"), default=dict, blank=True, help_text=_("By the number of the goal.")
     )
     feedback_text = models.TextField(_("feedback in all"), max_length=MOST_TEXT, blank=True)
+    feedback_by = models.CharField(_("feedback by"), max_length=150, blank=True)
+    graded = models.DateTimeField(_("graded"), null=True, blank=True, editable=False)
     status = models.CharField(_("status"), max_length=7, choices=Status, default=Status.GRADING)
     error = models.TextField(_("error"), blank=True)
 

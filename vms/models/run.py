@@ -26,6 +26,7 @@ class Run(models.Model):
         FORK = "fork", _("fork")
         UNDO = "undo", _("undo")
         IMPORT = "import", _("import")
+        COPY = "copy", _("copy of another lab's")
 
     lab = models.ForeignKey(
         Lab, verbose_name=_("lab"), on_delete=models.CASCADE, related_name="runs"
