@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
 
-from vms.permissions import revoke_tickets
+from vms.permissions import Visitor, revoke_tickets
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ def stop(lab: uuid.UUID) -> None:
         async_to_sync(registry.stop)(lab)
 
 
-def reset(lab: uuid.UUID) -> bool:
+def reset(lab: uuid.UUID, visitor: Visitor, role: str) -> bool:
     """Start a lab's live run anew from its rows; false where it is at rest, and will anyway.
 
     Raises EngineError where the rows make no scenario.
@@ -113,5 +113,8 @@ def reset(lab: uuid.UUID) -> bool:
     run = run_of(lab)
     if run is None:
         return False
-    _registry().wait(run.ask({"type": "reset"}))
+    from vms.live.audience import Who  # noqa: PLC0415
+
+    who = Who(visitor.identity, visitor.name, role, visitor.address)
+    _registry().wait(run.ask({"type": "reset"}, who))
     return True

@@ -19,6 +19,7 @@ pages = get_asgi_application()  # loads the apps: what follows may import models
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
+from vms.audit import recovery, writing  # noqa: E402
 from vms.live import registry, revival  # noqa: E402
 from vms.routing import websocket_urlpatterns  # noqa: E402
 from vmsite.origins import SameOriginValidator  # noqa: E402
@@ -43,11 +44,15 @@ async def lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """
     await receive()
     wake()
+    await asyncio.to_thread(recovery.complete_if_possible)
+    keeping = asyncio.create_task(writing.keep())
     going_on = asyncio.create_task(revival.go_on_all())
     await send({"type": "lifespan.startup.complete"})
     await receive()
     going_on.cancel()
     await registry.stop_all()
+    keeping.cancel()
+    await asyncio.wait([keeping])
     await send({"type": "lifespan.shutdown.complete"})
 
 

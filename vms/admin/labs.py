@@ -24,7 +24,7 @@ from vms.export.write import write
 from vms.founding import TooManyLabsError, duplicate, found
 from vms.live import store
 from vms.models import Device, Host, Invitation, Lab, Membership, Page, VirtualMachine
-from vms.permissions import Visitor
+from vms.permissions import Visitor, visitor_of
 from vms.scenarios import templates
 from vms.views.responses import PartsOf, download, streamed
 from vms.words import sentence
@@ -278,7 +278,7 @@ class LabAdmin(RowAdmin):
     def reset_labs(self, request: HttpRequest, queryset: QuerySet[Lab]) -> None:
         for lab in queryset:
             try:
-                if not alive.reset(lab.pk):
+                if not alive.reset(lab.pk, visitor_of(request), "owner"):
                     Page.objects.filter(vm__lab=lab).delete()
                     Lab.objects.filter(pk=lab.pk).update(status=Lab.Status.NEW, current=None)
                 messages.success(request, _("%(lab)s starts from tick 0.") % {"lab": lab})

@@ -12,7 +12,7 @@ from vms.engine.commands import COMMANDS, Command, parse
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.tick import come_between_ticks
-from vms.live import goal
+from vms.live import goal, witness
 from vms.live.audience import Who
 from vms.live.controls import (
     CONTROLS,
@@ -90,6 +90,7 @@ class Desk:
     def _fail(self, together: Sequence[Asked], error: Exception) -> None:
         for each in together:
             if isinstance(error, EngineError):
+                witness.answered(self._run, each.message, each.who, error)
                 _refuse(each, error)
             elif not each.done.done():
                 log.error(
@@ -101,8 +102,9 @@ class Desk:
         """Do what is journaled together: written first, so that nothing is without its entry."""
         first = together[0]
         if isinstance(first.what, HERE):  # its entry is in the journal of the run that comes
-            _grant(first, await self._run.deeds.do(first.what, first.message, first.who))
-            self._run.audience.driver = first.who.user
+            answer = await self._run.deeds.do(first.what, first.message, first.who)
+            witness.answered(self._run, first.message, first.who, None, self._run.journal.last)
+            _grant(first, answer)
             return
         run = self._run
         if run.over and any(isinstance(each.what, Command) for each in together):
@@ -142,6 +144,7 @@ class Desk:
             refusal = EngineError("this could not be done: {reason}", reason=error)
         run.journal.end(entry, refusal)
         run.deeds.note(entry, accepted=refusal is None)
+        witness.answered(run, asked.message, asked.who, refusal, entry["sequence"], entry["tick"])
         if refusal is not None:
             _refuse(asked, refusal)
         else:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.metrics import result
-from vms.live import registry, threads
+from vms.live import registry, threads, witness
 from vms.live.audience import BROKEN, STOPPING, Audience, Who
 from vms.live.controls import Fork
 from vms.live.deeds import Deeds
@@ -186,10 +186,14 @@ class Run(Viewing):
         Returns what to answer when it is done; raises EngineError where it is refused, and nothing
         has changed.
         """
-        what = understand(message)
-        if self._stopping:
-            raise EngineError("the lab is being stopped")
-        answer = {"run": await forked(self, what, who)} if isinstance(what, Fork) else None
+        try:
+            what = understand(message)
+            if self._stopping:
+                raise EngineError("the lab is being stopped")
+            answer = {"run": await forked(self, what, who)} if isinstance(what, Fork) else None
+        except EngineError as error:
+            witness.answered(self, message, who, error)
+            raise
         done: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._desk.asked.append(Asked(what, message, who, done, answer))
         self._woken.set()

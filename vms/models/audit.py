@@ -33,6 +33,7 @@ class AuditEntry(models.Model):
         ACCEPTED = "accepted", _("accepted")
         REFUSED = "refused", _("refused")
         ERROR = "error", _("error")
+        UNKNOWN = "unknown", _("unknown")
 
     number = models.PositiveBigIntegerField(_("number"), unique=True)
     lab_id = models.UUIDField(_("lab"), null=True, blank=True, db_index=True)

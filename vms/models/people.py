@@ -74,7 +74,6 @@ class Person(models.Model):
     class Meta:
         abstract = True
 
-
     @property
     def identity(self) -> str:
         """A word that is the same for the same person: `u7` or `g…`, "" for nobody any more."""

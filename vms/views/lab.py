@@ -117,7 +117,7 @@ def lab_ticket(request: HttpRequest, access: Access) -> JsonResponse:
 def lab_reset(request: HttpRequest, access: Access) -> HttpResponse:
     """Start the lab anew from its rows, so that edits take effect."""
     try:
-        alive.reset(access.lab.pk)
+        alive.reset(access.lab.pk, access.visitor, access.role)
     except EngineError as error:
         messages.error(request, sentence(error))
         return redirect("vms:lab_edit", access.lab.pk)
