@@ -23,15 +23,17 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 
-from vms import permissions, scenario_file
+from vms import audit, permissions, scenario_file
 from vms.engine.errors import EngineError
 from vms.live import registry
 from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, MOVED, RENEWED, STOPPING, Seat, Who
 from vms.live.hub import Viewer
+from vms.live.room.requests import REQUESTS
 from vms.live.wishes import SLOW, WISHES, grant
 from vms.words import sentence
 
 if TYPE_CHECKING:  # importing it wakes Numba
+    from vms.live.room import Room
     from vms.live.run import Run
 
 log = logging.getLogger(__name__)
@@ -44,10 +46,17 @@ MOST_DROPPED = 2_000
 """Messages beyond the limit after which the connection is closed."""
 WAITING = 32
 """Commands of one socket that may wait for their answer."""
+LAST_WORD_S = 0.3
+"""So long a client that reads nothing is given to hear why it is closed."""
 
 
 def verb_for(kind: object) -> str:
-    """Return what takes the right to do: a wish is for oneself, anything else steers the lab."""
+    """Return what takes the right to do: a wish is for oneself, a request says itself.
+
+    Anything else steers the lab.
+    """
+    if isinstance(kind, str) and kind in REQUESTS:
+        return REQUESTS[kind].verb
     wish = isinstance(kind, str) and kind in WISHES
     return permissions.WATCH if wish else permissions.STEER
 
@@ -91,6 +100,8 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Let in who has a ticket for this lab; nothing here reads the database before that."""
         self.run: Run | None = None
+        self.room: Room | None = None
+        self.leaving = False
         self.tasks: set[asyncio.Task[None]] = set()
         self.language = language_of(dict(self.scope))
         self.inbox: asyncio.Queue[str] = asyncio.Queue(WAITING)
@@ -111,8 +122,11 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         """Leave the lab."""
+        self.leaving = True
         for task in list(self.tasks):
             task.cancel()
+        if self.room is not None:
+            self.room.leave(self.seat)
         if self.run is not None:
             self.run.leave(self.seat)
 
@@ -131,10 +145,12 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     async def _enter(self, ticket_made: float) -> tuple[int, str] | None:
         """Take a seat in the lab's run; returns close code and sentence where that cannot be."""
-        from vms.live.store import LabGone  # noqa: PLC0415  (models are not loaded before)
+        from vms.live import room as rooms  # noqa: PLC0415  (models are not loaded before)
+        from vms.live.store import LabGone  # noqa: PLC0415
 
         try:
             run = await registry.run_for(self.lab, self.number)
+            room = await rooms.room_for(self.lab)
         except LabGone:
             return GONE, _("This lab does not exist any more.")
         except registry.TooManyRunsError:
@@ -151,8 +167,9 @@ class LabConsumer(AsyncWebsocketConsumer):
                 "n": run.viewers
             }
         self.seat = Seat(self.who, Viewer(self._send_sample), self._close_soon, self.number)
-        self.run = run
+        self.run, self.room = run, room
         run.enter(self.seat)
+        room.enter(self.seat)
         self._spawn(self.seat.viewer.run())
         self._spawn(self._obey_all())
         return None
@@ -160,11 +177,14 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def _leave(self, code: int, reason: str) -> None:
         """Say why, then close; Daphne does not pass a reason on."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):  # a stalled client need not hear it
+            async with asyncio.timeout(LAST_WORD_S):  # a stalled client need not hear it
                 await self._tell(type="closing", code=code, message=reason)
         await self.close(code)
 
     def _close_soon(self, code: int, reason: str) -> None:
+        self.leaving = True  # what it still asks for is not done
+        if self.room is not None and code in {KICKED, RENEWED}:
+            self.room.drop(self.seat)
         with translation.override(self.language):
             self._spawn(self._leave(code, words_for(code) or reason))
 
@@ -230,6 +250,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         verb = verb_for(message.get("type"))
         if not permissions.may(self.who.role, verb):
             refusal = permissions.refusal(self.who.role, verb)
+            self._record_refusal(message, refusal)
             await self._tell(type="refusal", id=number, field=None, message=refusal)
             return
         if verb == permissions.WATCH and message["type"] in SLOW:
@@ -240,11 +261,16 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def _answer(self, message: dict[str, Any], verb: str, number: int | str | None) -> None:
         """Grant a wish, or ask the run, and answer."""
         assert self.run is not None
+        assert self.room is not None
+        if self.leaving:
+            return
         try:
-            if verb == permissions.WATCH:
+            if message["type"] in REQUESTS:
+                told = await self.room.obey(self.run, message, self.who, self.seat)
+            elif verb == permissions.WATCH:
                 told = await grant(self.run, self.seat, message)
             else:
-                told = await self.run.ask(message, self.who)
+                told = await self.room.steer(self.run, message, self.who)
         except EngineError as error:
             why = sentence(error)
             await self._tell(type="refusal", id=number, field=error.field, message=why)
@@ -254,6 +280,20 @@ class LabConsumer(AsyncWebsocketConsumer):
             await self._tell(type="refusal", id=number, field=None, message=problem)
         else:
             await self._tell(type="answer", id=number, ok=True, **told)
+
+    def _record_refusal(self, message: dict[str, Any], refusal: str) -> None:
+        """Have the audit know what somebody asked for who may not."""
+        assert self.run is not None
+        audit.record(
+            audit.Kind.REFUSAL,
+            str(message.get("type"))[:200],
+            self.who,
+            self.lab,
+            run=self.run.number,
+            tick=self.run.tick,
+            outcome=audit.Outcome.REFUSED,
+            sentence=refusal,
+        )
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -64,9 +64,13 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @property {number} eventsLost         events that were not sent since the page was opened
  * @property {object[]} journal          {sequence, tick, user, name, command, arguments, accepted, sentence, at}
  * @property {Object<string, {holds: boolean, broken_at: number|null}>} laws
- * @property {object[]} people           {name, role, driver}
+ * @property {Person[]} people           who is in the lab, whatever run and tick they look at
+ * @property {Driving} driving           who drives
+ * @property {Remark[]} chat             what was said: the last of it, and all notes
+ * @property {object|null} round         the prediction round that is on: vms/live/room/rounds.py
  * @property {{checkpoints: number[], can_undo: string|null, can_redo: string|null}} timebar
  * @property {RunLine[]} runs            the tree of the lab's runs
+ * @property {object|null} figures      who ran while each VM waited, and how long who wakes waits: vms/live/wire/figures.py
  * @property {object[]} jobs             storage jobs under way: {kind, vm, kib, done_kib, since}
  * @property {{heat: boolean}} want      what the panels ask for; told to the server by the socket
  * @property {Changes} changed           what changed since the panels were last drawn
@@ -102,6 +106,40 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  */
 
 /**
+ * @typedef {object} Person
+ * @property {string} id        the same in all their tabs
+ * @property {string} name
+ * @property {string} role      instructor, driver, observer, auditor, muted, visitor
+ * @property {boolean} driver   has the wheel, or gave the last command
+ * @property {boolean} muted
+ * @property {string} panel     what they did something in last
+ * @property {string} max       the panel they maximised, "" for none
+ * @property {number|null} tick   they look at; null: the run as it is
+ * @property {number|null} vm   row of the VM they chose
+ * @property {number|null} run  number of the run they came for; null: the lab's own
+ * @property {{panel: string, x: number, y: number, what: string}|null} pointer
+ * @property {string|null} following   id of whom they follow
+ *
+ * @typedef {object} Driving
+ * @property {string} mode      open: every driver steers; token: who has the wheel
+ * @property {{id: string, name: string}|null} holder
+ * @property {{id: string, name: string}[]} requests
+ * @property {number|null} grace   seconds that a holder who is away had at first
+ *
+ * @typedef {object} Remark
+ * @property {number} id
+ * @property {string} kind      chat, note, broadcast
+ * @property {number|null} run
+ * @property {number|null} tick
+ * @property {string} target    vm:web, page:web/3, frame:120, slice:0@1200, device:disk0, panel:log
+ * @property {string} text
+ * @property {string} by        id of who said it
+ * @property {string} name
+ * @property {number} at        Unix seconds
+ * @property {boolean} edited
+ */
+
+/**
  * @typedef {object} Changes
  * @property {boolean} any
  * @property {boolean} meta
@@ -112,6 +150,9 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @property {boolean} events
  * @property {boolean} journal
  * @property {boolean} people
+ * @property {boolean} driving
+ * @property {boolean} chat
+ * @property {boolean} round
  * @property {boolean} laws
  * @property {boolean} timebar
  * @property {boolean} runs
@@ -121,13 +162,13 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
 export function nothingChanged() {
   return {
     any: false, meta: false, queue: false, frames: [], pages: [], heat: false,
-    events: false, journal: false, people: false, laws: false, timebar: false, runs: false,
+    events: false, journal: false, people: false, driving: false, chat: false, round: false, laws: false, timebar: false, runs: false,
   };
 }
 
 /** @returns {object} empty columns of the charts */
 export function emptyHistory() {
-  return { tick: [], share: [], steal: [], minor: [], major: [], io_p50: [], io_p99: [], overhead: [], idle: [] };
+  return { tick: [], share: [], steal: [], minor: [], major: [], io_p50: [], io_p99: [], overhead: [], idle: [], wake_p50: [], wake_p99: [], jain: [] };
 }
 
 /** @returns {Model} a picture of nothing, until the first snapshot has come */
@@ -149,9 +190,13 @@ export function createModel() {
     journal: [],
     laws: {},
     people: [],
+    driving: { mode: "open", holder: null, requests: [], grace: null },
+    chat: [],
+    round: null,
     timebar: { checkpoints: [], can_undo: null, can_redo: null },
     runs: [],
     jobs: [],
+    figures: null,
     want: { heat: false },
     changed: nothingChanged(),
   };

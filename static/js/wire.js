@@ -96,13 +96,15 @@ class Wire {
     if (topic === LAB) this.grow();
   }
 
-  document({ schema, set = {}, add = {} }) {
+  document({ schema, set = {}, add = {}, put = {}, drop = {} }) {
     const { model } = this;
     if (schema) for (const table of schema) this.tables.set(table.number, table);
     for (const [name, value] of Object.entries(set)) {
       model[name] = value;
       if (name in model.changed) model.changed[name] = true;
     }
+    for (const [name, entries] of Object.entries(put)) this.keyed(name, entries, []);
+    for (const [name, ids] of Object.entries(drop)) this.keyed(name, [], ids);
     if (set.state) {
       model.slicesFrom = Math.max(set.state.slices_from, this.cutAt);
       model.eventsLost = set.state.events_lost;
@@ -111,6 +113,16 @@ class Wire {
       model.journal = [...model.journal, ...add.journal].slice(-JOURNAL);
       model.changed.journal = true;
     }
+  }
+
+  /** A list of things with an id: some are new, or otherwise than before, some are gone. */
+  keyed(name, entries, ids) {
+    const news = new Map(entries.map((entry) => [entry.id, entry]));
+    const gone = new Set(ids);
+    const kept = this.model[name].filter(({ id }) => !gone.has(id)).map((entry) => news.get(entry.id) ?? entry);
+    for (const { id } of kept) news.delete(id);
+    this.model[name] = [...kept, ...news.values()];
+    this.model.changed[name] = true;
   }
 
   block(table, what, rows, width, buffer, offset, topic) {

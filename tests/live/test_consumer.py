@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+import zlib
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from django.core import signing
 
 from tests.live.doubles import first_steps
 from vms import alive, permissions
-from vms.consumers import MESSAGES_AT_ONCE, Bucket, language_of
+from vms.consumers import MESSAGES_AT_ONCE, Bucket, language_of, verb_for
 from vms.engine.commands import COMMANDS
 from vms.founding import found
 from vms.live import registry
 from vms.live.controls import CONTROLS
-from vms.live.hub import DELTA, HEADER, SNAPSHOT, Viewer
+from vms.live.hub import COMPRESSED, DELTA, HEADER, SNAPSHOT, Viewer
+from vms.live.room.board import ROOM
+from vms.live.room.requests import REQUESTS
+from vms.live.wire import blocks
 from vms.live.wire.picture import Picture, Receiver
 from vms.live.wishes import WISHES
 from vms.models import VirtualMachine
@@ -69,6 +73,28 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "name_run": {"run": 1, "name": "the first"},
     "delete_run": {"run": 2},
     "restore_run": {"run": 2},
+    "at": {"panel": "timeline"},
+    "point": {"panel": "allocation", "x": 0.5, "y": 0.25, "what": "frame:3"},
+    "follow": {"who": None},
+    "follow_me": {},
+    "say": {"text": "What is this?", "target": "vm:one", "tick": 0},
+    "edit_remark": {"remark": 1, "text": "What is that?"},
+    "delete_remark": {"remark": 1},
+    "broadcast": {"text": "Five minutes left."},
+    "take_wheel": {},
+    "ask_wheel": {},
+    "release_wheel": {},
+    "grant_wheel": {"who": "u1"},
+    "deny_wheel": {"who": "u1"},
+    "take_back": {},
+    "set_driving": {"mode": "token"},
+    "open_round": {"kind": "vcpu"},
+    "vote": {"round": 1, "choice": "one.0"},
+    "my_vote": {"round": 1},
+    "close_round": {},
+    "reveal_round": {},
+    "cancel_round": {},
+    "end_round": {},
 }
 """A message of every type there is."""
 
@@ -102,6 +128,7 @@ class Page:
         self.receiver = Receiver(self.picture)
         self.received = 0
         self.other_topics = []
+        self.room = {}
         self.kinds = []
         self.sent = 0
         self.early = []
@@ -128,12 +155,26 @@ class Page:
 
     def take(self, data):
         self.received += 1
-        kind, _, topic, *_ = HEADER.unpack_from(data)
+        kind, flags, topic, *_ = HEADER.unpack_from(data)
         self.kinds.append(kind)
-        if topic:
+        if topic == ROOM:
+            self.hear_room(zlib.decompress(data[16:]) if flags & COMPRESSED else data[16:])
+        elif topic:
             self.other_topics.append(topic)
         else:
             assert self.receiver.receive(data)
+
+    def hear_room(self, body):
+        """Apply what is new in the room, as static/js/wire.js does."""
+        for block in blocks.read(body):
+            for name, value in block.document.get("set", {}).items():
+                self.room[name] = value
+            for name, entries in block.document.get("put", {}).items():
+                new = {entry["id"]: entry for entry in entries}
+                old = [new.pop(entry["id"], entry) for entry in self.room[name]]
+                self.room[name] = [*old, *new.values()]
+            for name, ids in block.document.get("drop", {}).items():
+                self.room[name] = [e for e in self.room[name] if e["id"] not in ids]
 
     async def sample(self):
         """Wait for one more sample and draw it."""
@@ -406,11 +447,11 @@ async def test_a_look_that_fails_is_answered(enter, lab, monkeypatch):
 
 
 def test_there_is_an_example_of_every_message():
-    assert set(EXAMPLES) == {*COMMANDS, *CONTROLS, *WISHES}
+    assert set(EXAMPLES) == {*COMMANDS, *CONTROLS, *WISHES, *REQUESTS}
 
 
 @pytest.mark.parametrize("role", ["instructor", "driver"])
-@pytest.mark.parametrize("kind", EXAMPLES)
+@pytest.mark.parametrize("kind", EXAMPLES.keys() - REQUESTS.keys())
 async def test_who_steers_may_do_everything(enter, role, kind):
     page = await enter(role)
     for before in BEFORE.get(kind, ()):
@@ -428,22 +469,23 @@ async def test_an_observer_may_only_look(enter, lab, kind):
     page = await enter("observer")
     run = registry.peek(lab.pk)
     answer = await page.ask(type=kind, **EXAMPLES[kind])
-    if kind in WISHES:
-        assert answer["ok"] is True
+    verb = verb_for(kind)
+    if permissions.may("observer", verb):
+        assert answer.get("message") != permissions.refusal("observer", "steer")
     else:
         assert answer["type"] == "refusal"
-        assert "Only instructors and drivers steer this lab." in answer["message"]
+        assert answer["message"] == permissions.refusal("observer", verb)
     assert (run.tick, run.status, len(run.machine.vm_names)) == (0, "paused", 3)
     assert run.machine.event_hash == run.machine.event_hash
 
 
 @pytest.mark.parametrize("role", ["instructor", "driver", "observer"])
 def test_the_socket_asks_the_one_table_of_rights(role):
-    from vms.consumers import verb_for
-
-    for kind in EXAMPLES:
+    for kind in EXAMPLES.keys() - REQUESTS.keys():
         expected = "watch" if kind in WISHES else "steer"
         assert verb_for(kind) == expected
+    assert {verb_for(kind) for kind in REQUESTS} == {"watch", "talk", "steer", "lead"}
+    assert verb_for("set_driving") == verb_for("open_round") == verb_for("broadcast") == "lead"
     assert permissions.may(role, "watch")
     assert permissions.may(role, "steer") is (role != "observer")
 

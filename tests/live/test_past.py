@@ -179,7 +179,7 @@ async def test_pages_and_heat_of_the_past_are_sent_on_the_same_topics(busy, cloc
     assert browser.pictures[19].tables["pages"]["value"].view("i4").tolist() == table.tolist()
 
 
-async def test_who_looks_at_the_past_is_present_and_reads_the_journal(busy, clock):
+async def test_who_looks_at_the_past_is_counted_and_reads_the_journal(busy, clock):
     alice, bob = await arrive(busy, "alice"), await arrive(busy, "bob")
     await busy.pasts.look(alice.seat, 50)
     await ask(busy, type="set_time_slice", ticks=7)
@@ -187,7 +187,6 @@ async def test_who_looks_at_the_past_is_present_and_reads_the_journal(busy, cloc
     await busy.turn()
     for browser in (alice, bob):
         await browser.drain()
-        assert [each["name"] for each in browser.picture.documents["people"]] == ["alice", "bob"]
         assert browser.picture.journal[-1]["command"] == "set_time_slice"
     assert busy.viewers == 2
 

@@ -319,16 +319,6 @@ async def test_a_command_leaves_an_event_with_its_number_in_the_journal(run, clo
     assert events["tick"][commands].tolist() == [5]
 
 
-async def test_whoever_gave_the_last_command_drives(run, clock):
-    browser = await arrive(run, "alice")
-    await arrive(run, "bob")
-    clock.now += 1
-    await ask(run, Who("u-bob", "bob", "driver"), type="set_time_slice", ticks=9)
-    await browser.drain()
-    people = {each["name"]: each["driver"] for each in browser.picture.documents["people"]}
-    assert people == {"alice": False, "bob": True}
-
-
 # --- crash --------------------------------------------------------------------------------------
 
 
@@ -585,24 +575,15 @@ async def test_a_law_that_breaks_is_shown_with_the_tick_at_which_it_was_seen(
 # --- people -------------------------------------------------------------------------------------
 
 
-async def test_who_watches_is_seen_by_all_each_once(run, clock):
+async def test_viewers_are_counted_by_their_sockets(run, clock):
     alice = await arrive(run, "alice", "instructor")
     await arrive(run, "bob", "observer")
     second_tab = await arrive(run, "bob", "observer")
-    clock.now += 1
-    await run.turn()
-    await alice.drain()
-    people = alice.picture.documents["people"]
-    assert [(each["name"], each["role"]) for each in people] == [
-        ("alice", "instructor"),
-        ("bob", "observer"),
-    ]
     assert run.viewers == 3
     run.leave(second_tab.seat)
     clock.now += 1
     await run.turn()
     await alice.drain()
-    assert len(alice.picture.documents["people"]) == 2
     assert alice.state["viewers"] == 2
 
 

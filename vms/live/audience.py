@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vms.live.hub import Viewer
 
 if TYPE_CHECKING:  # importing it wakes Numba
+    from vms.live.room.requests import At, Point
     from vms.live.stage import Stage
 
 KICKED, GONE, RENEWED, MOVED, CROWDED, BROKEN, STOPPING = 4003, 4004, 4005, 4006, 4008, 4011, 4012
@@ -46,6 +47,10 @@ class Seat:
     heat: bool = False
     vm: int | None = None
     stage: Stage | None = None
+    at: At | None = None
+    pointer: Point | None = None
+    following: str | None = None
+    moved_s: float = 0.0
 
 
 class Audience:
@@ -53,18 +58,6 @@ class Audience:
 
     def __init__(self) -> None:
         self.seats: set[Seat] = set()
-        self.driver: str | None = None
-
-    def people(self) -> list[dict[str, Any]]:
-        """Return who is there, each once, in order of name: name, role, driver.
-
-        The driver is who gave the last command that was accepted.
-        """
-        present = {seat.who.user: seat.who for seat in self.seats}
-        return [
-            {"name": who.name, "role": who.role, "driver": who.user == self.driver}
-            for who in sorted(present.values(), key=lambda who: (who.name, who.user))
-        ]
 
     def kick(self, user: str, code: int, reason: str) -> None:
         """Close the sockets of `user`."""

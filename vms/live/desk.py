@@ -148,7 +148,6 @@ class Desk:
         if refusal is not None:
             _refuse(asked, refusal)
         else:
-            run.audience.driver = asked.who.user
             _grant(asked, answer)
 
     def _steer(self, control: Motion) -> None:

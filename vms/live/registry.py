@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -163,6 +164,9 @@ async def stop_all() -> None:
             await asyncio.wait(list(_tasks.values()))
     finally:
         _stopping = False
+        rooms = sys.modules.get("vms.live.room")
+        if rooms is not None:
+            rooms.close_all()
 
 
 async def read_at(

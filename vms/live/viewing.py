@@ -125,7 +125,7 @@ class Viewing(ABC):
         }
         if self.keeper.trouble:
             state["message"] = self.keeper.trouble
-        return {"state": state, "people": self.audience.people(), **self.deeds.documents()}
+        return {"state": state, **self.deeds.documents()}
 
     async def show(self) -> None:
         """Make a sample, once for all viewers, and publish it; tell those who look elsewhere."""
