@@ -39,6 +39,8 @@ class StandInRun:
     def wants_to_play(self):
         return self.status == "playing"
 
+    goal = None
+
     async def alone(self, function, *args):
         self.held += 1
         return function(*args)
@@ -46,7 +48,7 @@ class StandInRun:
     def halt(self, status, message=""):
         self.status, self.message = status, message
 
-    def go(self):
+    def go(self, goal=None):
         self.status = "playing"
 
     def changed(self):

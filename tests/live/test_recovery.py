@@ -10,6 +10,7 @@ import pytest
 
 from tests.live.doubles import busy_lab, first_steps
 from vms.engine import VERSION
+from vms.engine.errors import EngineError
 from vms.founding import found
 from vms.live import registry, replay, revival, store
 from vms.live.sampler import Sampler
@@ -161,6 +162,41 @@ async def test_a_run_that_was_playing_goes_on_by_itself_after_the_start(lab):
     await revival.go_on_all()
     again = registry.peek(lab.pk)
     assert (again.status, again.speed) == ("playing", 321)
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [{"type": "run_to", "tick": 10**9}, {"type": "run_to", "condition": "host.switches < 0"}],
+    ids=["a tick", "a condition"],
+)
+async def test_a_run_on_its_way_to_a_goal_goes_on_to_it_after_a_kill(lab, goal):
+    run = await registry.run_for(lab.pk)
+    await run.ask({"type": "speed", "ticks_per_s": 1})
+    await run.ask(goal)
+    await kill(lab)
+    await revival.go_on_all()
+    again = registry.peek(lab.pk)
+    assert again.status == "playing"
+    assert again.goal.text == str(goal.get("tick") or goal["condition"])
+
+
+async def test_a_run_that_has_come_to_its_goal_rests_after_a_kill(lab):
+    run = await registry.run_for(lab.pk)
+    await run.ask({"type": "run_to", "tick": 50})
+    await run.rested()
+    await run.ask({"type": "set_weight", "vm": run.machine.scenario.vms[0].name, "weight": 9})
+    await kill(lab)
+    assert (await RunRow.objects.aget()).playing is False
+    again = await registry.run_for(lab.pk)
+    assert (again.status, again.tick) == ("paused", 50)
+
+
+async def test_a_goal_that_is_refused_starts_nothing_after_a_kill(lab):
+    run = await registry.run_for(lab.pk)
+    with pytest.raises(EngineError):
+        await run.ask({"type": "run_to", "tick": 0})
+    await kill(lab)
+    assert (await registry.run_for(lab.pk)).status == "paused"
 
 
 async def test_a_run_that_rested_waits_for_its_visitors(lab):

@@ -12,7 +12,7 @@ from vms.engine.commands import COMMANDS, Command, parse
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.tick import come_between_ticks
-from vms.live import goal, witness
+from vms.live import witness
 from vms.live.audience import Who
 from vms.live.controls import (
     CONTROLS,
@@ -29,6 +29,7 @@ from vms.live.controls import (
 )
 from vms.live.deeds import HERE
 from vms.live.journal import Entry
+from vms.live.pending import goal_of, is_ahead
 from vms.live.replay import apply_message
 
 if TYPE_CHECKING:
@@ -116,12 +117,14 @@ class Desk:
 
     def _marks(self, together: Sequence[Asked]) -> dict[str, Any]:
         """Return what of this survives a kill beside its entries: whether it plays, how fast."""
-        marks: dict[str, Any] = {}
+        marks: dict[str, Any] = {"playing": self._run.keeper.goes_on}
         for each in together:
             match each.what:
                 case Play() if not self._run.over:
                     marks["playing"] = True
-                case Pause() | Step() | NextEvent() | RunTo():
+                case Step() | NextEvent() | RunTo() if is_ahead(self._run.machine, each.what):
+                    marks["playing"] = True
+                case Pause():
                     marks["playing"] = False
                 case Speed(ticks_per_s=speed):
                     marks["speed"] = speed
@@ -158,16 +161,8 @@ class Desk:
         match control:
             case Play():
                 run.go()
-            case Step(ticks=ticks):
-                run.go(goal.to_tick(run.machine, run.tick + ticks))
-            case NextEvent():
-                run.go(goal.to_event(run.machine, ""))
-            case RunTo(tick=int(tick)):
-                run.go(goal.to_tick(run.machine, tick))
-            case RunTo(event=str(kind)):
-                run.go(goal.to_event(run.machine, kind))
-            case RunTo(condition=str(text)):
-                run.go(goal.to_condition(run.machine, text))
+            case Step() | NextEvent() | RunTo():
+                run.go(goal_of(run.machine, control))
             case Speed(ticks_per_s=speed):
                 run.set_speed(speed)
             case Pause():

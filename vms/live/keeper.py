@@ -20,6 +20,7 @@ from vms.live.thinning import GAP_S
 from vms.live.trouble import notice_of
 
 if TYPE_CHECKING:
+    from vms.live.goal import Goal
     from vms.live.run import Run
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Keeper:
         self._kept_seconds = seconds
         self._moved = self._unsaved = False
         self._goes_on = False
+        self._goal: Goal | None = None
         self._next_s = self._rests_s = self._clock()
         self._outcomes_s: float | None = None
 
@@ -77,6 +79,11 @@ class Keeper:
     def stay(self) -> None:
         """Note that somebody asked for a pause: it does not go on by itself any more."""
         self._goes_on = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it moves, or would if it could be written."""
+        return self._run.wants_to_play or self._goes_on
 
     # --- what is due ------------------------------------------------------------------------------
 
@@ -180,7 +187,7 @@ class Keeper:
             sequence=run.journal.applied,
             seconds=self.seconds,
             event_hash=run.machine.event_hash,
-            playing=run.wants_to_play or self._goes_on,
+            playing=self.goes_on,
             speed=run.speed,
         )
 
@@ -209,7 +216,7 @@ class Keeper:
         self._unsaved = True
         self._next_s = self._clock() + self.RETRY_S
         if run.status == PLAYING:
-            self._goes_on = run.wants_to_play
+            self._goes_on, self._goal = run.wants_to_play, run.goal
             run.halt(PAUSED, self.trouble)
 
     def _succeeded(self) -> None:
@@ -218,4 +225,4 @@ class Keeper:
         if self._goes_on:
             self._goes_on = False
             if run.status == PAUSED and not run.over:
-                run.go()
+                run.go(self._goal)

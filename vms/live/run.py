@@ -157,8 +157,13 @@ class Run(Viewing):
 
     @property
     def wants_to_play(self) -> bool:
-        """Whether it plays by the clock, and so goes on after a restart of the server."""
-        return self._motion.paced
+        """Whether it moves, by the clock or to a goal: so it does after a restart, too."""
+        return self._motion.playing
+
+    @property
+    def goal(self) -> Goal | None:
+        """Where it stops by itself, none where it plays by the clock or rests."""
+        return self._motion.goal
 
     @property
     def run_id(self) -> int:

@@ -17,6 +17,7 @@ from vms.engine.machine import Machine
 from vms.live import store, threads
 from vms.live.fresh import fresh_run
 from vms.live.journal import Entry, outcome_of
+from vms.live.pending import left_over
 from vms.live.reel import Reel
 from vms.live.replay import Outcome, Reached, Recording, reach
 from vms.live.run import Run
@@ -38,6 +39,9 @@ class Opened:
     """Engine seconds that a replay from tick 0 to here takes."""
     speed: int = 200
     playing: bool = False
+    """Whether it moved when it was left."""
+    plays: bool = False
+    """Whether its lab plays when it is watched."""
     notice: str = ""
     """What its viewers must know about how it was opened; mostly nothing."""
     sampler: Sampler | None = None
@@ -80,8 +84,9 @@ async def start(
     run.set_speed(opened.speed)
     await run.deeds.look()
     await run.show()
-    if opened.playing and not run.over:
-        run.go()
+    moves, goal = left_over(run.machine, opened.entries) if opened.playing else (False, None)
+    if (moves or opened.plays) and not run.over:
+        run.go(goal)
     return run
 
 
@@ -91,7 +96,7 @@ async def _opened(lab: str, executor: ThreadPoolExecutor) -> Opened:
     if run_id is not None:
         try:
             opened = await open_at_rest(run_id)
-            return replace(opened, playing=opened.playing or await store.plays(lab))
+            return replace(opened, plays=await store.plays(lab))
         except EngineError as error:
             log.warning("lab %s: run %s cannot be opened: %s", lab, run_id, error)
             notice = gettext("The lab begins anew, since its last run cannot be opened: %(why)s")
@@ -101,7 +106,7 @@ async def _opened(lab: str, executor: ThreadPoolExecutor) -> Opened:
         machine,
         fresh_id,
         speed=await store.speed(lab),
-        playing=await store.plays(lab),
+        plays=await store.plays(lab),
         notice=notice,
     )
 
@@ -136,8 +141,8 @@ async def open_at_rest(run_id: int) -> Opened:
         seconds,
         recording.speed,
         recording.playing,
-        notice,
-        sampler,
+        notice=notice,
+        sampler=sampler,
     )
 
 
