@@ -69,6 +69,7 @@ PANELS = (
         "cpu",
         (_("pCPU"), _("vCPU"), _("from tick"), _("to tick"), _("overhead")),
     ),
+    Panel("knobs", _("Policies"), "cpu"),
     Panel(
         "allocation",
         _("Allocation map"),
@@ -87,6 +88,12 @@ PANELS = (
         _("Charts"),
         "charts",
         (_("Tick"), _("pCPUs used"), _("minor faults"), _("major faults"), _("I/O p99")),
+    ),
+    Panel(
+        "waits",
+        _("Who waits for whom"),
+        "charts",
+        (_("VM"), _("waited, ticks"), _("while these ran")),
     ),
     Panel("laws", _("Laws"), "charts"),
     Panel("log", _("Journal and events"), "log"),

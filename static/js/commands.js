@@ -36,6 +36,7 @@ export function formArguments(form, submitter = null) {
   for (const input of form.elements) {
     if (!input.name || input.disabled || isButton(input, submitter)) continue;
     if (input.type === "radio" && !input.checked) continue;
+    if (input.dataset.empty === "omit" && input.value.trim() === "") continue;
     place(values, input.name, valueOf(input));
   }
   return values;
@@ -47,6 +48,8 @@ function isButton(input, submitter) {
 
 function valueOf(input) {
   if (input.type === "checkbox") return input.checked;
+  if (input.dataset.type === "list") return input.value.split(/[\s,]+/).filter(Boolean).map(number);
+  if (input.dataset.type === "json") return JSON.parse(input.value || "null");
   if (input.value.trim() === "") return input.dataset.empty === "text" ? "" : null;
   return input.type === "number" || input.dataset.type === "number" ? number(input.value) : input.value;
 }
@@ -101,14 +104,21 @@ export function clear(control) {
 /** Put a refusal beside the field it names; where there is no such place, at the form's or page's foot. */
 export function refuse(control, field, message) {
   const own = [...placesOf(control)];
-  const name = [field, field.split(/[.[]/)[0], ""].find((each) => own.some((said) => said.dataset.errorFor === each));
+  const name = waysTo(field).find((each) => own.some((said) => said.dataset.errorFor === each));
   const said = own.find((each) => each.dataset.errorFor === name) ?? document.getElementById("refusal");
   if (said) said.textContent = message;
-  const input = control.elements?.namedItem?.(field);
+  const input = control.elements?.namedItem?.(name ?? field);
   if (!(input instanceof HTMLElement) || input.type === "hidden") return;
   input.setAttribute("aria-invalid", "true");
   if (said?.id) input.setAttribute("aria-errormessage", said.id);
   input.focus();
+}
+
+/** A field and what it is part of: keys.quanta[1] → keys.quanta → keys → the form. */
+function waysTo(field) {
+  const ways = [field];
+  while (/[.[]/.test(ways.at(-1))) ways.push(ways.at(-1).replace(/[.[][^.[]*$/, ""));
+  return [...ways, ""];
 }
 
 /** Where refusals of a form stand; a button alone has the page's #refusal. */

@@ -14,6 +14,7 @@ import * as allocation from "./panels/allocation.js";
 import * as bar from "./panels/bar.js";
 import * as charts from "./panels/charts.js";
 import * as devices from "./panels/devices.js";
+import * as knobs from "./panels/knobs.js";
 import * as laws from "./panels/laws.js";
 import * as log from "./panels/log.js";
 import * as memory from "./panels/memory.js";
@@ -25,9 +26,10 @@ import * as snapshots from "./panels/snapshots.js";
 import * as timebar from "./panels/timebar.js";
 import * as timeline from "./panels/timeline.js";
 import * as tree from "./panels/tree.js";
+import * as waits from "./panels/waits.js";
 
 /** Modules by the name their element carries in data-panel. */
-const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, laws, log, newvm, timebar, runto, fork, runs, snapshots };
+const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, knobs, laws, log, newvm, timebar, runto, fork, runs, snapshots, waits };
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 

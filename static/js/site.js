@@ -45,6 +45,11 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
 });
+// The keys of a policy are shown while it is the one that is chosen.
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("select") || !target.name) return;
+  for (const group of target.form?.querySelectorAll(`[data-keys-of="${CSS.escape(target.name)}"]`) ?? []) group.hidden = group.dataset.policy !== target.value;
+});
 // A control that says so submits its form as soon as it is changed; CSS hides its button then.
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();

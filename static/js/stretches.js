@@ -3,7 +3,7 @@ import { niceStep } from "./scales.js";
 
 const POINTS = 60;
 const ROWS = ["share", "steal"];
-const VALUES = ["minor", "major", "overhead", "idle", "io_p50", "io_p99"];
+const VALUES = ["minor", "major", "overhead", "idle", "io_p50", "io_p99", "wake_p50", "wake_p99", "jain"];
 
 /**
  * The samples as means over stretches of equal length: a sample of ten ticks shows who ran in them,

@@ -1,10 +1,10 @@
-// Charts over the last samples: CPU share (stacked), steal, faults, I/O latency. uPlot draws them
-// (four live charts in 7.5 ms); they are redrawn four times a second, which is as fast as a reader
+// Charts over the last samples: CPU share (stacked), steal, faults, latency of I/O and of wake-ups,
+// Jain's index. uPlot draws them (four live charts in 7.5 ms); they are redrawn four times a second, which is as fast as a reader
 // reads and keeps them a small part of the page's time.
 import { colourOf, colours, sizeOf, textureOf } from "../colours.js";
 import { $, fillTable, write } from "../elements.js";
 import { recorded } from "../pictures/charts.js";
-import { compact, count, duration, niceTop, percent, say } from "../scales.js";
+import { compact, count, decimal, duration, niceTop, percent, say } from "../scales.js";
 import { gathered, stackedData } from "../stretches.js";
 
 export const title = () => gettext("Charts");
@@ -201,6 +201,12 @@ function stealRows(history, rows) {
 let stealing = [];
 const bars = (size) => (window.uPlot?.paths.bars ? window.uPlot.paths.bars({ size, gap: 0 }) : undefined);
 
+const hundredths = (n) => (n === null || n === undefined ? "–" : n.toFixed(2));
+const percentiles = () => [
+  { label: "p50", stroke: colours().css.accent, width: 1.75, points: { show: false } },
+  { label: "p99", stroke: colours().css["text-2"], width: 1.75, dash: [6, 3], points: { show: false } },
+];
+
 const KINDS = {
   share: {
     stacked: true,
@@ -241,11 +247,22 @@ const KINDS = {
   },
   io: {
     least: 10,
-    series: () => [
-      { label: "p50", stroke: colours().css.accent, width: 1.75, points: { show: false } },
-      { label: "p99", stroke: colours().css["text-2"], width: 1.75, dash: [6, 3], points: { show: false } },
-    ],
+    series: () => percentiles(),
     data: (history) => [history.tick, history.io_p50, history.io_p99],
+    unit: (v) => duration(v * 1000),
+    words: (u, i) => `p99 ${duration((u.data[2][i] ?? NaN) * 1000)}`,
+  },
+  jain: {
+    top: 1,
+    series: () => [{ label: gettext("by weight"), stroke: colours().css.accent, width: 1.75, points: { show: false } }],
+    data: (history) => [history.tick, history.jain],
+    unit: (v) => (v === 0.5 ? decimal(v) : String(v)),
+    words: (u, i) => say(gettext("Jain’s index %(n)s"), { n: hundredths(u.data[1][i]) }),
+  },
+  wake: {
+    least: 10,
+    series: () => percentiles(),
+    data: (history) => [history.tick, history.wake_p50, history.wake_p99],
     unit: (v) => duration(v * 1000),
     words: (u, i) => `p99 ${duration((u.data[2][i] ?? NaN) * 1000)}`,
   },

@@ -1,38 +1,22 @@
-// The card beside the queue: what a slice was, and what the policy looks at now, in its own terms.
-// It tells what the machine sends and nothing else: a slice's past candidates are not recorded,
-// so the keys are those of the run queue as it stands.
+// The card beside the queue: of a chosen slice what it was and why its vCPU was picked, by a replay
+// (decision.js); without one who waits, in the order of the queue, and the rule of the policy.
 import { sizeOf } from "../colours.js";
 import { $, badge, el, keep, mark, rebadge, write } from "../elements.js";
 import { count, decimal, percent, say } from "../scales.js";
+import { Asker } from "./decision.js";
 import { order } from "./queues.js";
 
 const SHOWN = 5;
 const PASS_UNIT = 2 ** 30;
-let root, what, body, rule, title, head;
+let root, what, queue, body, rule, title, head, asker, rules;
 
-/** Per policy: the heading of its key, the key of a vCPU, and its rule in words. */
+const place = { heading: () => gettext("Place"), key: (model, vcpu, k) => count(k + 1) };
+/** Policies whose keys are sent with every sample: the heading of the key, and the key of a vCPU. */
 const POLICIES = {
-  round_robin: {
-    heading: () => gettext("Place"),
-    key: (model, vcpu, k) => count(k + 1),
-    rule: () => gettext("The head of the queue runs next. Who uses up the slice goes to the tail."),
-  },
-  fcfs: {
-    heading: () => gettext("Place"),
-    key: (model, vcpu, k) => count(k + 1),
-    rule: () => gettext("The head of the queue runs next and stays until it blocks or ends."),
-  },
-  lottery: {
-    heading: () => gettext("Chance"),
-    key: (model, vcpu, k, total) => percent(model.vcpu.weight[vcpu] / total),
-    rule: () => gettext("A ticket is drawn among those waiting. Tickets are the weight; the place in the queue means nothing."),
-  },
-  stride: {
-    heading: () => gettext("Pass"),
-    key: (model, vcpu) => decimal(model.vcpu.pass[vcpu] / PASS_UNIT),
-    rule: () => gettext("The least pass runs next. A tick raises it by one over the weight; equal passes follow the tie rule of the scenario."),
-  },
+  lottery: { heading: () => gettext("Chance"), key: (model, vcpu, k, total) => percent(model.vcpu.weight[vcpu] / total) },
+  stride: { heading: () => gettext("Pass"), key: (model, vcpu) => decimal(model.vcpu.pass[vcpu] / PASS_UNIT) },
 };
+const IN_ORDER = new Set(["round_robin", "fcfs", "stride"]); // the first row is who runs next
 
 /** Why a slice ended, by the name the engine gives it. */
 const ENDS = {
@@ -42,6 +26,7 @@ const ENDS = {
   fault: () => gettext("then it waited for a page in swap"),
   end: () => gettext("then its workload ended"),
   crash: () => gettext("then its VM was stopped: a violation, or out of memory"),
+  preempted: () => gettext("then another vCPU took its pCPU"),
   pause: () => gettext("then its VM was paused"),
   stop: () => gettext("then its VM was stopped"),
 };
@@ -51,9 +36,13 @@ export function mount(element) {
   root = element;
   title = $("h3", element);
   what = $(".why-what", element);
-  body = $("tbody", element);
-  head = $(".why-key", element);
-  rule = $(".why-rule", element);
+  queue = $(".why-queue", element);
+  body = $("tbody", queue);
+  head = $(".why-key", queue);
+  rule = $(".why-rule", queue);
+  const page = JSON.parse($("#lab-config")?.textContent ?? "{}");
+  rules = JSON.parse($("#policies")?.textContent ?? "{}").rules ?? {};
+  asker = new Asker($(".why-answer", element), page.urls?.lab_why);
 }
 
 /** One line for a slice: the hover plate and the card's heading. */
@@ -69,28 +58,29 @@ export function line(model, slice, pcpu) {
 /** Show the picked slice (or how to pick one) and the queue's keys. */
 export function draw(model, picked) {
   if (!sizeOf(root)[1]) return;
-  const waiting = order(model);
   if (picked) about(model, picked);
   else write(title, gettext("Who is next?"));
   what.hidden = !picked;
-  candidates(model, waiting);
+  queue.hidden = Boolean(picked);
+  if (!picked) {
+    asker.forget();
+    return candidates(model, order(model));
+  }
+  if (picked.merged > 1) return asker.forget();
+  asker.ask(model, { run: model.state.run, tick: picked.from, pcpu: picked.pcpu });
 }
 
 function about(model, slice) {
   const { name, vm } = model.meta.vcpus[slice.vcpu] ?? { name: "?", vm: 0 };
   const ran = slice.to - slice.from - slice.overhead;
-  const lines = [
-    say(gettext("ticks %(from)s–%(to)s"), { from: count(slice.from), to: count(slice.to) }),
-    say(gettext("ran %(ran)s, overhead %(overhead)s"), { ran: count(ran), overhead: count(slice.overhead) }),
-    ending(model, slice, ran, vm),
-    standing(model, slice.vcpu),
-  ].filter(Boolean);
+  const facts = say(gettext("ticks %(from)s–%(to)s · ran %(ran)s, overhead %(overhead)s"), { from: count(slice.from), to: count(slice.to), ran: count(ran), overhead: count(slice.overhead) });
+  const lines = [facts, [ending(model, slice, ran, vm), standing(model, slice.vcpu)].filter(Boolean).join(" · ")];
   const key = `${name}|${slice.pcpu}|${lines.join("|")}`;
   if (what.dataset.key === key) return;
   what.dataset.key = key;
-  write(title, gettext("The chosen slice"));
-  const place = say(gettext("on pCPU %(n)s"), { n: slice.pcpu });
-  what.replaceChildren(badge(model, vm), el("b", {}, name), ` ${place}`, ...lines.map((text) => el("span", {}, text)));
+  write(title, gettext("Why was it picked?"));
+  const where = say(gettext("on pCPU %(n)s"), { n: slice.pcpu });
+  what.replaceChildren(badge(model, vm), el("b", {}, name), ` ${where}`, ...lines.map((text) => el("span", {}, text)));
 }
 
 /** Why it ended, as far as what was sent can tell. */
@@ -121,13 +111,12 @@ function standing(model, vcpu) {
 
 function candidates(model, waiting) {
   const name = model.meta.scheduler?.policy;
-  const policy = POLICIES[name];
+  const policy = POLICIES[name] ?? place;
   const total = waiting.reduce((sum, v) => sum + model.vcpu.weight[v], 0) || 1;
-  const key = policy?.key ?? ((m, vcpu, k) => count(k + 1));
-  write(head, policy ? policy.heading() : gettext("Place"));
-  write(rule, policy ? policy.rule() : "");
+  write(head, policy.heading());
+  write(rule, rules[name] ?? "");
   keep(body, Array.from({ length: SHOWN }, (_, k) => waiting[k] ?? -1), row, (node, vcpu, k) => {
-    mark(node, "class", vcpu < 0 ? (k ? "off" : "nobody") : k === 0 && name !== "lottery" ? "won" : null);
+    mark(node, "class", vcpu < 0 ? (k ? "off" : "nobody") : k === 0 && IN_ORDER.has(name) ? "won" : null);
     const [who, weight, value] = node.children;
     if (vcpu < 0) {
       write(who.lastChild, k ? "" : gettext("Nobody waits."));
@@ -136,7 +125,7 @@ function candidates(model, waiting) {
     rebadge(who.firstChild, model, model.meta.vcpus[vcpu]?.vm ?? 0);
     write(who.lastChild, model.meta.vcpus[vcpu]?.name ?? "?");
     write(weight, count(model.vcpu.weight[vcpu]));
-    write(value, key(model, vcpu, k, total));
+    write(value, policy.key(model, vcpu, k, total));
   });
 }
 
