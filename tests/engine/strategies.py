@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from vms.engine.schedulers import SCHEDULERS
+
 Scenario = dict[str, Any]
 PAGES = 12
 
@@ -15,15 +17,20 @@ def small(low: int, high: int) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, memory: bool = True, devices: bool = True) -> Scenario:
-    """Return a scenario of at most 4 VM entries, 12 pages each, on at most 3 pCPUs."""
+def scenarios(
+    draw: st.DrawFn, memory: bool = True, devices: bool = True, twin: bool = False
+) -> Scenario:
+    """Return a scenario of at most 4 VM entries, 12 pages each, on at most 3 pCPUs.
+
+    `twin`: only with policies that the plain twin has.
+    """
     hardware = draw(devices_of_host()) if devices else []
     given: Scenario = {
         "name": "random",
         "seed": draw(small(0, 2**31)),
         "tick_us": draw(st.sampled_from([1, 3, 20, 100])),
         "dialect": draw(dialects()),
-        "host": draw(hosts(hardware, memory)),
+        "host": draw(hosts(hardware, memory, twin)),
         "vms": draw(
             st.lists(
                 machines(hardware, memory), min_size=1, max_size=4, unique_by=lambda v: v["name"]
@@ -52,14 +59,11 @@ def devices_of_host(draw: st.DrawFn) -> list[Scenario]:
 
 
 @st.composite
-def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenario:
+def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -> Scenario:
     host: Scenario = {
         "pcpus": draw(small(1, 3)),
         "frames": draw(small(1, 20)) if memory else 64,
-        "scheduler": {
-            "policy": draw(st.sampled_from(["round_robin", "fcfs", "lottery", "stride"])),
-            "time_slice": draw(small(1, 7)),
-        },
+        "scheduler": draw(schedulers(twin)),
         "replacement": {
             "policy": draw(st.sampled_from(["fifo", "lru", "clock", "random", "opt"])),
             "scope": draw(st.sampled_from(["global", "local"])),
@@ -72,6 +76,64 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenario:
     if swap != "ideal":
         host["swap"] = swap and {"device": swap}
     return host
+
+
+HOST_KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "priority": {"preempt": st.booleans(), "aging": small(0, 9)},
+    "mlfq": {
+        "queues": small(1, 4),
+        "quanta": st.lists(small(1, 6), min_size=1, max_size=4),
+        "allotments": st.lists(small(1, 3), min_size=1, max_size=4),
+        "boost": st.sampled_from([0, 1, 7, 20]),
+        "stay": st.booleans(),
+        "bump": st.booleans(),
+    },
+    "lottery": {"skip_draws": small(0, 3)},
+}
+HOST_KEYS |= {
+    "credit": {
+        "tslice_ms": small(1, 4),
+        "ratelimit_us": st.sampled_from([0, 100, 500]),
+        "boost": st.booleans(),
+        "balance_us": st.sampled_from([0, 300]),
+        "migration_delay_us": st.sampled_from([0, 400]),
+    },
+    "credit2": {"ratelimit_us": st.sampled_from([0, 200, 1000])},
+    "cfs": {
+        "latency_us": st.sampled_from([100, 700, 3000]),
+        "min_granularity_us": st.sampled_from([100, 300]),
+        "wakeup_granularity_us": st.sampled_from([0, 300]),
+        "preempt": st.booleans(),
+        "balance_us": st.sampled_from([100, 900]),
+        "weight_of": st.sampled_from(["vm", "vcpu"]),
+    },
+    "eevdf": {
+        "base_slice_us": st.sampled_from([100, 300, 900]),
+        "run_to_parity": st.booleans(),
+        "balance_us": st.sampled_from([100, 900]),
+        "weight_of": st.sampled_from(["vm", "vcpu"]),
+    },
+    "arinc653": {"entry_us": st.sampled_from([100, 700]), "major_us": st.just(30_000)},
+}
+VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
+    "priority": small(0, 3),
+    "period_us": st.sampled_from([500, 1000, 3000]),
+    "budget_us": st.sampled_from([100, 300, 500]),
+    "extratime": st.booleans(),
+    "slice_us": st.sampled_from([0, 200]),
+    "quota_us": st.sampled_from([0, 0, 300, 2000]),
+    "quota_period_us": st.sampled_from([1000, 4000]),
+    "prefers": st.just([0]),
+}
+TWINNED = ("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq")
+"""Policies that the plain twin has."""
+
+
+@st.composite
+def schedulers(draw: st.DrawFn, twin: bool) -> Scenario:
+    policy = draw(st.sampled_from(TWINNED if twin else tuple(SCHEDULERS)))
+    keys = draw(st.fixed_dictionaries({}, optional=HOST_KEYS.get(policy, {})))
+    return {"policy": policy, "time_slice": draw(small(1, 7)), **keys}
 
 
 @st.composite
@@ -99,6 +161,8 @@ def dialects(draw: st.DrawFn) -> Any:
         "clock_hand": ["hand", "random"],
         "opt_tie": ["lowest_frame", "last_loaded"],
         "equal_keys": ["scenario", "least_recent"],
+        "draws": ["counter", "twister"],
+        "stay_at_expiry": ["stays", "falls"],
     }
     word = draw(st.sampled_from(["textbook", "textbook", "ostep", "libcachesim", None]))
     if word:
@@ -120,6 +184,7 @@ def machines(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenari
         "vcpus": draw(st.sampled_from([1, 1, 2, 3])),
         "pages": PAGES,
         "weight": draw(st.sampled_from([1, 2, 3, 100, 256, 1000])),
+        "cap": draw(st.sampled_from([0, 0, 0, 30, 120])),
         "start_at": draw(st.sampled_from([0, 0, 0, 1, 4, 15])),
         "devices": [
             {"name": f"v{n}", "backend": backend, "mode": draw(modes)}
@@ -135,6 +200,11 @@ def machines(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenari
             ),
         },
     }
+    vm["scheduler"] = draw(st.fixed_dictionaries({}, optional=VM_KEYS))
+    if "period_us" in vm["scheduler"]:
+        vm["scheduler"].setdefault("budget_us", 200)
+    if draw(st.integers(0, 9)) == 0:
+        vm["scheduler"]["pcpus"] = [0]
     if draw(st.booleans()):
         vm["time_slice"] = draw(small(1, 9))
     if draw(small(0, 9)) == 0:

@@ -49,6 +49,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "set_time_slice": ({"vm": None, "ticks": 2}, nothing),
     "set_weight": ({"vm": "hog-1", "weight": 700}, nothing),
     "set_scheduler": ({"policy": "stride", "time_slice": 3}, nothing),
+    "set_share": ({"vm": "hog-2", "keys": {"pcpus": [1], "priority": 5}}, nothing),
     "set_replacement": ({"policy": "fifo", "scope": "local"}, nothing),
     "set_device_mode": ({"vm": "io", "device": "vda", "mode": "emulated"}, nothing),
     "add_vm": ({"vm": LATE}, nothing),

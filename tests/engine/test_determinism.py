@@ -135,8 +135,12 @@ def test_renaming_vms_changes_nothing_but_the_names(raw: dict[str, Any]) -> None
 @given(scenarios(), st.sampled_from(["stride", "lottery"]), st.sampled_from([2, 3, 7]))
 @settings(quiet, max_examples=60)
 def test_scaling_all_weights_changes_nothing(raw: dict[str, Any], policy: str, factor: int) -> None:
-    """Stride: equal histories.  Lottery: a draw is a fraction of all tickets, so equal as well."""
-    raw["host"]["scheduler"]["policy"] = policy
+    """Stride: equal histories.  Lottery: a draw is a fraction of all tickets, so equal as well.
+
+    Not as OSTEP's program draws, which takes a number modulo the tickets.
+    """
+    raw["host"]["scheduler"] = {"policy": policy, "time_slice": 3}
+    raw["dialect"] = {"draws": "counter"}
     scaled = copy.deepcopy(raw)
     for vm in scaled["vms"]:
         vm["weight"] *= factor

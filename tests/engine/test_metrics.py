@@ -16,13 +16,13 @@ pytestmark = pytest.mark.interpreted
 
 HOST = [
     *("pcpus", "busy", "idle", "overhead", "switches", "utilisation", "jain_fairness"),
-    *("frames", "replacement"),
+    *("jain_by_weight", "frames", "replacement"),
 ]
 VM = [
     *("name", "kind", "arrival", "first_run", "finish", "response", "turnaround", "wait"),
     *("run", "overhead", "runnable", "blocked", "offline", "slices", "preemptions", "migrations"),
     *("references", "hits", "minor_faults", "major_faults", "cow_breaks", "resident"),
-    *("vm_exits", "io", "stolen_by"),
+    *("vm_exits", "io", "wake_up", "stolen_by"),
 ]
 DEVICE = ["name", "requests", "busy", "utilisation", "mean_queue", "p99_us"]
 
@@ -214,3 +214,39 @@ def test_shared_image_frames_are_counted_once() -> None:
     writer = found["vms"][2]
     assert (writer["hits"], writer["cow_breaks"], writer["references"]) == (2, 2, 6)
     assert writer["vm_exits"]["fault"] == 6
+
+
+def test_wake_ups_are_counted_with_what_they_waited() -> None:
+    """Two naps of a vCPU beside a hog that has just begun a slice of 10 ticks."""
+    vms = [
+        {"name": "hog", "pages": 1, "workload": {"steps": [{"compute": 40}]}},
+        {
+            "name": "naps",
+            "pages": 1,
+            "workload": {"repeat": 2, "steps": [{"compute": 1}, {"sleep": 3}]},
+        },
+    ]
+    host = {"costs": "none", "scheduler": {"time_slice": 10}}
+    found = to_the_end({"name": "naps", "host": host, "vms": vms}, "engine")
+    assert found["vms"][0]["wake_up"] == {
+        "wakeups": 1,
+        "p50_us": 0.0,
+        "p95_us": 0.0,
+        "p99_us": 0.0,
+    }
+    assert found["vms"][1]["wake_up"]["wakeups"] == 2
+    assert found["vms"][1]["wake_up"]["p50_us"] == 700.0
+    assert found["vms"][1]["wake_up"]["p99_us"] == 1100.0
+
+
+def test_jain_by_weight_is_one_where_shares_are_by_weight() -> None:
+    steps = [{"compute": 10**6}]
+    vms = [
+        {"name": f"w{weight}", "pages": 1, "weight": weight, "workload": {"steps": steps}}
+        for weight in (100, 300)
+    ]
+    host = {"costs": "none", "scheduler": {"policy": "stride", "time_slice": 1}}
+    machine = built({"name": "shares", "host": host, "vms": vms})
+    run(machine, 400)
+    assert metrics.result(machine)["host"]["jain_by_weight"] == 1.0
+    assert metrics.result(machine)["host"]["jain_fairness"] == 0.8

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.running import faults, to_the_end
+from tests.engine.plain import Event
+from tests.engine.running import built, faults, run, to_the_end
 
 pytestmark = pytest.mark.interpreted
 
@@ -86,6 +87,119 @@ def test_silberschatz_first_come_first_served(simulator: str) -> None:
     """Operating System Concepts, 5.3.1: bursts 24, 3, 3: average wait 17."""
     result = to_the_end(jobs([24, 3, 3], "fcfs", 4), simulator)
     assert column(result, "wait") == [0, 24, 27]
+
+
+def test_ostep_shortest_job_first(simulator: str) -> None:
+    """OSTEP, Scheduling: jobs of 100, 10, 10: average turnaround 50."""
+    result = to_the_end(jobs([100, 10, 10], "sjf", 1), simulator)
+    assert column(result, "turnaround") == [120, 10, 20]
+
+
+def test_ostep_shortest_time_to_completion_first(simulator: str) -> None:
+    """OSTEP, Scheduling: 100 at 0, twice 10 at 10: turnarounds 120, 10, 20, average 50."""
+    raw = jobs([100, 10, 10], "srtf", 1)
+    for vm in raw["vms"][1:]:
+        vm["start_at"] = 10
+    result = to_the_end(raw, simulator)
+    assert column(result, "turnaround") == [120, 10, 20]
+    assert column(result, "response") == [0, 0, 10]
+    assert column(result, "preemptions") == [1, 0, 0]
+
+
+def test_silberschatz_shortest_remaining_time_first(simulator: str) -> None:
+    """Operating System Concepts, 5.3.2: bursts 8, 4, 9, 5 at 0, 1, 2, 3: average wait 6.5."""
+    raw = jobs([8, 4, 9, 5], "srtf", 1)
+    for tick, vm in enumerate(raw["vms"]):
+        vm["start_at"] = tick
+    assert column(to_the_end(raw, simulator), "wait") == [9, 0, 15, 2]
+
+
+def test_silberschatz_priorities(simulator: str) -> None:
+    """Operating System Concepts, 5.3.4: 1 is the highest there; waits 6, 0, 16, 18, 1."""
+    raw = jobs([10, 1, 2, 1, 5], "priority", 100)
+    for priority, vm in zip((3, 1, 4, 5, 2), raw["vms"], strict=True):
+        vm["scheduler"] = {"priority": 10 - priority}
+    assert column(to_the_end(raw, simulator), "wait") == [6, 0, 16, 18, 1]
+
+
+def test_aging_lets_a_low_priority_run(simulator: str) -> None:
+    raw = jobs([30, 5], "priority", 2)
+    raw["vms"][0]["scheduler"] = {"priority": 3}
+    assert column(to_the_end(raw, simulator), "response") == [0, 30]
+    raw["host"]["scheduler"]["aging"] = 4
+    assert column(to_the_end(raw, simulator), "response") == [0, 12]
+
+
+def ostep_jobs(given: str, wait: int) -> list[dict[str, Any]]:
+    """Return VMs for what OSTEP's mlfq.py takes as `-l start,length,io:…` with `-i wait`."""
+    vms: list[dict[str, Any]] = []
+    for text in given.split(":"):
+        start, length, io = map(int, text.split(","))
+        every = io or length
+        pieces = [min(every, length - done) for done in range(0, length, every)]
+        steps = [step for n in pieces for step in ({"compute": n}, {"sleep": wait})][:-1]
+        name = f"job {len(vms)}"
+        vms.append({"name": name, "start_at": start, "workload": {"steps": steps}})
+    return vms
+
+
+# jobs, -i, keys, and what `mlfq.py … -c` printed: (response, turnaround) of each job
+OSTEP_MLFQ: list[tuple[str, int, dict[str, Any], list[tuple[int, int]]]] = [
+    ("0,20,0:5,10,3", 5, {"queues": 2, "quanta": [4, 4], "boost": 12}, [(0, 26), (0, 30)]),
+    (
+        "0,30,0:0,30,0:3,12,4",
+        6,
+        {"queues": 3, "quanta": [2, 4, 8], "allotments": [2, 1, 1], "boost": 25, "bump": True},
+        [(0, 62), (2, 72), (3, 32)],
+    ),
+    ("0,8,2:0,6,0", 4, {"queues": 2, "quanta": [2, 2], "stay": True}, [(0, 22), (2, 8)]),
+    (
+        "0,40,7:2,25,1:9,9,0:9,31,5",
+        3,
+        {
+            "queues": 4,
+            "quanta": [1, 3, 5, 9],
+            "allotments": [3, 2, 1, 1],
+            "stay": True,
+            "bump": True,
+            "boost": 17,
+        },
+        [(0, 106), (1, 98), (0, 34), (1, 100)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "wait", "keys", "printed"), OSTEP_MLFQ)
+def test_the_numbers_of_osteps_mlfq(
+    simulator: str, given: str, wait: int, keys: dict[str, Any], printed: list[tuple[int, int]]
+) -> None:
+    raw = jobs([], "mlfq", 10) | {"dialect": "ostep", "vms": ostep_jobs(given, wait)}
+    raw["host"]["scheduler"] |= keys
+    result = to_the_end(raw, simulator)
+    assert list(zip(column(result, "response"), column(result, "turnaround"), strict=True)) == (
+        printed
+    )
+
+
+# -s, -l, -q, and the jobs that `lottery.py … -c` let run, in order
+OSTEP_LOTTERY: list[tuple[int, str, int, str]] = [
+    (3, "30:100,30:50", 5, "000001101111"),
+    (0, "10:1,10:100,10:1000", 2, "222221111100000"),
+    (42, "7:3,9:3,1:3,12:90", 1, "33233333033333010000011111111"),
+]
+
+
+@pytest.mark.parametrize(("seed", "given", "quantum", "printed"), OSTEP_LOTTERY)
+def test_the_winners_of_osteps_lottery(seed: int, given: str, quantum: int, printed: str) -> None:
+    pairs = [tuple(map(int, job.split(":"))) for job in given.split(",")]
+    raw = jobs([length for length, _ in pairs], "lottery", quantum)
+    raw |= {"dialect": "ostep", "seed": seed}
+    for vm, (_, tickets) in zip(raw["vms"], pairs, strict=True):
+        vm["weight"] = tickets
+    machine = built(raw)
+    events: list[Event] = []
+    run(machine, 100_000, events)
+    assert "".join(str(event.vcpu) for event in events if event.kind == "slice") == printed
 
 
 def test_two_processors_share_one_queue(simulator: str) -> None:

@@ -14,6 +14,7 @@ from vms.engine.scenario import Scenario
 from vms.engine.scenario.host import Host
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.schedulers.stride import STRIDE1
+from vms.engine.scheduling import flags, scheduler_tables
 from vms.engine.state import State, new_table
 from vms.engine.tables import (
     ALWAYS,
@@ -80,6 +81,7 @@ def vm_tables(parts: Parts) -> dict[str, np.ndarray]:
         "queue_vm": np.array(vcpu_vm, np.int32),
         "sleepers": new_table("sleepers", vcpus),
         "stolen": new_table("stolen", vms * (vms + 2)),
+        "woken": new_table("woken", vms * LATENCY_BUCKETS),
         "flist": _lists(1 + vms),
         **disk_tables(parts),
     }
@@ -169,8 +171,8 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "least_recent": int(rules.equal_keys == "least_recent"),
         "cap": INF,
         "point": -1,
-        "timer_at": INF,
         "stop_at_end": 1,
+        **flags(scenario),
         "submit_head": -1,
         "submit_tail": -1,
         "reader": -1,
@@ -256,6 +258,7 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         hooks=new_table("hooks", 32),
         **free_frames(values["frames"]),
         **vm_tables(parts),
+        **scheduler_tables(scenario, vcpus),
         **opt_tables(parts, values["frames"], reader),
     )
     state.vcpu["pass_"] = first_passes(state)

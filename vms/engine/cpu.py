@@ -4,11 +4,21 @@
 remaining_time is refilled each time a vCPU is dispatched with none left.
 """
 
-from vms.engine.compiled import inner
-from vms.engine.compiled.dispatch import charge, pick, slice_ticks, wake
-from vms.engine.io import access_device
+from vms.engine.compiled import entry, inner
+from vms.engine.compiled.dispatch import (
+    back,
+    block,
+    charge,
+    pick,
+    preempts,
+    renew,
+    slice_ticks,
+    wake,
+    yields,
+)
+from vms.engine.io import access_device, bucket
 from vms.engine.log import count_exits, log
-from vms.engine.queue import enqueue, take
+from vms.engine.queue import allowed, ask, enqueue, take, waiting
 from vms.engine.sleepers import sleep
 from vms.engine.tables import (
     ALWAYS,
@@ -22,6 +32,7 @@ from vms.engine.tables import (
     GONE,
     INF,
     IO,
+    LATENCY_BUCKETS,
     NOTHING,
     OFFLINE,
     PAUSE,
@@ -32,6 +43,8 @@ from vms.engine.tables import (
     SLICE_END,
     SLICE_FAULT,
     SLICE_IO,
+    SLICE_MORE,
+    SLICE_PREEMPTED,
     SLICE_SLEEP,
     SLICE_USED_UP,
     SWAP,
@@ -99,6 +112,14 @@ def sync(s, p, at):
 
 
 @inner
+def sync_all(s, at):
+    """Bring the accounts of all pCPUs up to a time point, if the policy compares who runs."""
+    if s.host.preemptive:
+        for p in range(s.host.pcpus):
+            sync(s, p, at)
+
+
+@inner
 def next_step(s, v):
     """Move vCPU v to the next step of its workload, -1 past the last one."""
     vc = s.vcpu[v]
@@ -150,6 +171,10 @@ def part(s, v, what, at):
     """Block, end or bury vCPU v, which is on no pCPU any more, as the verdict says."""
     vc = s.vcpu[v]
     vc.remaining_time = 0
+    vc.woke_at = -1
+    if vc.state != BLOCKED:
+        sync_all(s, at)
+        block(s, v, 1 if what in (ENDS, DIES) else 0)
     if what == ENDS:
         end(s, v, at)
     elif what == DIES:
@@ -170,8 +195,10 @@ def leave(s, p, why, at):
     """Take the vCPU of pCPU p off it: its slice ends, for a reason of SLICE_ENDS."""
     cpu = s.pcpu[p]
     v = cpu.vcpu
-    log(s, EV_SLICE, cpu.slice_at, v, p, at - cpu.slice_at, cpu.slice_overhead << 3 | why)
+    ended = cpu.slice_overhead << 3 | (why & 7) | (why >> 3) << SLICE_MORE
+    log(s, EV_SLICE, cpu.slice_at, v, p, at - cpu.slice_at, ended)
     cpu.vcpu = -1
+    cpu.resched = 0
     cpu.attn = INF
     cpu.culprit = (s.host.vms + 1) * s.host.vms
     s.vcpu[v].pcpu = -1
@@ -193,15 +220,16 @@ def settle(s, p, at):
 
 
 @inner
-def expire(s, p):
-    """Send the vCPU of pCPU p, whose time slice is used up, to the tail of the queue."""
+def expire(s, p, why):
+    """Send the vCPU of pCPU p to the tail of the queue: its slice is used up, or was cut short."""
     h = s.host
     v = s.pcpu[p].vcpu
     vc = s.vcpu[v]
-    leave(s, p, SLICE_USED_UP, h.now)
+    leave(s, p, why, h.now)
     vc.preemptions += 1
     vc.debt_ns += count_exits(s, v, EXIT_TIMER, 1, h.now) * h.vm_exit_ns
     become(s, v, RUNNABLE, h.now)
+    back(s, v, why)
     enqueue(s, v)
 
 
@@ -212,7 +240,18 @@ def give_up(s):
     for p in range(h.pcpus):
         cpu = s.pcpu[p]
         if cpu.attn <= h.now and cpu.vcpu >= 0 and s.vcpu[cpu.vcpu].remaining_time <= 0:
-            expire(s, p)
+            expire(s, p, SLICE_USED_UP)
+
+
+@inner
+def intrude(s, v):
+    """Let vCPU v, which has just begun to wait, take a pCPU if the policy gives it one."""
+    h = s.host
+    if h.preemptive == 0:
+        return
+    p = preempts(s, v)
+    if p >= 0:
+        ask(s, p)
 
 
 @inner
@@ -246,6 +285,9 @@ def dispatch(s, p, v):
         part(s, v, what, h.now)
         return False
     become(s, v, RUNNING, h.now)
+    if vc.woke_at >= 0:
+        s.woken[vc.vm * LATENCY_BUCKETS + bucket(h.now - vc.woke_at)] += 1
+        vc.woke_at = -1
     h.decisions += 1
     vc.slices += 1
     switch(s, p, v)
@@ -265,12 +307,19 @@ def dispatch(s, p, v):
 
 @inner
 def schedule(s):
-    """Let every idle pCPU, in order, pick the next vCPU."""
+    """Let every pCPU, in order, that is idle or whose vCPU is preempted pick the next vCPU."""
     h = s.host
+    sync_all(s, h.now)
     for p in range(h.pcpus):
-        if h.queue_n == 0:
-            return
         cpu = s.pcpu[p]
+        if cpu.resched:
+            cpu.resched = 0
+            if cpu.vcpu >= 0 and yields(s, p):
+                expire(s, p, SLICE_PREEMPTED)
+        if h.queue_n == 0:
+            if h.preemptive:
+                continue
+            return
         if cpu.vcpu >= 0 or cpu.hold > h.now:
             continue
         sync(s, p, h.now)
@@ -289,10 +338,41 @@ def awake(s, v, at):
     if waited in (SLEEP, DEVICE) or (waited == SWAP and vc.step_left == 0):
         next_step(s, v)
     if vc.step < 0 and vc.debt_ns < s.host.tick_ns:
+        sync_all(s, at)
+        block(s, v, 1)
         end(s, v, at)
     elif vc.held:
         vc.held = 1 + RUNNABLE
     else:
         become(s, v, RUNNABLE, at)
+        vc.woke_at = at
+        sync_all(s, at)
         wake(s, v)
         enqueue(s, v)
+        intrude(s, v)
+
+
+@entry
+def adopt(s):
+    """Make every vCPU that runs or waits known to a policy that takes over, in their order."""
+    for p in range(s.host.pcpus):
+        if s.pcpu[p].vcpu >= 0:
+            wake(s, s.pcpu[p].vcpu)
+    for k in range(s.host.queue_n):
+        wake(s, waiting(s, k))
+
+
+@entry
+def reconsider(s, m):
+    """Let pCPUs ask who runs, as VM m's place among the others has changed."""
+    vm = s.vm[m]
+    for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
+        renew(s, v)
+    if s.host.preemptive == 0:
+        return
+    for p in range(s.host.pcpus):
+        v = s.pcpu[p].vcpu
+        if v >= 0 and not allowed(s, v, p):
+            s.vcpu[v].remaining_time = 0
+        if v >= 0:
+            ask(s, p)

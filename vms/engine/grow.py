@@ -16,7 +16,7 @@ from vms.engine.scenario import Scenario
 from vms.engine.state import State
 from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE
 
-KEPT = (
+KEPT: tuple[str, ...] = (
     "pcpu",
     "vcpu",
     "vm",
@@ -29,6 +29,7 @@ KEPT = (
     "mate",
     "image_frame",
 )
+KEPT += ("woken", "group", "unit", "mask", "policy", "level", "entry", "twister")
 """Tables whose old rows are the first rows of the new ones; workloads are compiled anew."""
 SIZES = ("vcpus", "vms", "vdevices", "reader", "reader_first", "reader_n")
 """Fields of the host that come from the larger scenario."""

@@ -7,6 +7,7 @@ engine was compiled or on the chunks in which it was advanced.
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +95,41 @@ def p99_us(histogram: np.ndarray) -> float | None:
     return rounded(int(EDGES[place]) / 1000)
 
 
+def percentile(histogram: np.ndarray, percent: int) -> int | None:
+    """Return the greatest value of the bucket that holds a percentile (nearest rank)."""
+    total = int(histogram.sum())
+    if not total:
+        return None
+    rank = max(1, -(-percent * total // 100))
+    place = int(np.searchsorted(np.cumsum(histogram), rank))
+    return int(EDGES[place]) - 1
+
+
+def wake_ups(machine: Machine) -> np.ndarray:
+    """Return the histograms of ticks from a wake-up to the pCPU, int64 [vms, 160]."""
+    vms = int(machine.state.host[0].vms)
+    histograms: np.ndarray = machine.state.woken[: vms * LATENCY_BUCKETS]
+    return histograms.reshape(vms, LATENCY_BUCKETS)
+
+
+def of_wake_ups(machine: Machine, histogram: np.ndarray) -> Result:
+    """Return how often a VM's vCPUs woke, and percentiles of what they waited, in µs."""
+    us = int(machine.state.host[0].tick_ns) / 1000
+    waits = {f"p{p}_us": percentile(histogram, p) for p in (50, 95, 99)}
+    found: Result = {"wakeups": int(histogram.sum())}
+    return found | {k: None if n is None else rounded(n * us) for k, n in waits.items()}
+
+
+def by_weight(machine: Machine) -> float:
+    """Return Jain's index of what VMs ran over their weights: 1 where shares are by weight."""
+    weights = [int(weight) for weight in machine.state.vm["weight"][: len(machine.vm_names)]]
+    common = math.lcm(*weights)
+    ticks = per_vm(machine, times(machine)["run"])
+    fair = [run * (common // weight) for run, weight in zip(ticks, weights, strict=True)]
+    squares = sum(each * each for each in fair)
+    return sum(fair) ** 2 / (len(fair) * squares) if squares else 1.0
+
+
 def rounded(value: float) -> float:
     """Return a float of the result object."""
     return round(float(value), 6)
@@ -118,6 +154,7 @@ def of_host(machine: Machine) -> Result:
         "switches": int(pcpu["switches"].sum()),
         "utilisation": ratio(busy, int(host.pcpus) * machine.now),
         "jain_fairness": rounded(jain(shares)),
+        "jain_by_weight": rounded(by_weight(machine)),
         "frames": of_frames(machine),
         "replacement": {
             "evictions": int(host.evictions),
@@ -164,12 +201,13 @@ def of_vms(machine: Machine) -> list[Result]:
     columns["finish"] = per_vm(machine, vcpu["finish"], np.maximum)
     columns["unfinished"] = per_vm(machine, (vcpu["finish"] < 0).astype(np.int64))
     rows = [{name: column[row] for name, column in columns.items()} for row in range(host.vms)]
-    stolen, io = machine.stolen(), of_vdevices(machine)
+    stolen, io, woken = machine.stolen(), of_vdevices(machine), wake_ups(machine)
     names = [*machine.vm_names, "(cap)", "(idle)"]
     return [
         of_vm(machine.vm_names[row], values)
         | {"vm_exits": {reason: int(vm[f"exit_{reason}"][row]) for reason in EXITS}}
         | {"io": io[row]}
+        | {"wake_up": of_wake_ups(machine, woken[row])}
         | {"stolen_by": {names[by]: int(stolen[row, by]) for by in np.flatnonzero(stolen[row])}}
         | stored(machine, row)
         for row, values in enumerate(rows)

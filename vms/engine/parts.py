@@ -162,6 +162,7 @@ def _vcpu(
         "waits_for": GONE if vm.template else ARRIVAL,
         "wake_at": wake_at,
         "heap_pos": -1,
+        "woke_at": -1,
         "io_vdevice": -1,
         "submit_next": -1,
     }

@@ -1,8 +1,8 @@
 """Pausing, resuming, stopping and starting a VM between two ticks."""
 
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import wake
-from vms.engine.cpu import become, leave, sync
+from vms.engine.compiled.dispatch import block, wake
+from vms.engine.cpu import become, intrude, leave, sync
 from vms.engine.io import cancel, forget
 from vms.engine.log import log
 from vms.engine.memory import release
@@ -69,7 +69,11 @@ def pause(s, m):
         vc = s.vcpu[v]
         if vc.ended:
             continue
-        vc.held = 1 + RUNNABLE if take_off(s, v, SLICE_PAUSE) else 1 + BLOCKED
+        could_run = take_off(s, v, SLICE_PAUSE)
+        vc.held = 1 + RUNNABLE if could_run else 1 + BLOCKED
+        vc.woke_at = -1
+        if could_run:
+            block(s, v, 0)
         become(s, v, OFFLINE, h.now)
 
 
@@ -88,6 +92,7 @@ def resume(s, m):
             become(s, v, RUNNABLE, h.now)
             wake(s, v)
             enqueue(s, v)
+            intrude(s, v)
         elif held and vc.waits_for != ARRIVAL:
             become(s, v, BLOCKED, h.now)
 
@@ -100,6 +105,8 @@ def halt(s, m, why):
     for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
         vc = s.vcpu[v]
         take_off(s, v, why)
+        vc.woke_at = -1
+        block(s, v, 1)
         if vc.heap_pos >= 0:
             rouse(s, v)
         forget(s, v)

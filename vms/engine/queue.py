@@ -1,6 +1,11 @@
-"""The run queue: a ring of waiting vCPUs, head first; and who pays for their waiting."""
+"""The run queue: a ring of waiting vCPUs, head first; and who pays for their waiting.
+
+A policy with a queue for each pCPU keeps them in this one ring: `unit.home` says in whose queue a
+vCPU stands, and the order in the ring is the order in each of them.
+"""
 
 from vms.engine.compiled import inner
+from vms.engine.tables import INF
 
 
 @inner
@@ -31,6 +36,133 @@ def take(s, k):
 
 
 @inner
+def member(s, mask, p):
+    """Return whether pCPU p is in a set of pCPUs, a row of `mask`; -1 is all of them."""
+    if mask < 0:
+        return True
+    words = (s.host.pcpus + 63) >> 6
+    return (s.mask[mask * words + (p >> 6)] >> (p & 63)) & 1 == 1
+
+
+@inner
+def allowed(s, v, p):
+    """Return whether vCPU v may run on pCPU p (its VM's `pcpus`)."""
+    return s.host.pinned == 0 or member(s, s.group[s.vcpu[v].vm].hard, p)
+
+
+@inner
+def first_allowed(s, p):
+    """Return the first place of the queue whose vCPU may run on pCPU p, -1 where there is none."""
+    h = s.host
+    if h.pinned == 0:
+        return 0 if h.queue_n > 0 else -1
+    for k in range(h.queue_n):
+        if allowed(s, waiting(s, k), p):
+            return k
+    return -1
+
+
+@inner
+def to_tail(s):
+    """Return a place behind all that were given: `unit.order` of who queues at the tail."""
+    s.policy.tail += 1
+    return s.policy.tail
+
+
+@inner
+def to_front(s):
+    """Return a place before all that were given."""
+    s.policy.front -= 1
+    return s.policy.front
+
+
+@inner
+def ask(s, p):
+    """Let pCPU p ask its policy, in this tick, whether its vCPU has to give it up.
+
+    One that is idle picks anyway: the mark says that it is expected to pick who has just woken.
+    """
+    cpu = s.pcpu[p]
+    cpu.resched = 1
+    if cpu.vcpu >= 0:
+        cpu.attn = s.host.now
+
+
+@inner
+def ask_all(s):
+    """Let every pCPU that runs a vCPU ask its policy."""
+    for p in range(s.host.pcpus):
+        if s.pcpu[p].vcpu >= 0:
+            ask(s, p)
+
+
+@inner
+def before(s, v, w, ordered):
+    """Return whether vCPU v comes before w: by rank; where `ordered` also by order."""
+    a, b = s.unit[v], s.unit[w]
+    return a.rank < b.rank or (ordered == 1 and a.rank == b.rank and a.order < b.order)
+
+
+@inner
+def idle_for(s, v):
+    """Return an idle pCPU for vCPU v that expects nobody else yet: its last one, or the first."""
+    h = s.host
+    found = -1
+    for p in range(h.pcpus):
+        cpu = s.pcpu[p]
+        if cpu.vcpu < 0 and cpu.resched == 0 and cpu.hold <= h.now and allowed(s, v, p):
+            if p == s.vcpu[v].last_pcpu:
+                return p
+            if found < 0:
+                found = p
+    return found
+
+
+@inner
+def target(s, v, ordered):
+    """Return the pCPU that vCPU v, which woke, should get: an idle one, or that of the last.
+
+    The last is who comes last by rank (and order) of those that run; -1 if v comes no earlier.
+    """
+    p = idle_for(s, v)
+    if p >= 0:
+        return p
+    worst = -1
+    for q in range(s.host.pcpus):
+        cpu = s.pcpu[q]
+        if cpu.vcpu < 0 or cpu.resched or not allowed(s, v, q):
+            continue
+        if worst < 0 or before(s, s.pcpu[worst].vcpu, cpu.vcpu, 1):
+            worst = q
+    return worst if worst >= 0 and before(s, v, s.pcpu[worst].vcpu, ordered) else -1
+
+
+@inner
+def gives_way(s, p, ordered):
+    """Return whether somebody who waits comes before the vCPU of pCPU p, and may run there."""
+    k = least(s, p)
+    return 1 if k >= 0 and before(s, waiting(s, k), s.pcpu[p].vcpu, ordered) else 0
+
+
+@inner
+def least(s, p):
+    """Return the place of who is first by rank, then order, among those that may run on pCPU p.
+
+    One who stands in another pCPU's queue, or is parked, may not.
+    """
+    h = s.host
+    place, rank, order = -1, INF, INF
+    for k in range(h.queue_n):
+        v = waiting(s, k)
+        u = s.unit[v]
+        if u.rank > rank or (u.rank == rank and u.order >= order) or u.parked:
+            continue
+        if (u.home < 0 or u.home == p) and allowed(s, v, p):
+            place, rank, order = k, u.rank, u.order
+    return place
+
+
+@inner
 def withdraw(s, v):
     """Take vCPU v out of the queue wherever it stands.  O(length)."""
     for k in range(s.host.queue_n):
@@ -53,3 +185,29 @@ def charge_waiters(s, n):
         p += 1
         if p == h.pcpus:
             p = 0
+
+
+@inner
+def charge_mapped(s, n):
+    """Charge n ticks of waiting where not everybody may run everywhere.
+
+    A parked vCPU waits for its cap, one of a pCPU's queue for who runs there, and the k-th of
+    those who wait for any pCPU for who runs on the first one from k mod pcpus on that it may use.
+    """
+    h = s.host
+    capped, idle = h.vms * h.vms, (h.vms + 1) * h.vms
+    for k in range(h.queue_n):
+        v = waiting(s, k)
+        u = s.unit[v]
+        p = u.home
+        if p < 0:
+            p = k % h.pcpus
+            while not allowed(s, v, p):
+                p = (p + 1) % h.pcpus
+        culprit = capped if u.parked else s.pcpu[p].culprit
+        s.stolen[culprit + s.queue_vm[v]] += n
+        if culprit == idle:
+            if s.pcpu[p].hold > h.now:
+                h.held_waits += n
+            elif h.lazy:
+                h.idle_waits += n

@@ -98,7 +98,8 @@ def python_state(state: State, hooks: list[Any]) -> Any:
             setattr(out, name, [_row(kind, names, values) for values in array.tolist()])
         else:
             setattr(out, name, array.tolist())
-    out.host = out.host[0]
+    for name in SINGLE:
+        setattr(out, name, getattr(out, name)[0])
     out.hooks = hooks
     return out
 

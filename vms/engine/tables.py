@@ -9,6 +9,7 @@ in ``_ns`` (nanoseconds of simulated time).
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ DIFFERENT, ALWAYS, NEVER = range(3)
 
 # event.kind
 EVENTS = (
-    "slice",  # tick: its start; a: ticks on the pCPU, b: ticks of overhead << 3 | why it ended
+    "slice",  # tick: its start; a: ticks on the pCPU, b: slice_overhead, slice_why
     "fault",  # a: page (gpn), b: 0 minor, 1 major
     "evict",  # a: page (row of pte), b: frame
     "writeback",  # a: page (row of pte), b: frame
@@ -122,8 +123,11 @@ EVENTS = (
 EXITS = ("io", "fault", "timer")
 EXIT_IO, EXIT_FAULT, EXIT_TIMER = range(3)
 
-# why a slice ended: the low three bits of b of its event
-SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop")
+# why a slice ended: the low three bits of b of its event, and those from SLICE_MORE on
+SLICE_ENDS = (
+    *("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop"),
+    "preempted",  # another vCPU took the pCPU
+)
 (
     SLICE_USED_UP,
     SLICE_SLEEP,
@@ -133,7 +137,21 @@ SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop"
     SLICE_CRASH,
     SLICE_PAUSE,
     SLICE_STOP,
+    SLICE_PREEMPTED,
 ) = range(len(SLICE_ENDS))
+SLICE_MORE = 40
+"""Bit of b from which on a slice event holds what of `why` does not fit into three bits."""
+
+
+def slice_why(b: Any) -> Any:
+    """Return why a slice ended, a row of SLICE_ENDS, from b of its event: a number or an array."""
+    return (b & 7) | (b >> SLICE_MORE) << 3
+
+
+def slice_overhead(b: Any) -> Any:
+    """Return the ticks of overhead of a slice from b of its event: a number or an array."""
+    return (b & (1 << SLICE_MORE) - 1) >> 3
+
 
 # The latency histogram: 160 buckets a virtual device, log-linear with two bits of mantissa; the
 # last one ends at 2^41 ns (37 minutes) and holds what is longer.
@@ -197,12 +215,44 @@ HOST_ROW = _table(
     "held_waits "  # ticks waited for pCPUs that were idle by the rule unused_slice: lost
     # storage: writes of disks that are complete (the stamp of the last); 1 = contents of pages are
     # kept; next backup that is due; jobs that wait for a row; changes that are shown
-    "disk_writes tracks backup_at jobs_waiting storage"
+    "disk_writes tracks backup_at jobs_waiting storage "
+    # 1 each: the policy lets who wakes take a pCPU; some VM is pinned; waiting is charged to who
+    # runs where the waiter belongs; the policy may leave a pCPU idle while somebody waits;
+    # ticks waited for pCPUs that were idle by such a policy
+    "preemptive pinned mapped lazy idle_waits "
+    "draws_twister stay_falls"  # dialect
 )
+POLICY_ROW = _table(
+    # the keys of host.scheduler, durations in ticks; each policy reads its own
+    "queues boost stay bump aging preempt skip_draws "
+    "tslice_ms ratelimit balance migration_delay "
+    "latency min_granularity wakeup_granularity base_slice run_to_parity weight_of "
+    # what the policy keeps: places given at the tail and at the head of its queues, due times, …
+    "tail front next_tick next_account epoch entry entry_at major reset_at max_weight "
+    "balance_credit list_head"  # credit: what all active have; 1 + the first VM of its list
+)
+GROUP_ROW = _table(
+    # the scheduler's keys of a VM, durations in ticks
+    "priority period budget extratime quota quota_period slice reservation limit shares cap "
+    "hard soft "  # rows of `mask`, -1: any pCPU
+    # what the policy keeps for it
+    "most most_period pool refill_at active entitled "
+    "listed following"  # credit: 1 = in the list of active VMs, and 1 + the next one of it
+)
+UNIT_ROW = _table(
+    "home "  # pCPU in whose queue it stands, -1: in one for all
+    "known active parked "  # 1 each: the policy has seen it; it counts; it may not run (cap)
+    "weight rank order left allot "  # class (least first), place in it, ticks of slice or burst
+    "credit rest deadline budget vtime lag delayed moved_at queued_at"
+)
+LEVEL_ROW = _table("quantum allotment")
+ENTRY_ROW = _table("vcpu ticks")
 PCPU_ROW = _table(
-    "vcpu last since attn hold "  # attn: look at it again at this tick; hold: idle until then
+    # resched: 1 = ask the policy who runs; attn: look at it again at this tick; hold: idle until
+    "vcpu last since attn hold resched "
     "slice_at slice_overhead "  # tick the slice began; ticks of it that were overhead
     "busy idle overhead switches "
+    "balanced_at vtime load "  # of policies: when it last stole; virtual time, weights of its queue
     "culprit"  # row of `stolen` (times host.vms) charged for those who wait
 )
 VCPU_ROW = _table(
@@ -212,6 +262,7 @@ VCPU_ROW = _table(
     "since run overhead runnable blocked offline "  # right up to `since`
     "slices preemptions migrations first_run finish "
     "waits_for held wake_at heap_pos "  # held: 1 + the state to return to after a pause
+    "woke_at "  # tick of the wake-up since which it has not run, -1: it has
     "io_vdevice io_left io_open io_done submit_next "  # requests to submit, in flight, completed
     "rewound"  # references that a revert took back: the random streams count without them
 )
@@ -274,6 +325,11 @@ EVENT_ROW = np.dtype(
 
 TABLES: dict[str, np.dtype] = {
     "host": HOST_ROW,
+    "policy": POLICY_ROW,
+    "group": GROUP_ROW,  # a VM as the scheduler sees it
+    "unit": UNIT_ROW,  # a vCPU as the scheduler sees it
+    "level": LEVEL_ROW,  # queues of mlfq, the first one first
+    "entry": ENTRY_ROW,  # arinc653: who runs when
     "pcpu": PCPU_ROW,
     "vcpu": VCPU_ROW,
     "step": STEP_ROW,
@@ -289,6 +345,8 @@ TABLES: dict[str, np.dtype] = {
     "event": EVENT_ROW,  # a ring: slot = number & (length - 1)
 }
 PLAIN: dict[str, str] = {
+    "mask": "i8",  # sets of pCPUs, 64 in a word
+    "twister": "i8",  # the Mersenne Twister: 624 words, then the place of the next one
     "queue": "i4",  # ring of waiting vCPUs
     "queue_vm": "i4",  # vm of each vCPU, close together
     "sleepers": "i4",  # heap of vCPUs by wake_at
@@ -306,6 +364,7 @@ PLAIN: dict[str, str] = {
     "heap_key": "i8",
     "heap_load": "i8",
     "latency": "i8",  # 160 buckets for each vdevice, then for each device's requests of the host
+    "woken": "i8",  # 160 buckets for each VM: ticks waited from a wake-up to the pCPU
     "stolen": "i8",  # [culprit][victim]: culprit is a VM, then "(cap)", then "(idle)"
     "stamp": "i8",  # number of the write that made each cluster of each layer (0: not in it)
     "dirty": "i1",  # 1: a cluster of a disk that was written since its last backup
@@ -314,7 +373,7 @@ PLAIN: dict[str, str] = {
     "hooks": "i8",  # addresses of the policies' functions: of this process, never saved
 }
 LAYOUT: dict[str, np.dtype] = {**TABLES, **{name: np.dtype(kind) for name, kind in PLAIN.items()}}
-SINGLE = ("host",)
+SINGLE = ("host", "policy")
 """Tables of one row, reached as ``s.host.now``."""
 
 CLOCK = (1 << 31) - 1

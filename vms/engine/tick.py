@@ -18,7 +18,7 @@ from vms.engine.compiled.dispatch import attend, go_on, timer
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import complete, forget, next_completion
 from vms.engine.log import log
-from vms.engine.queue import charge_waiters, withdraw
+from vms.engine.queue import charge_mapped, charge_waiters, withdraw
 from vms.engine.references import make_references
 from vms.engine.sleepers import next_wake, rouse
 from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, OF_VM, RUNNABLE
@@ -52,16 +52,24 @@ def wake_up(s):
 
 
 @inner
+def ring(s):
+    """Phase 3: what the policy does by the clock, if it is due."""
+    h = s.host
+    if h.timer_at <= h.now:
+        for p in range(h.pcpus):
+            sync(s, p, h.now)
+        timer(s)
+
+
+@inner
 def begin(s):
     """Phases 2 to 5 of the tick that starts now."""
     h = s.host
     if h.expired_first:
         give_up(s)
+        ring(s)
     wake_up(s)
-    if h.timer_at <= h.now:
-        for p in range(h.pcpus):
-            sync(s, p, h.now)
-        timer(s)
+    ring(s)
     give_up(s)
     schedule(s)
     h.point = 0
@@ -113,12 +121,14 @@ def has_room(s):
 def next_event(s):
     """Return the next tick in which anything happens, INF for never."""
     h = s.host
-    following = min(min(next_wake(s), next_completion(s)), min(h.timer_at, h.backup_at))
+    following = min(min(next_wake(s), next_completion(s)), h.backup_at)
     for p in range(h.pcpus):
         cpu = s.pcpu[p]
         following = min(following, cpu.attn)
         if cpu.hold > h.now and h.queue_n > 0:
             following = min(following, cpu.hold)
+    if following < INF or h.queue_n > 0:  # a policy's clock alone moves nothing
+        following = min(following, h.timer_at)
     return following
 
 
@@ -140,6 +150,15 @@ def bury(s, at):
             else:
                 forget(s, v)
             part(s, v, DIES, at)
+
+
+@inner
+def charge(s, n):
+    """Phase 7: charge n ticks of waiting to who ran."""
+    if s.host.mapped:
+        charge_mapped(s, n)
+    else:
+        charge_waiters(s, n)
 
 
 @inner
@@ -187,7 +206,7 @@ def step(s, until):
             log(s, EV_STALLED, h.now, -1, -1, 0, 0)
             break
         following = max(min(following, until), h.now + 1)
-        charge_waiters(s, following - h.now)
+        charge(s, following - h.now)
         h.now = following
         finish_tick(s)
     for p in range(h.pcpus):
@@ -203,7 +222,7 @@ def leave_tick(s):
     Nothing is left to do in it. A command comes between two ticks, so this comes before it.
     """
     h = s.host
-    charge_waiters(s, 1)
+    charge(s, 1)
     h.now += 1
     finish_tick(s)
     for p in range(h.pcpus):

@@ -15,7 +15,10 @@ from vms.engine.tables import (
     EXITS,
     JOBS,
     SLICE_ENDS,
+    SLICE_PREEMPTED,
     SLICE_USED_UP,
+    slice_overhead,
+    slice_why,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ def described(machine: Machine, rows: np.ndarray) -> Iterator[Event]:
 
 
 _IMPLYING = frozenset({"fault", "cow", "slice"})
+_CUT = (SLICE_ENDS[SLICE_USED_UP], SLICE_ENDS[SLICE_PREEMPTED])
 
 
 def _exiting(machine: Machine) -> set[int]:
@@ -71,7 +75,7 @@ def _exiting(machine: Machine) -> set[int]:
 
 def _implied_exit(event: Event) -> Iterator[Event]:
     """The exit of a fault or of a slice that was used up: not logged, as it is certain."""
-    if event["kind"] == "slice" and event["why"] != SLICE_ENDS[SLICE_USED_UP]:
+    if event["kind"] == "slice" and event["why"] not in _CUT:
         return
     timer = event["kind"] == "slice"
     tick = event["t"] + event["ticks"] if timer else event["t"]
@@ -90,10 +94,10 @@ def _details(machine: Machine, kind: str, a: int, b: int) -> Event:
 
 
 def _slice(machine: Machine, ticks: int, b: int) -> Event:
-    overhead = b >> 3
+    overhead = slice_overhead(b)
     if overhead:
-        return {"ticks": ticks, "overhead": overhead, "why": SLICE_ENDS[b & 7]}
-    return {"ticks": ticks, "why": SLICE_ENDS[b & 7]}
+        return {"ticks": ticks, "overhead": overhead, "why": SLICE_ENDS[slice_why(b)]}
+    return {"ticks": ticks, "why": SLICE_ENDS[slice_why(b)]}
 
 
 def _of_frame(machine: Machine, row: int, frame: int) -> Event:

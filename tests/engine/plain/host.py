@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
 from tests.engine.plain.memory import REFUSED, WAITS, Memory
+from tests.engine.plain.policies import POLICIES
 from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import Mapping, fill
 from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on its own
 
-SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash")
+SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop")
+PREEMPTED = 1 << 40  # the ninth reason: beyond the three bits of the others
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = "running", "runnable", "blocked", "offline"
 
 
@@ -35,6 +37,8 @@ class VirtualMachine:
         self.name, self.kind, self.pages = given["name"], given["kind"], given["pages"]
         self.template = given["template"]  # never runs
         self.weight, self.start_at = given["weight"], given["start_at"]
+        self.keys, self.cap = given["scheduler"], given["cap"]
+        self.pins: list[int] | None = self.keys.get("pcpus")
         self.image = given["image"] and given["image"]["name"]
         self.image_pages = given["image"]["pages"] if given["image"] else 0
         self.vcpus: list[VirtualProcessor] = []
@@ -46,6 +50,7 @@ class VirtualMachine:
         self.cow_breaks = 0
         self.exits = {"io": 0, "fault": 0, "timer": 0}
         self.stolen_by: dict[str, int] = {}
+        self.waits: list[int] = []  # ticks from each wake-up to the pCPU
         self.time_slice: int = given["time_slice"]
         self.up_at = self.start_at
 
@@ -62,7 +67,8 @@ class VirtualProcessor:
         self.position = 0  # references made since the step started
         self.state = OFFLINE
         self.ended = False
-        self.remaining = self.debt_ns = self.pass_ = self.references = 0
+        self.debt_ns = self.pass_ = self.references = 0
+        self.remaining: float = 0
         self.last_pcpu: int | None = None
         self.wake_at: int | None = None
         self.waits_for_swap = False
@@ -73,6 +79,7 @@ class VirtualProcessor:
         self.first_run: int | None = None
         self.finish: int | None = None
         self.blocked_by_fault = False
+        self.woke_at: int | None = None
 
     def current(self) -> Mapping | None:
         return None if self.step is None else self.steps[self.step]
@@ -109,7 +116,8 @@ class PhysicalProcessor:
         self.vcpu: VirtualProcessor | None = None
         self.last: VirtualProcessor | None = None
         self.slice_at = self.slice_overhead = 0
-        self.held_until = 0  # unused_slice lost: idle until then
+        self.asked = False  # who woke asked it to decide anew
+        self.held_until: float = 0  # unused_slice lost: idle until then
         self.busy = self.idle = self.overhead = self.switches = 0
 
 
@@ -141,11 +149,9 @@ class Host:
         self.disk_writes = 0
         for each in given["vms"]:
             self.add(each)
-        self.stride_unit = math.gcd(*(vm.weight for vm in self.vms))
-        for vcpu in self.vcpus:  # as if it had run one slice
-            vcpu.pass_ = vcpu.vm.time_slice * self.stride(vcpu)
-        self.global_pass = 0
-        self.draws = 0
+        self.counted = 0
+        self.scheduler = POLICIES[self.policy](self)
+        self.pinned = any(vm.pins is not None for vm in self.vms)
         self.queue: list[VirtualProcessor] = []  # waiting vCPUs, head first
 
     def add(self, given: Mapping) -> None:
@@ -204,10 +210,13 @@ class Host:
         """Run one tick; False if what happens at its start ends the run."""
         if self.rules["arrival_at_expiry"] == "arrival":
             self.wake_up()
+            self.scheduler.clock()
             self.give_up()
         else:
             self.give_up()
+            self.scheduler.clock()
             self.wake_up()
+            self.give_up()
         self.ended = all(vcpu.ended or vcpu.vm.template for vcpu in self.vcpus)
         if self.ended and not past_end:
             return False
@@ -254,13 +263,24 @@ class Host:
     def enqueue(self, vcpu: VirtualProcessor) -> None:
         """Put a vCPU that arrives or wakes at the tail of the queue."""
         vcpu.state = RUNNABLE
-        vcpu.pass_ = max(vcpu.pass_, self.global_pass)
+        vcpu.woke_at = self.now
+        self.scheduler.wakes(vcpu)
         self.queue.append(vcpu)
+        if self.scheduler.preemptive:
+            asked = self.scheduler.asks(vcpu)
+            if asked:
+                asked.asked = True
+
+    def count(self) -> int:
+        """Return 1, 2, 3 …"""
+        self.counted += 1
+        return self.counted
 
     def go_on(self, vcpu: VirtualProcessor) -> None:
         """Wake a vCPU whose blocking step is over."""
         vcpu.next_step()
         if vcpu.step is None and vcpu.debt_ns < self.tick_ns:
+            self.scheduler.blocks(vcpu, gone=True)
             self.end(vcpu)
         else:
             self.enqueue(vcpu)
@@ -325,72 +345,58 @@ class Host:
     # Phase 4: giving up
 
     def give_up(self) -> None:
-        if self.policy == "fcfs":
-            return
         for pcpu in self.pcpus:
-            vcpu = pcpu.vcpu
-            if vcpu and vcpu.remaining == 0:
-                vcpu.preemptions += 1
-                self.release(pcpu, "used up")
-                self.exit(vcpu, "timer", 1)
-                vcpu.state = RUNNABLE
-                self.queue.append(vcpu)
+            if pcpu.vcpu and pcpu.vcpu.remaining == 0:
+                self.put_back(pcpu, "used up")
+
+    def put_back(self, pcpu: PhysicalProcessor, why: str) -> None:
+        """Send the vCPU of a pCPU to the tail of the queue."""
+        vcpu = pcpu.vcpu
+        assert vcpu
+        vcpu.preemptions += 1
+        self.release(pcpu, why)
+        self.exit(vcpu, "timer", 1)
+        vcpu.state = RUNNABLE
+        self.scheduler.returns(vcpu, why == "used up")
+        self.queue.append(vcpu)
 
     def release(self, pcpu: PhysicalProcessor, why: str) -> None:
         """Take the vCPU off and log its slice."""
         vcpu = pcpu.vcpu
         assert vcpu
         start = pcpu.slice_at
-        notes = pcpu.slice_overhead << 3 | SLICE_ENDS.index(why)
+        notes = pcpu.slice_overhead << 3
+        notes |= PREEMPTED if why == "preempted" else SLICE_ENDS.index(why)
         self.log("slice", pcpu.row, vcpu, self.now - start, notes, tick=start)
         pcpu.vcpu = None
+        pcpu.asked = False
 
     # Phase 5: picking
 
     def pick_all(self) -> None:
         for pcpu in self.pcpus:
+            asked, pcpu.asked = pcpu.asked, False
+            if asked and pcpu.vcpu and self.scheduler.gives_way(pcpu):
+                self.put_back(pcpu, "preempted")
             while pcpu.vcpu is None and self.queue and self.now >= pcpu.held_until:
-                self.dispatch(pcpu, self.pick())
-
-    def pick(self) -> VirtualProcessor:
-        """Take the next vCPU out of the queue."""
-        index = 0
-        if self.policy == "lottery":
-            index = self.draw_ticket()
-        elif self.policy == "stride":
-            if self.rules["equal_keys"] == "scenario":
-                key = lambda n: (self.queue[n].pass_, self.queue[n].row)  # noqa: E731
-            else:
-                key = lambda n: (self.queue[n].pass_, n)  # noqa: E731
-            index = min(range(len(self.queue)), key=key)
-            self.global_pass = max(self.global_pass, self.queue[index].pass_)
-        return self.queue.pop(index)
-
-    def stride(self, vcpu: VirtualProcessor) -> int:
-        """Return by how much a tick advances the pass of a vCPU."""
-        return (1 << 30) * self.stride_unit // vcpu.vm.weight
-
-    def draw_ticket(self) -> int:
-        self.draws += 1
-        total = sum(vcpu.vm.weight for vcpu in self.queue)
-        drawn = below(self.seed, -1, self.draws, total)
-        cumulative = 0
-        for index, vcpu in enumerate(self.queue):
-            cumulative += vcpu.vm.weight
-            if cumulative > drawn:
-                return index
-        raise AssertionError("a draw below the total has a winner")
+                chosen = self.scheduler.choose(pcpu)
+                if chosen is None:
+                    break
+                self.queue.remove(chosen)
+                self.dispatch(pcpu, chosen)
 
     def dispatch(self, pcpu: PhysicalProcessor, vcpu: VirtualProcessor) -> None:
-        if vcpu.remaining == 0:
-            vcpu.remaining = vcpu.vm.time_slice
         if vcpu.first_run is None:
             vcpu.first_run = self.now
         step = vcpu.current()
         if step and step["kind"] in ("io", "sleep"):
+            vcpu.woke_at = None
+            self.scheduler.blocks(vcpu, gone=False)
             vcpu.remaining = 0
             self.block(vcpu)
             return
+        if vcpu.remaining == 0:
+            vcpu.remaining = self.scheduler.slice(vcpu)
         different = pcpu.last is not vcpu
         if different:
             pcpu.switches += 1
@@ -401,6 +407,9 @@ class Host:
             vcpu.migrations += 1
         vcpu.state, vcpu.last_pcpu = RUNNING, pcpu.row
         vcpu.slices += 1
+        if vcpu.woke_at is not None:
+            vcpu.vm.waits.append(self.now - vcpu.woke_at)
+            vcpu.woke_at = None
         pcpu.vcpu = pcpu.last = vcpu
         pcpu.slice_at, pcpu.slice_overhead = self.now, 0
 
@@ -450,9 +459,18 @@ class Host:
             else:
                 vcpu.times[vcpu.state] += 1
         for place, vcpu in enumerate(self.queue):
-            culprit = self.pcpus[place % len(self.pcpus)].vcpu
-            name = culprit.vm.name if culprit else "(idle)"
+            name = self.culprit(place, vcpu)
             vcpu.vm.stolen_by[name] = vcpu.vm.stolen_by.get(name, 0) + 1
+
+    def culprit(self, place: int, vcpu: VirtualProcessor) -> str:
+        """Return the VM that pays for a tick waited at a place of the queue."""
+        if self.scheduler.parked(vcpu):
+            return "(cap)"
+        row = place % len(self.pcpus)
+        while vcpu.vm.pins is not None and row not in vcpu.vm.pins:
+            row = (row + 1) % len(self.pcpus)
+        there = self.pcpus[row].vcpu
+        return there.vm.name if there else "(idle)"
 
     # Phase 6: one tick
 
@@ -467,9 +485,8 @@ class Host:
             pcpu.slice_overhead += 1
             return
         pcpu.busy += 1
-        if self.policy != "fcfs":
-            vcpu.remaining -= 1
-        vcpu.pass_ += self.stride(vcpu)
+        vcpu.remaining -= 1
+        self.scheduler.ran(vcpu)
         step = vcpu.current()
         assert step
         if vcpu.vm.crashed:
@@ -525,11 +542,13 @@ class Host:
             return
         if vcpu.vm.crashed:
             self.leave(pcpu, "crash")
+            self.scheduler.blocks(vcpu, gone=True)
             vcpu.state = OFFLINE
             return
         if vcpu.blocked_by_fault:
             vcpu.blocked_by_fault = False
             self.leave(pcpu, "fault")
+            self.scheduler.blocks(vcpu, gone=False)
             vcpu.state = BLOCKED
             return
         if vcpu.step is not None and vcpu.left == 0:
@@ -538,9 +557,11 @@ class Host:
         if step is None:
             if vcpu.debt_ns < self.tick_ns:
                 self.leave(pcpu, "end")
+                self.scheduler.blocks(vcpu, gone=True)
                 self.end(vcpu)
         elif step["kind"] in ("io", "sleep"):
             self.leave(pcpu, step["kind"])
+            self.scheduler.blocks(vcpu, gone=False)
             self.block(vcpu)
 
     def leave(self, pcpu: PhysicalProcessor, why: str) -> None:
@@ -548,7 +569,7 @@ class Host:
         vcpu = pcpu.vcpu
         assert vcpu
         self.release(pcpu, why)
-        if self.rules["unused_slice"] == "lost" and self.policy != "fcfs":
+        if self.rules["unused_slice"] == "lost" and vcpu.remaining < math.inf:
             pcpu.held_until = self.now + vcpu.remaining
         vcpu.remaining = 0
 
@@ -559,3 +580,4 @@ class Host:
                 vcpu.state, vcpu.wake_at = OFFLINE, None
                 if vcpu in self.queue:
                     self.queue.remove(vcpu)
+                    self.scheduler.blocks(vcpu, gone=True)

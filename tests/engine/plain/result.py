@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from tests.engine.plain.host import BLOCKED, OFFLINE, RUNNABLE, Host, VirtualMachine
@@ -39,6 +40,7 @@ def of_host(host: Host) -> dict[str, Any]:
         "switches": sum(pcpu.switches for pcpu in host.pcpus),
         "utilisation": rounded(busy / elapsed) if elapsed else 0.0,
         "jain_fairness": rounded(jain),
+        "jain_by_weight": rounded(by_weight(host)),
         "frames": {
             "total": len(host.memory.frames) + host.table_frames,
             "used": len(contents) + host.table_frames,
@@ -51,6 +53,25 @@ def of_host(host: Host) -> dict[str, Any]:
             "writebacks": host.memory.writebacks,
         },
     }
+
+
+def by_weight(host: Host) -> float:
+    """Return Jain's index of run over weight, in fractions."""
+    fair = [Fraction(sum(v.times["run"] for v in vm.vcpus), vm.weight) for vm in host.vms]
+    squares = sum(each * each for each in fair)
+    return float(sum(fair) ** 2 / (len(fair) * squares)) if squares else 1.0
+
+
+def wake_up(host: Host, waits: list[int]) -> dict[str, Any]:
+    """Return percentiles by nearest rank, each the greatest value of its bucket."""
+    found: dict[str, Any] = {"wakeups": len(waits)}
+    for percent in (50, 95, 99):
+        ticks = None
+        if waits:
+            place = bucket(sorted(waits)[max(1, math.ceil(percent * len(waits) / 100)) - 1])
+            ticks = place if place < 4 else ((5 + place % 4) << (place // 4 - 1)) - 1
+        found[f"p{percent}_us"] = None if ticks is None else rounded(ticks * host.tick_ns / 1000)
+    return found
 
 
 def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
@@ -86,6 +107,7 @@ def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
         "resident": sum(1 for entry in vm.table.values() if entry != "swapped"),
         "vm_exits": dict(vm.exits),
         "io": {name: of_vdevice(vdevice) for name, vdevice in vm.vdevices.items()},
+        "wake_up": wake_up(host, vm.waits),
         "stolen_by": {
             name: vm.stolen_by[name]
             for name in [*(each.name for each in host.vms), "(cap)", "(idle)"]

@@ -24,6 +24,19 @@ COSTS = {
     "microvm_start_ms": 125,
     "container_start_ms": 200,
 }
+OWN = ("policy", "time_slice")
+KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
+    "priority": {"preempt": True, "aging": 0},
+    "mlfq": {
+        "queues": 3,
+        "quanta": None,
+        "allotments": None,
+        "boost": 0,
+        "stay": False,
+        "bump": False,
+    },
+    "lottery": {"skip_draws": 0},
+}
 DEVICES = {  # kind: service in us, MiB/s, channels
     "disk": (250, 500, 1),
     "nic": (20, 1000, 4),
@@ -37,6 +50,8 @@ TEXTBOOK: Mapping = {
     "clock_hand": "hand",
     "opt_tie": "lowest_frame",
     "equal_keys": "scenario",
+    "draws": "counter",
+    "stay_at_expiry": "stays",
 }
 DIALECTS: dict[str, Mapping] = {
     "textbook": {},
@@ -45,6 +60,8 @@ DIALECTS: dict[str, Mapping] = {
         "switch_cost_on": "never",
         "clock_hand": "random",
         "opt_tie": "last_loaded",
+        "draws": "twister",
+        "stay_at_expiry": "falls",
     },
     "libcachesim": {"reference_bit_on_load": 0, "equal_keys": "least_recent"},
 }
@@ -77,6 +94,7 @@ def fill(raw: Mapping) -> Mapping:
         "tables": tables,
         "page_kib": host.get("page_kib", 4),
         "policy": policy,
+        "keys": KEYS.get(policy, {}) | {k: v for k, v in scheduler.items() if k not in OWN},
         "time_slice": scheduler.get("time_slice", 30),
         "replacement": replacement.get("policy", "clock"),
         "local": replacement.get("scope", "global") == "local",
@@ -143,6 +161,8 @@ def machine(given: Mapping, name: str) -> Mapping:
         "time_slice": given.get("time_slice"),
         "weight": given.get("weight", 256),
         "start_at": given.get("start_at", 0),
+        "cap": given.get("cap", 0),
+        "scheduler": given.get("scheduler", {}),
         "boot": given.get("boot", False),
         "template": given.get("template", False),
         "image": given.get("image"),

@@ -14,7 +14,7 @@ from vms.engine.commands.command import Command
 from vms.engine.commands.devices import SetDeviceMode
 from vms.engine.commands.guests import AddVM, PauseVM, ResumeVM, StartVM, StopVM
 from vms.engine.commands.memory import SetReplacement
-from vms.engine.commands.processor import SetScheduler, SetTimeSlice, SetWeight
+from vms.engine.commands.processor import SetScheduler, SetShare, SetTimeSlice, SetWeight
 from vms.engine.commands.snapshots import DeleteSnapshot, RevertSnapshot, TakeSnapshot
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario import validated
@@ -27,6 +27,7 @@ COMMANDS: dict[str, type[Command]] = {
         SetTimeSlice,
         SetWeight,
         SetScheduler,
+        SetShare,
         SetReplacement,
         SetDeviceMode,
         AddVM,

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from pydantic import ValidationInfo, model_validator
 
 from vms.engine.build import first_passes
 from vms.engine.commands.command import Command, vm_row
+from vms.engine.cpu import adopt, reconsider
+from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
-from vms.engine.scenario.fields import Name
-from vms.engine.scenario.host import SchedulerName, TimeSlice, Weight
-from vms.engine.schedulers import SCHEDULERS
+from vms.engine.scenario.checks import check_pins, check_policy
+from vms.engine.scenario.fields import Name, Quantity, unknown_key
+from vms.engine.scenario.host import Scheduler, SchedulerName, TimeSlice, Weight
+from vms.engine.scenario.keys import Key, host_keys, refuse_key, vm_keys
+from vms.engine.scenario.sentences import joined
+from vms.engine.scheduling import change_policy, set_share, uses_slices, with_scheduler
 from vms.engine.tables import INF, RUNNING
+
+ENDLESS = ("fcfs", "sjf", "srtf")
+"""Policies whose slices have no end."""
+CAP = Key(Quantity(0, 25_600, "percent"), 0, "most it may use, in percent of one pCPU; 0: no cap")
+
+
+def below(path: str, error: EngineError) -> EngineError:
+    """Return the refusal of something under `path`."""
+    return EngineError(error.template, joined(path, error.field), **error.values)
 
 
 def look_again(machine: Machine) -> None:
@@ -42,7 +60,7 @@ class SetTimeSlice(Command):
             machine.state.host["time_slice"] = self.ticks
         else:
             machine.state.vm["time_slice"][vm_row(machine, self.vm)] = self.ticks
-        if machine.scheduler != "fcfs":
+        if uses_slices(machine.scheduler):
             cut_slices(machine)
 
 
@@ -58,27 +76,77 @@ class SetWeight(Command):
         row = vm_row(machine, self.vm)
         machine.state.vm["weight"][row] = self.weight
         machine.state.vcpu["weight"][machine.state.vcpu["vm"] == row] = self.weight
+        machine.call(reconsider, row)
 
 
 class SetScheduler(Command):
-    """Schedule by another policy from the next tick on."""
+    """Schedule by another policy from the next tick on, with keys of its own."""
 
     type = "set_scheduler"
     policy: SchedulerName
     time_slice: TimeSlice | None = None
+    keys: Mapping[str, Any] = {}
+    """As under `host.scheduler`; what is left out has its default."""
+
+    @model_validator(mode="after")
+    def _known(self, info: ValidationInfo) -> Any:
+        known = host_keys(self.policy)
+        for name, value in self.keys.items():
+            if name not in known:
+                raise below("keys", unknown_key(name, known))
+            try:
+                refuse_key(known, name, value, info)
+            except EngineError as error:
+                raise below("keys", error) from None
+        return self
 
     def change(self, machine: Machine) -> None:
-        """Choose the policy; those that run keep their pCPU for the rest of their slice."""
+        """Choose the policy; those that run keep their pCPU until it decides otherwise."""
         state = machine.state
-        if self.time_slice is not None:
-            state.host["time_slice"] = self.time_slice
-        state.host["scheduler"] = list(SCHEDULERS).index(self.policy)
-        rules = machine.scenario.rules(self.policy)
+        ticks = self.time_slice or int(state.host[0].time_slice)
+        scheduler = Scheduler(policy=self.policy, time_slice=ticks, **dict(self.keys))
+        scenario = with_scheduler(machine.scenario, scheduler)
+        check_policy(scenario)
+        state.host["time_slice"] = ticks
+        rules = scenario.rules()
         state.host["unused_lost"] = int(rules.unused_slice == "lost")
         state.vcpu["pass_"] = state.host[0].global_pass + first_passes(state)
+        change_policy(state, scenario)
         machine.use_policies()
-        if self.policy == "fcfs":
-            state.vcpu["remaining_time"][state.vcpu["state"] == RUNNING] = INF
-            look_again(machine)
-        else:
+        machine.call(adopt)
+        if uses_slices(self.policy):
             cut_slices(machine)
+        else:
+            running = state.vcpu["state"] == RUNNING
+            state.vcpu["remaining_time"][~running] = 0
+            state.vcpu["remaining_time"][running] = INF if self.policy in ENDLESS else 1
+            look_again(machine)
+
+
+class SetShare(Command):
+    """Give a VM other keys of schedulers, such as its priority, its cap or the pCPUs it may use."""
+
+    type = "set_share"
+    vm: Name
+    keys: Mapping[str, Any]
+    """As under `vms[].scheduler`, and `cap`; what is left out stays as it is."""
+
+    @model_validator(mode="after")
+    def _known(self, info: ValidationInfo) -> Any:
+        known = {**vm_keys(), "cap": CAP}
+        for name, value in self.keys.items():
+            if name not in known:
+                raise below("keys", unknown_key(name, known))
+            try:
+                refuse_key(known, name, value, info)
+            except EngineError as error:
+                raise below("keys", error) from None
+        return self
+
+    def change(self, machine: Machine) -> None:
+        """Set the keys; they hold from the policy's next decision on."""
+        row = vm_row(machine, self.vm)
+        for name in ("pcpus", "prefers"):
+            check_pins(self.keys.get(name), machine.scenario, f"keys.{name}")
+        set_share(machine.state, row, dict(self.keys))
+        machine.call(reconsider, row)

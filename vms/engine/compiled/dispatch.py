@@ -19,6 +19,11 @@ if TYPE_CHECKING:  # made from HOOKS below
     charge: Callable[..., Any]
     slice_ticks: Callable[..., Any]
     wake: Callable[..., Any]
+    back: Callable[..., Any]
+    block: Callable[..., Any]
+    preempts: Callable[..., Any]
+    yields: Callable[..., Any]
+    renew: Callable[..., Any]
     timer: Callable[..., Any]
     hit: Callable[..., Any]
     fill: Callable[..., Any]
@@ -35,6 +40,16 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "charge": ("schedulers", 2, False, None),  # (v, n): v has run n ticks more
     "slice_ticks": ("schedulers", 1, True, 0),  # (v) -> its time slice, 0: that of its VM
     "wake": ("schedulers", 1, False, None),  # (v) becomes runnable
+    "back": ("schedulers", 2, False, None),  # (v, why): v gave up its pCPU and queues again
+    "block": (
+        "schedulers",
+        2,
+        False,
+        None,
+    ),  # (v, gone): v waits for something, or is gone for good
+    "preempts": ("schedulers", 1, True, -1),  # (v) woke: pCPU that has to ask who runs, -1 none
+    "yields": ("schedulers", 1, True, 1),  # (p) was asked: whether its vCPU gives it up
+    "renew": ("schedulers", 1, False, None),  # (v): keys of v's VM were changed
     "timer": ("schedulers", 0, False, None),  # host.timer_at is due
     "hit": ("replacement", 2, False, None),  # (f, page): a resident page was referenced
     "fill": ("replacement", 2, False, None),  # (f, page): page was brought into frame f
@@ -46,6 +61,8 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "attend": ("storage", 0, False, None),  # a job waits for a row, or a backup is due
 }
 NAMES = list(HOOKS)
+PLAIN = ("explain", "refuse")
+"""Functions of a policy that are never compiled: they read the tables for people."""
 KINDS = ("schedulers", "replacement", "storage")
 
 
@@ -141,7 +158,7 @@ else:
         module = load(kind, name)
         for own, function in list(vars(module).items()):
             plain = inspect.isfunction(function) and function.__module__ == module.__name__
-            if plain and own not in HOOKS:  # what its hooks call
+            if plain and own not in (*HOOKS, *PLAIN):  # what its hooks call
                 setattr(module, own, inner(function))
         for hook, (where, n_args, number, _) in HOOKS.items():
             if where == kind and hasattr(module, hook):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vms.engine.laws.law import law, pcpus, vcpus, vms
+from vms.engine.scheduling import uses_slices
 from vms.engine.tables import OFFLINE, RUNNABLE, RUNNING
 
 if TYPE_CHECKING:
@@ -68,10 +69,11 @@ def queue_complete(machine: Machine) -> bool | None:
 
 @law(
     "No pCPU is idle while a vCPU waits for it",
-    "ticks stolen by (idle) = those of slices lost by the dialect, else 0",
+    "ticks stolen by (idle) = those lost by the dialect or by a lazy policy, else 0",
 )
 def work_conserving(machine: Machine) -> bool | None:
-    return bool(machine.stolen()[:, -1].sum() == machine.state.host[0].held_waits)
+    host = machine.state.host[0]
+    return bool(machine.stolen()[:, -1].sum() == host.held_waits + host.idle_waits)
 
 
 @law(
@@ -91,7 +93,7 @@ def stolen_sum(machine: Machine) -> bool | None:
     "0 ≤ remaining_time ≤ time_slice",
 )
 def slice_kept(machine: Machine) -> bool | None:
-    if machine.scheduler == "fcfs":
+    if not uses_slices(machine.scheduler):
         return None
     vcpu, vm = vcpus(machine), vms(machine)
     own = np.where(vm["time_slice"] > 0, vm["time_slice"], machine.state.host[0].time_slice)

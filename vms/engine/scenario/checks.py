@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from vms.engine.errors import EngineError
@@ -30,6 +31,7 @@ def check(scenario: Scenario, limits: Limits) -> None:
     for index, vm in enumerate(scenario.vms):
         check_vm(vm, f"vms[{index}]")
     _images(scenario.vms)
+    _schedulers(scenario)
     _policies(scenario)
 
 
@@ -298,6 +300,35 @@ def _images(vms: Iterable[VM]) -> None:
                 image=vm.image.name,
                 given=vm.image.pages,
             )
+
+
+def _schedulers(scenario: Scenario) -> None:
+    for index, vm in enumerate(scenario.vms):
+        for name in ("pcpus", "prefers"):
+            check_pins(vm.scheduler.others.get(name), scenario, f"vms[{index}].scheduler.{name}")
+    check_policy(scenario)
+
+
+def check_pins(pcpus: Iterable[int] | None, scenario: Scenario, field: str) -> None:
+    """Refuse pCPUs that the host does not have."""
+    highest = max(pcpus or (0,))
+    if highest >= scenario.host.pcpus:
+        raise EngineError(
+            "{field} must be among the host's pCPUs 0..{high}, got {given}",
+            field,
+            high=scenario.host.pcpus - 1,
+            given=highest,
+        )
+
+
+def check_policy(scenario: Scenario) -> None:
+    """Refuse what the scheduler itself refuses: its function `refuse`, if it has one."""
+    scheduler = scenario.host.scheduler
+    if scheduler.policy == "round_robin":
+        return
+    refuse = getattr(import_module(f"vms.engine.schedulers.{scheduler.policy}"), "refuse", None)
+    if refuse:
+        refuse(scenario)
 
 
 def _policies(scenario: Scenario) -> None:

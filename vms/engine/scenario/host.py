@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from vms.engine.errors import EngineError, shown
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.costs import Costs, CostsOrNone
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
+from vms.engine.scenario.keys import Keyed, Keys, host_keys
 from vms.engine.scenario.limits import LIMITS
 from vms.engine.schedulers import SCHEDULERS
 
@@ -23,12 +25,29 @@ Scope = Annotated[str, Choice("global", "local")]
 
 
 # kind: channels, service_us, mib_per_s
-class Scheduler(Model):
-    """Who runs next, and for how long."""
+class Scheduler(Keyed):
+    """Who runs next, and for how long; and the keys of the policy."""
 
     policy: SchedulerName = "round_robin"
     time_slice: TimeSlice = 30
     """Ticks a vCPU may run before it is preempted; policies without slices ignore it."""
+
+    @classmethod
+    def declared(cls, data: Mapping[str, Any]) -> Keys:
+        """Return the keys of the policy that `data` names."""
+        policy = data.get("policy", "round_robin")
+        return host_keys(policy) if isinstance(policy, str) and policy in SCHEDULERS else {}
+
+    @classmethod
+    def every(cls) -> Keys:
+        """Return the keys of all policies."""
+        return {name: key for policy in SCHEDULERS for name, key in host_keys(policy).items()}
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Every key of the policy, as given or by default."""
+        default = {name: key.default for name, key in host_keys(self.policy).items()}
+        return default | self.others
 
 
 class Replacement(Model):

@@ -24,6 +24,10 @@ class Rules(Model):
     """opt: which of several pages that are never used again."""
     equal_keys: Annotated[str, Choice("scenario", "least_recent")] = "scenario"
     """Which of several with equal keys: first in the scenario, or least recently touched."""
+    draws: Annotated[str, Choice("counter", "twister")] = "counter"
+    """lottery: tickets drawn by counter, or by Python's generator as OSTEP's lottery.py does."""
+    stay_at_expiry: Annotated[str, Choice("stays", "falls")] = "stays"
+    """mlfq with `stay`: who blocks in the very tick in which its quantum is used up."""
 
 
 DIALECTS = {
@@ -33,6 +37,8 @@ DIALECTS = {
         switch_cost_on="never",
         clock_hand="random",
         opt_tie="last_loaded",
+        draws="twister",
+        stay_at_expiry="falls",
     ),
     "libcachesim": Rules(reference_bit_on_load=0, equal_keys="least_recent"),
 }
@@ -41,7 +47,7 @@ Dialect = Annotated[Rules | str, WordOr(Rules, *DIALECTS)]
 
 
 def resolved(dialect: Rules | str, scheduler: str) -> Rules:
-    """The seven rules that hold under `scheduler` (OSTEP's lottery alone loses the unused rest)."""
+    """The rules that hold under `scheduler` (OSTEP's lottery alone loses the unused rest)."""
     rules = dialect if isinstance(dialect, Rules) else DIALECTS[dialect]
     if dialect == "ostep" and scheduler == "lottery":
         return rules.model_copy(update={"unused_slice": "lost"})

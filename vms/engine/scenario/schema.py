@@ -94,9 +94,10 @@ def plain(value: Any) -> Any:
         return "none"
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        return {
+        given = {
             name: plain(getattr(value, name)) for name in fields if name in value.model_fields_set
         }
-    if isinstance(value, tuple):
+        return given | {name: plain(other) for name, other in (value.model_extra or {}).items()}
+    if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     return value

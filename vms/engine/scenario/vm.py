@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
 from vms.engine.scenario.host import Weight
+from vms.engine.scenario.keys import Keyed, Keys, vm_keys
 from vms.engine.scenario.limits import FAR, LIMITS
 from vms.engine.scenario.workload import PageCount, Workload
 
@@ -81,6 +82,20 @@ class Image(Model):
     """The VM's first pages, 0..pages-1, come from the image."""
 
 
+class Share(Keyed):
+    """What schedulers know of a VM beside its weight and its cap: keys of several policies."""
+
+    @classmethod
+    def declared(cls, data: Mapping[str, Any]) -> Keys:
+        """Return the keys of all policies: those of another one than the host's wait for it."""
+        return vm_keys()
+
+    @classmethod
+    def every(cls) -> Keys:
+        """Return the keys of all policies."""
+        return vm_keys()
+
+
 class VM(Model):
     """One VM, or `count` equal ones."""
 
@@ -97,6 +112,8 @@ class VM(Model):
     """Share of the processor: tickets under lottery, share under stride; others ignore it."""
     cap: Annotated[int, Quantity(0, 25_600, "percent")] = 0
     """Most it may use, in percent of one pCPU; 0: no cap.  Policies without caps ignore it."""
+    scheduler: Share = Share()
+    """Keys of schedulers: priority, budget, pcpus …"""
     start_at: Annotated[int, Quantity(0, FAR, "ticks")] = 0
     """Tick at which it is up."""
     boot: Bool = False

@@ -4,7 +4,9 @@ Longest wait with n CPU-bound vCPUs on one pCPU: exactly (n - 1) slices, and wha
 Source: Silberschatz, Galvin and Gagne, Operating System Concepts, 5.3.3.
 """
 
+from vms.engine.queue import first_allowed
+
 
 def pick(s, p):
-    """Return the head of the queue."""
-    return 0 if s.host.queue_n > 0 else -1
+    """Return the head of the queue, or the first that may run on p."""
+    return first_allowed(s, p)

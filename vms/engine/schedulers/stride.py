@@ -5,7 +5,7 @@ share p.  Whoever wakes starts no earlier than the host's pass, so sleeping earn
 Source: Waldspurger and Weihl, Stride Scheduling, MIT/LCS/TM-528, 1995.
 """
 
-from vms.engine.queue import waiting
+from vms.engine.queue import allowed, waiting
 from vms.engine.tables import INF
 
 STRIDE1 = 1 << 30
@@ -14,9 +14,12 @@ STRIDE1 = 1 << 30
 def pick(s, p):
     """Return the place of the least pass; among equals scenario order, or first in the queue."""
     h = s.host
+    pinned = h.pinned
     place, best, least = -1, -1, INF
     for k in range(h.queue_n):
         v = waiting(s, k)
+        if pinned and not allowed(s, v, p):
+            continue
         key = s.vcpu[v].pass_
         if key < least or (key == least and v < best and h.least_recent == 0):
             place, best, least = k, v, key

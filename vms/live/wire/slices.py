@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vms.engine.tables import EV_SLICE
+from vms.engine.tables import EV_SLICE, slice_overhead, slice_why
 from vms.live.wire import blocks
 from vms.live.wire.blocks import Array
 
@@ -44,7 +44,7 @@ def slices_of(events: Array) -> Slices:
 
 
 def _columns(rows: Array, step: int) -> Slices:
-    ticks, overhead, why = rows["a"], rows["b"] >> 3, rows["b"] & 7
+    ticks, overhead, why = rows["a"], slice_overhead(rows["b"]), slice_why(rows["b"])
     return {
         "from": rows["tick"].astype("f8"),
         "to": (rows["tick"] + ticks).astype("f8"),

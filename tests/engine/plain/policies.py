@@ -1,0 +1,324 @@
+"""Schedulers in plain Python: lists and loops, one class a policy, written from docs/schedulers.md.
+
+The host calls: `wakes` (it begins to wait), `returns` (it gave up its pCPU and waits again),
+`blocks`, `ran` (one tick), `clock` (at its phase of every tick), `choose`, `slice`.  `best(vcpu)`
+is the key by which waiting vCPUs are compared: the least is chosen.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, Any
+
+from tests.engine.plain.random_numbers import below
+
+if TYPE_CHECKING:
+    from tests.engine.plain.host import Host, PhysicalProcessor, VirtualProcessor
+
+RUNNABLE = "runnable"
+
+
+class Policy:
+    """First in the queue first, for a time slice: round robin."""
+
+    preemptive = False
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.keys: dict[str, Any] = host.given["keys"]
+
+    def wakes(self, vcpu: VirtualProcessor) -> None: ...
+
+    def returns(self, vcpu: VirtualProcessor, used_up: bool) -> None: ...
+
+    def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None: ...
+
+    def ran(self, vcpu: VirtualProcessor) -> None: ...
+
+    def clock(self) -> None: ...
+
+    def slice(self, vcpu: VirtualProcessor) -> float:
+        return vcpu.vm.time_slice
+
+    def parked(self, vcpu: VirtualProcessor) -> bool:
+        return False
+
+    def may_run(self, vcpu: VirtualProcessor, pcpu: PhysicalProcessor) -> bool:
+        pins = vcpu.vm.pins
+        return (pins is None or pcpu.row in pins) and not self.parked(vcpu)
+
+    def waiting_for(self, pcpu: PhysicalProcessor) -> list[VirtualProcessor]:
+        return [vcpu for vcpu in self.host.queue if self.may_run(vcpu, pcpu)]
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        waiting = self.waiting_for(pcpu)
+        return waiting[0] if waiting else None
+
+    # who comes before whom, where that is a matter of a key
+
+    def key(self, vcpu: VirtualProcessor) -> Any:
+        raise NotImplementedError
+
+    def least(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        return min(self.waiting_for(pcpu), key=self.key, default=None)
+
+    def strictly(self, vcpu: VirtualProcessor, other: VirtualProcessor) -> bool:
+        """Tell whether `vcpu` may take the pCPU of `other`: equals may not."""
+        return bool(self.key(vcpu)[0] < self.key(other)[0])
+
+    def asks(self, vcpu: VirtualProcessor) -> PhysicalProcessor | None:
+        """Return the pCPU that is asked to run `vcpu`, which woke."""
+        usable = [p for p in self.host.pcpus if self.may_run(vcpu, p) and not p.asked]
+        idle = [p for p in usable if p.vcpu is None and p.held_until <= self.host.now]
+        if idle:
+            return next((p for p in idle if p.row == vcpu.last_pcpu), idle[0])
+        busy = [(self.key(p.vcpu), p) for p in usable if p.vcpu]
+        if not busy:
+            return None
+        last = max(busy, key=lambda pair: pair[0])[1]
+        assert last.vcpu
+        return last if self.strictly(vcpu, last.vcpu) else None
+
+    def gives_way(self, pcpu: PhysicalProcessor) -> bool:
+        first = self.least(pcpu)
+        return bool(first and pcpu.vcpu and self.strictly(first, pcpu.vcpu))
+
+
+class Fcfs(Policy):
+    def slice(self, vcpu: VirtualProcessor) -> float:
+        return math.inf
+
+
+class Stride(Policy):
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.global_pass = 0
+        self.unit = math.gcd(*(vm.weight for vm in host.vms))
+        for vcpu in host.vcpus:  # as if it had run one slice
+            vcpu.pass_ = vcpu.vm.time_slice * self.stride(vcpu)
+
+    def stride(self, vcpu: VirtualProcessor) -> int:
+        """Return by how much a tick advances the pass of a vCPU."""
+        return (1 << 30) * self.unit // vcpu.vm.weight
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        vcpu.pass_ = max(vcpu.pass_, self.global_pass)
+
+    def ran(self, vcpu: VirtualProcessor) -> None:
+        vcpu.pass_ += self.stride(vcpu)
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        waiting = self.waiting_for(pcpu)
+        if not waiting:
+            return None
+        by_row = self.host.rules["equal_keys"] == "scenario"
+        chosen = min(waiting, key=lambda each: (each.pass_, each.row if by_row else 0))
+        self.global_pass = max(self.global_pass, chosen.pass_)
+        return chosen
+
+
+class Lottery(Policy):
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.draws = 0
+        self.twister = random.Random(host.seed)
+        self.skip: int = self.keys["skip_draws"]
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        waiting = self.waiting_for(pcpu)
+        if not waiting:
+            return None
+        total = sum(vcpu.vm.weight for vcpu in waiting)
+        if self.host.rules["draws"] == "twister":
+            while self.skip:
+                self.skip -= 1
+                self.twister.random()
+            drawn = int(self.twister.random() * 1_000_001) % total
+            waiting = sorted(waiting, key=lambda each: each.row)
+        else:
+            self.draws += 1
+            drawn = below(self.host.seed, -1, self.draws, total)
+        cumulative = 0
+        for vcpu in waiting:
+            cumulative += vcpu.vm.weight
+            if cumulative > drawn:
+                return vcpu
+        raise AssertionError("a draw below the total has a winner")
+
+
+class ShortestJob(Policy):
+    """Bursts are found by looking ahead in the steps, and shrink as they are run."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.burst: dict[int, float] = {}
+        self.number: dict[int, int] = {}
+
+    def slice(self, vcpu: VirtualProcessor) -> float:
+        return math.inf
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        self.burst[vcpu.row] = burst(vcpu)
+        by_row = self.host.rules["equal_keys"] == "scenario"
+        self.number[vcpu.row] = vcpu.row if by_row else self.host.count()
+
+    def key(self, vcpu: VirtualProcessor) -> Any:
+        return self.burst[vcpu.row], self.number[vcpu.row]
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        return self.least(pcpu)
+
+
+class ShortestRemaining(ShortestJob):
+    preemptive = True
+
+    def ran(self, vcpu: VirtualProcessor) -> None:
+        self.burst[vcpu.row] -= 1
+
+
+def burst(vcpu: VirtualProcessor) -> float:
+    """Return the ticks until the next sleep, I/O or end."""
+    if vcpu.step is None:
+        return 0
+    total = 0.0
+    for step in vcpu.steps[vcpu.step :]:
+        if step["kind"] in ("io", "sleep"):
+            return total
+        n = vcpu.left if step is vcpu.steps[vcpu.step] else step["n"]
+        total += n if step["kind"] == "compute" else math.ceil(n / step["refs_per_tick"])
+    again = 0
+    for step in vcpu.steps:
+        if step["kind"] in ("io", "sleep"):
+            return total + again if vcpu.repeat_left > 1 else total
+        again += (
+            step["n"] if step["kind"] == "compute" else math.ceil(step["n"] / step["refs_per_tick"])
+        )
+    return total if vcpu.repeat_left == 1 else total + again * (vcpu.repeat_left - 1)
+
+
+class Priority(Policy):
+    preemptive = True
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.number: dict[int, int] = {}
+        self.since: dict[int, int] = {}
+        self.aged: dict[int, int] = {}
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        self.number[vcpu.row] = self.host.count()
+        self.since[vcpu.row] = self.host.now
+        self.aged[vcpu.row] = vcpu.vm.keys.get("priority", 0)
+
+    def returns(self, vcpu: VirtualProcessor, used_up: bool) -> None:
+        self.since[vcpu.row] = self.host.now
+        self.aged[vcpu.row] = vcpu.vm.keys.get("priority", 0)
+        if used_up:
+            self.number[vcpu.row] = self.host.count()
+
+    def key(self, vcpu: VirtualProcessor) -> Any:
+        return -self.aged[vcpu.row], self.number[vcpu.row]
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        if self.keys["aging"]:
+            for vcpu in self.host.queue:
+                rise = (self.host.now - self.since[vcpu.row]) // self.keys["aging"]
+                self.aged[vcpu.row] = min(99, vcpu.vm.keys.get("priority", 0) + rise)
+        return self.least(pcpu)
+
+    def asks(self, vcpu: VirtualProcessor) -> PhysicalProcessor | None:
+        return super().asks(vcpu) if self.keys["preempt"] else None
+
+
+class Mlfq(Policy):
+    preemptive = True
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        n = self.keys["queues"]
+        quanta, allotments = self.keys["quanta"] or [], self.keys["allotments"] or []
+        self.quanta = [*quanta, *[host.given["time_slice"]] * n][: max(n, len(quanta))]
+        self.allotments = [*allotments, *[1] * n]
+        self.level: dict[int, int] = {}
+        self.left: dict[int, int] = {}
+        self.quanta_left: dict[int, int] = {}
+        self.number: dict[int, int] = {}
+
+    def anew(self, vcpu: VirtualProcessor) -> None:
+        self.left[vcpu.row] = self.quanta[self.level[vcpu.row]]
+        self.quanta_left[vcpu.row] = self.allotments[self.level[vcpu.row]]
+
+    def use_up(self, vcpu: VirtualProcessor) -> None:
+        self.quanta_left[vcpu.row] -= 1
+        if self.quanta_left[vcpu.row]:
+            self.left[vcpu.row] = self.quanta[self.level[vcpu.row]]
+        else:
+            self.level[vcpu.row] = min(self.level[vcpu.row] + 1, self.keys["queues"] - 1)
+            self.anew(vcpu)
+
+    def slice(self, vcpu: VirtualProcessor) -> float:
+        return self.left[vcpu.row]
+
+    def ran(self, vcpu: VirtualProcessor) -> None:
+        self.left[vcpu.row] -= 1
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        front = self.keys["bump"] and vcpu.row in self.level
+        self.number[vcpu.row] = -self.host.count() if front else self.host.count()
+        if vcpu.row not in self.level:
+            self.level[vcpu.row] = 0
+            self.anew(vcpu)
+
+    def returns(self, vcpu: VirtualProcessor, used_up: bool) -> None:
+        if used_up:
+            self.use_up(vcpu)
+            self.number[vcpu.row] = self.host.count()
+
+    def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
+        at_expiry = self.left[vcpu.row] == 0
+        if gone:
+            del self.level[vcpu.row]
+        elif self.keys["stay"]:
+            self.anew(vcpu)
+            if at_expiry and self.host.rules["stay_at_expiry"] == "falls":
+                self.use_up(vcpu)
+        elif at_expiry:
+            self.use_up(vcpu)
+
+    def clock(self) -> None:
+        every = self.keys["boost"]
+        if not every or self.host.now == 0 or self.host.now % every:
+            return
+        there = [vcpu for vcpu in self.host.vcpus if vcpu.row in self.level]
+        lower = [vcpu for vcpu in there if self.level[vcpu.row] > 0]
+        for vcpu in sorted(lower, key=lambda v: (-self.level[v.row], self.number[v.row])):
+            self.number[vcpu.row] = self.host.count()
+        for vcpu in there:
+            self.level[vcpu.row] = 0
+            self.anew(vcpu)
+            if vcpu.remaining > 0:
+                vcpu.remaining = self.left[vcpu.row]
+        for pcpu in self.host.pcpus:
+            pcpu.asked = pcpu.vcpu is not None
+
+    def key(self, vcpu: VirtualProcessor) -> Any:
+        return self.level[vcpu.row], self.number[vcpu.row]
+
+    def strictly(self, vcpu: VirtualProcessor, other: VirtualProcessor) -> bool:
+        return bool(self.key(vcpu) < self.key(other))
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        return self.least(pcpu)
+
+
+POLICIES: dict[str, type[Policy]] = {
+    "round_robin": Policy,
+    "fcfs": Fcfs,
+    "lottery": Lottery,
+    "stride": Stride,
+    "sjf": ShortestJob,
+    "srtf": ShortestRemaining,
+    "priority": Priority,
+    "mlfq": Mlfq,
+}

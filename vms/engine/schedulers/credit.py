@@ -1,0 +1,381 @@
+"""Credit: shares by weight, paid in credits; who wakes with credit left is boosted past the others.
+
+Each pCPU has a queue: BOOST before UNDER before OVER.  Running burns 10 credits a millisecond;
+every `tslice` an accounting gives each active VM credits by weight and cap.  Whether a vCPU is
+active, and that its boost ends, is seen at ticks alone, three in a slice: one that sleeps across
+every tick is never charged (theft of service), and keeps its boost.
+Source: Xen, xen/common/sched/credit.c; Zhou, Goel, Desnoyers and Sundaram, NCA 2011 (the theft).
+"""
+
+from vms.engine.queue import allowed, ask, least, member, to_tail, waiting
+from vms.engine.scenario.keys import flag, micros, whole
+from vms.engine.tables import INF, RUNNABLE, RUNNING
+
+MAPPED = True
+LAZY = True  # for the length of the balance key
+BOOST, UNDER, OVER, IDLE = range(4)
+CREDIT_NS = 100_000
+"""Running so long burns one credit."""
+HOST_KEYS = {
+    "tslice_ms": whole(1, 1_000, 30, "time slice and period of accounting", "ms"),
+    "ratelimit_us": micros(0, 500_000, 1_000, "who runs is not preempted before it ran so long"),
+    "boost": flag(True, "whether who wakes with credit left goes before all others"),
+    "balance_us": micros(0, 1_000_000, 1_000, "time between two thefts of work by one pCPU"),
+    "migration_delay_us": micros(0, 100_000, 0, "who ran on a pCPU so lately is not stolen"),
+}
+RULE = "BOOST before UNDER before OVER; in a class who queued first; none but OVER: steal"
+SHOWN = (
+    ("class (0 BOOST, 1 UNDER, 2 OVER)", "unit", "rank", 1),
+    ("order", "unit", "order", 1),
+    ("credit", "unit", "credit", 0),
+    ("in the queue of pCPU", "unit", "home", 0),
+)
+
+
+def slice_of(s):
+    """Return the time slice in ticks."""
+    return max(1, s.policy.tslice_ms * 1_000_000 // s.host.tick_ns)
+
+
+def tick_of(s):
+    """Return the ticks between two looks at who runs: a third of a slice of 3 ms or more."""
+    whole_slice = slice_of(s)
+    return max(1, whole_slice // 3) if s.policy.tslice_ms >= 3 else whole_slice
+
+
+def burn(s, v):
+    """Turn what v ran into credits."""
+    u = s.unit[v]
+    u.credit -= u.rest // CREDIT_NS
+    u.rest %= CREDIT_NS
+
+
+def charge(s, v, n):
+    """Note that v ran n ticks more."""
+    s.unit[v].rest += n * s.host.tick_ns
+
+
+def homes(s, v):
+    """Return the pCPU with the fewest vCPUs that v may use; one that it prefers, if there is."""
+    h = s.host
+    soft = s.group[s.vcpu[v].vm].soft
+    best, fewest = -1, INF
+    for p in range(h.pcpus):
+        if not allowed(s, v, p):
+            continue
+        n = 0 if member(s, soft, p) else h.vcpus
+        for w in range(h.vcpus):
+            n += 1 if s.unit[w].known and s.unit[w].home == p else 0
+        if n < fewest:
+            best, fewest = p, n
+    return best
+
+
+def stand(s, v):
+    """Let v stand in its queue behind those of its class."""
+    u = s.unit[v]
+    u.rank = u.allot
+    u.order = to_tail(s)
+
+
+def wake(s, v):
+    """Let v queue, boosted if it has credit."""
+    u = s.unit[v]
+    if u.known == 0:
+        u.known = 1
+        u.allot = UNDER
+        u.home = homes(s, v)
+    if not allowed(s, v, u.home):
+        u.home = homes(s, v)
+    if u.allot == UNDER and u.parked == 0 and s.policy.boost:
+        u.allot = BOOST
+    stand(s, v)
+
+
+def back(s, v, why):
+    """Let v queue behind those of its class."""
+    s.vcpu[v].remaining_time = 0
+    s.unit[v].moved_at = s.host.now
+    stand(s, v)
+
+
+def block(s, v, gone):
+    """Forget v when it is gone."""
+    if gone and s.unit[v].known:
+        deactivate(s, v)
+        s.unit[v].known = 0
+        s.unit[v].parked = 0
+        s.unit[v].credit = 0
+
+
+def put_first(s, m):
+    """Put VM m, which is in no list, at the head of the list of active VMs."""
+    s.group[m].listed = 1
+    s.group[m].following = s.policy.list_head
+    s.policy.list_head = m + 1
+
+
+def drop_after(s, before, m):
+    """Take VM m out of the list: it follows `before`, or is the first one (-1)."""
+    if before < 0:
+        s.policy.list_head = s.group[m].following
+    else:
+        s.group[before].following = s.group[m].following
+    s.group[m].listed = 0
+
+
+def activate(s, v):
+    """Let v, seen running at a tick, earn credits; its VM first of the list if it is new there."""
+    u = s.unit[v]
+    g = s.group[s.vcpu[v].vm]
+    u.active = 1
+    g.active += 1
+    if g.listed == 0:
+        put_first(s, s.vcpu[v].vm)
+
+
+def deactivate(s, v):
+    """Let v earn no more."""
+    u = s.unit[v]
+    if u.active:
+        u.active = 0
+        s.group[s.vcpu[v].vm].active -= 1
+
+
+def tick(s):
+    """Look at who runs: boosts end, who runs is active; and sort the queues after an accounting."""
+    for p in range(s.host.pcpus):
+        v = s.pcpu[p].vcpu
+        if v < 0:
+            continue
+        u = s.unit[v]
+        if u.allot == BOOST:
+            u.allot = UNDER
+            u.rank = UNDER
+        burn(s, v)
+        if u.active == 0:
+            activate(s, v)
+    if s.policy.epoch:
+        s.policy.epoch = 0
+        for k in range(s.host.queue_n):
+            u = s.unit[waiting(s, k)]
+            u.rank = u.allot
+
+
+def settle_one(s, v, fair, cap):
+    """Give v its credits of this accounting, and its class.  Returns its credit."""
+    policy, vc, u = s.policy, s.vcpu[v], s.unit[v]
+    most = 10 * policy.tslice_ms
+    burn(s, v)
+    u.credit += fair
+    if u.credit < 0:
+        u.allot = OVER
+        if cap >= 0 and u.credit < -cap and u.parked == 0:
+            u.parked = 1
+            if vc.state == RUNNING:
+                vc.remaining_time = 0
+                s.pcpu[vc.pcpu].attn = s.host.now
+        u.credit = max(u.credit, -most)
+        return u.credit
+    u.allot = UNDER
+    if u.parked:
+        u.parked = 0
+        stand(s, v)
+        if vc.state == RUNNABLE:
+            p = target_of(s, v)
+            if p >= 0:
+                ask(s, p)
+    if u.credit > most:
+        deactivate(s, v)
+        u.credit //= 2
+    return u.credit
+
+
+def ceiling(a, b):
+    """Return a / b, rounded up."""
+    return (a + b - 1) // b
+
+
+def weight_of(s, m):
+    """Return the weight of VM m: of all its active vCPUs."""
+    return s.vm[m].weight * s.group[m].active
+
+
+def account_vm(s, m, total, all_weights, left, extra):
+    """Share credits out to VM m.  Returns (credits for the rest, 1: wants more, 2: first, sum)."""
+    g, vm = s.group[m], s.vm[m]
+    n = g.active
+    weight = weight_of(s, m)
+    per_slice = 10 * s.policy.tslice_ms
+    peak = n * per_slice
+    if s.policy.balance_credit < 0:
+        peak += ceiling(-s.policy.balance_credit * weight, all_weights)
+    cap = -1
+    if g.cap > 0:
+        cap = ceiling(g.cap * per_slice, 100)
+        peak = min(peak, cap)
+        cap = ceiling(cap, n)
+    fair = ceiling(total * weight, all_weights)
+    wish = 1
+    if fair >= peak:
+        wish = 2 if extra else 0
+        if left > 0:
+            total += ceiling((fair - peak) * all_weights, left)
+        fair = peak
+    balance = 0
+    for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
+        if s.unit[v].active:
+            balance += settle_one(s, v, ceiling(fair, n), cap)
+    return total, wish, balance
+
+
+def account(s):
+    """Share a slice's credits of all pCPUs out among the active VMs, in the order of their list."""
+    h, policy = s.host, s.policy
+    all_weights = 0
+    for m in range(h.vms):
+        all_weights += weight_of(s, m)
+    if all_weights == 0:
+        policy.balance_credit = 0
+        return
+    total = 10 * policy.tslice_ms * h.pcpus + max(0, -policy.balance_credit)
+    left, extra, balance = all_weights, 0, 0
+    before, m = -1, policy.list_head - 1
+    while m >= 0:
+        following = s.group[m].following - 1
+        wish = 0
+        if s.group[m].active > 0:
+            left -= weight_of(s, m)
+            total, wish, part = account_vm(s, m, total, all_weights, left, extra)
+            extra |= wish & 1
+            balance += part
+        if s.group[m].active == 0:
+            drop_after(s, before, m)
+        elif wish == 2 and before >= 0:
+            drop_after(s, before, m)
+            put_first(s, m)
+        else:
+            before = m
+        m = following
+    policy.balance_credit = balance
+    policy.epoch = 1
+
+
+def timer(s):
+    """Tick; at the end of each slice account: the queues are sorted at the tick after that."""
+    h, policy = s.host, s.policy
+    every = tick_of(s)
+    if h.now > 0 and h.now % every == 0 and policy.next_tick == h.now:
+        tick(s)
+        if h.now % slice_of(s) == 0:
+            account(s)
+    policy.next_tick = (h.now // every + 1) * every
+    h.timer_at = policy.next_tick
+
+
+def stealable(s, k, p, soft):
+    """Return whether pCPU p may take place k out of another queue: not whom that one picks now."""
+    v = waiting(s, k)
+    u = s.unit[v]
+    if u.parked or u.home == p or not allowed(s, v, p):
+        return False
+    if s.pcpu[u.home].vcpu < 0 and least(s, u.home) == k:
+        return False
+    if soft:
+        mask = s.group[s.vcpu[v].vm].soft
+        if mask < 0 or not member(s, mask, p):
+            return False
+    return s.host.now - u.moved_at >= s.policy.migration_delay or u.moved_at == 0
+
+
+def worth(s, p, rank, soft):
+    """Return the place of who has a better class than `rank` and waits elsewhere, -1 for nobody."""
+    n = s.host.pcpus
+    place, best, first, order = -1, n, INF, INF
+    bias = s.policy.entry
+    for k in range(s.host.queue_n):
+        v = waiting(s, k)
+        u = s.unit[v]
+        if u.rank >= rank or not stealable(s, k, p, soft):
+            continue
+        turn = (u.home - bias - 1 + n) % n
+        if turn < best or (turn == best and (u.rank, u.order) < (first, order)):
+            place, best, first, order = k, turn, u.rank, u.order
+    return place
+
+
+def pick(s, p):
+    """Return the place of the head of p's queue; if that is OVER or nobody, steal a better one."""
+    k = least(s, p)
+    rank = IDLE if k < 0 else s.unit[waiting(s, k)].rank
+    if rank < OVER or s.host.pcpus == 1:
+        return k
+    other = worth(s, p, rank, 1)
+    if other < 0:
+        other = worth(s, p, rank, 0)
+    if other < 0:
+        return k
+    cpu = s.pcpu[p]
+    due = cpu.balanced_at + s.policy.balance
+    if due > s.host.now:
+        s.host.timer_at = min(s.host.timer_at, due)
+        return k
+    cpu.balanced_at = s.host.now
+    u = s.unit[waiting(s, other)]
+    s.policy.entry = u.home
+    u.home = p
+    return other
+
+
+def slice_ticks(s, v):
+    """Return the time slice."""
+    return slice_of(s)
+
+
+def idler(s, v):
+    """Return an idle pCPU that v may use and nobody else was told of; one it prefers, if any."""
+    h = s.host
+    found = -1
+    soft = s.group[s.vcpu[v].vm].soft
+    for i in range(h.pcpus):
+        p = (s.unit[v].home + i) % h.pcpus
+        cpu = s.pcpu[p]
+        if cpu.vcpu >= 0 or cpu.resched or cpu.hold > h.now or not allowed(s, v, p):
+            continue
+        if soft < 0 or member(s, soft, p):
+            return p
+        if found < 0:
+            found = p
+    return found
+
+
+def target_of(s, v):
+    """Return the pCPU to tell that v waits: its own if idle, another idle one, else its own."""
+    u = s.unit[v]
+    cpu = s.pcpu[u.home]
+    if cpu.vcpu < 0:
+        return u.home
+    p = idler(s, v)
+    if p >= 0:
+        return p
+    return u.home if u.allot < s.unit[cpu.vcpu].allot else -1
+
+
+def preempts(s, v):
+    """Return the pCPU to tell that v waits, -1 where who runs there is of no lower class."""
+    return -1 if s.unit[v].parked else target_of(s, v)
+
+
+def yields(s, p):
+    """Give way to the head of the queue if it is no worse, but not within the rate limit."""
+    h, cpu = s.host, s.pcpu[p]
+    k = least(s, p)
+    if k < 0 or s.unit[waiting(s, k)].rank > s.unit[cpu.vcpu].allot:
+        return 0
+    ran = h.now - cpu.slice_at
+    if ran < s.policy.ratelimit:
+        shortest = ceiling(CREDIT_NS, h.tick_ns)
+        rest = shortest if ran < shortest else s.policy.ratelimit - ran
+        s.vcpu[cpu.vcpu].remaining_time = min(s.vcpu[cpu.vcpu].remaining_time, rest)
+        return 0
+    return 1

@@ -1,0 +1,251 @@
+"""From a scenario's scheduler to the tables policies read; and changing the policy of a machine."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from vms.engine.scenario import VM, Scenario
+from vms.engine.scenario.host import Scheduler
+from vms.engine.scenario.keys import host_keys, vm_keys
+from vms.engine.schedulers import SCHEDULERS
+from vms.engine.state import State, new_table
+from vms.engine.tables import GROUP_ROW, INF, POLICY_ROW
+from vms.engine.twister import seeded
+
+LEVELS = 64
+"""Queues of mlfq, at the most."""
+ENTRIES = 256
+"""Entries of arinc653, at the least."""
+
+
+def module(policy: str) -> ModuleType:
+    """Return the file of a scheduler."""
+    return import_module(f"vms.engine.schedulers.{policy}")
+
+
+def uses_slices(policy: str) -> bool:
+    """Return whether a policy's slices are `time_slice`, and none of its own making."""
+    return not hasattr(module(policy), "slice_ticks")
+
+
+def column(name: str) -> str:
+    """Return the column that a key sets: durations are ticks there."""
+    return name.removesuffix("_us")
+
+
+def number(key: Any, name: str, value: Any, tick_ns: int) -> int:
+    """Return what a column holds for a key's value: words by their place, µs in ticks."""
+    if isinstance(value, str):
+        return list(key.field.words).index(value)
+    if name.endswith("_us"):
+        return -(-int(value) * 1_000 // tick_ns)
+    return int(value)
+
+
+def numbers(keys: dict[str, Any], values: dict[str, Any], tick_ns: int) -> dict[str, int]:
+    """Return the columns that keys set; those whose value is a list or null have none."""
+    return {
+        column(name): number(keys[name], name, value, tick_ns)
+        for name, value in values.items()
+        if value is not None and not isinstance(value, tuple | list)
+    }
+
+
+def policy_table(scenario: Scenario) -> np.ndarray:
+    """Return the row of what the policy in force is told, and keeps."""
+    scheduler = scenario.host.scheduler
+    table = new_table("policy", 1)
+    values = numbers(host_keys(scheduler.policy), scheduler.keys, scenario.tick_ns)
+    for name, value in values.items():
+        if name in (POLICY_ROW.names or ()):
+            table[name] = value
+    return table
+
+
+def flags(scenario: Scenario) -> dict[str, int]:
+    """Return the fields of the host's row that depend on the scheduler."""
+    found = module(scenario.host.scheduler.policy)
+    pinned = any("pcpus" in vm.scheduler.others for vm in scenario.vms)
+    rules = scenario.rules()
+    return {
+        "preemptive": int(hasattr(found, "yields") or hasattr(found, "preempts")),
+        "pinned": int(pinned),
+        "mapped": int(pinned or getattr(found, "MAPPED", False)),
+        "lazy": int(getattr(found, "LAZY", False)),
+        "timer_at": 0 if hasattr(found, "timer") else INF,
+        "draws_twister": int(rules.draws == "twister"),
+        "stay_falls": int(rules.stay_at_expiry == "falls"),
+    }
+
+
+def level_table(scenario: Scenario) -> np.ndarray:
+    """Return the quanta and allotments of mlfq's queues, the first queue first."""
+    keys = scenario.host.scheduler.keys
+    table = new_table("level", LEVELS)
+    table["quantum"] = scenario.host.scheduler.time_slice
+    table["allotment"] = 1
+    for name, key in (("quantum", "quanta"), ("allotment", "allotments")):
+        given = keys.get(key) or ()
+        table[name][: len(given)] = given
+    return table
+
+
+def entry_table(scenario: Scenario) -> np.ndarray:
+    """Return arinc653's entries: the given ones, else one for each vCPU in order."""
+    keys = scenario.host.scheduler.keys
+    ticks = -(-int(keys.get("entry_us", 10_000)) * 1_000 // scenario.tick_ns)
+    firsts: dict[str, int] = {}
+    total = 0
+    for vm in scenario.expanded:
+        firsts[vm.name] = total
+        total += vm.vcpus
+    given = keys.get("schedule")
+    if not given:
+        rows = [(row, ticks) for row in range(total)]
+    else:
+        rows = [
+            (
+                firsts[entry["vm"]] + entry.get("vcpu", 0) if entry.get("vm") else -1,
+                -(-int(entry["us"]) * 1_000 // scenario.tick_ns),
+            )
+            for entry in given
+        ]
+    table = new_table("entry", max(ENTRIES, len(rows), total))
+    table["vcpu"][: len(rows)] = [row for row, _ in rows]
+    table["ticks"][: len(rows)] = [ticks for _, ticks in rows]
+    return table
+
+
+def words(pcpus: int) -> int:
+    """Return the words of a set of pCPUs."""
+    return (pcpus + 63) // 64
+
+
+def mask_row(pcpus: tuple[int, ...], n: int) -> np.ndarray:
+    """Return a set of pCPUs as words of 64 bits, int64."""
+    row = np.zeros(n, np.uint64)
+    for pcpu in pcpus:
+        row[pcpu // 64] |= np.uint64(1 << pcpu % 64)
+    return row.view(np.int64)
+
+
+def group_tables(scenario: Scenario) -> dict[str, np.ndarray]:
+    """Return VMs as the scheduler sees them, and the sets of pCPUs they may use and prefer."""
+    vms, n = scenario.expanded, words(scenario.host.pcpus)
+    group = new_table("group", len(vms))
+    mask = new_table("mask", 2 * len(vms) * n)
+    for row, vm in enumerate(vms):
+        for name, value in group_row(vm, scenario.tick_ns).items():
+            if name in (GROUP_ROW.names or ()):
+                group[name][row] = value
+        for offset, (name, key) in enumerate((("hard", "pcpus"), ("soft", "prefers"))):
+            pcpus = vm.scheduler.others.get(key)
+            group[name][row] = -1
+            if pcpus is not None:
+                group[name][row] = at = 2 * row + offset
+                mask[at * n : (at + 1) * n] = mask_row(pcpus, n)
+    return {"group": group, "mask": mask}
+
+
+def group_row(vm: VM, tick_ns: int) -> dict[str, int]:
+    """Return the columns of a VM that its keys set, as given or by default."""
+    if not vm.scheduler.others:
+        return {**default_group(tick_ns), "cap": vm.cap}
+    keys = vm_keys()
+    return {
+        **default_group(tick_ns),
+        **numbers(keys, vm.scheduler.others, tick_ns),
+        "cap": vm.cap,
+    }
+
+
+@cache
+def default_group(tick_ns: int) -> dict[str, int]:
+    """Return the columns of a VM without keys."""
+    keys = vm_keys()
+    return numbers(keys, {name: key.default for name, key in keys.items()}, tick_ns)
+
+
+def unit_table(n: int) -> np.ndarray:
+    """Return n vCPUs as a scheduler sees them that has not seen them yet."""
+    table = new_table("unit", n)
+    table["home"] = -1
+    return table
+
+
+def scheduler_tables(scenario: Scenario, vcpus: int) -> dict[str, np.ndarray]:
+    """Return all tables of the scheduler before the first tick."""
+    twister = new_table("twister", 625)
+    if scenario.rules().draws == "twister":
+        twister[:] = seeded(scenario.seed)
+    return {
+        "policy": policy_table(scenario),
+        **group_tables(scenario),
+        "unit": unit_table(vcpus),
+        "level": level_table(scenario),
+        "entry": entry_table(scenario),
+        "twister": twister,
+    }
+
+
+def with_scheduler(scenario: Scenario, scheduler: Scheduler) -> Scenario:
+    """Return a scenario as if it had been written with another scheduler."""
+    host = scenario.host.model_copy(update={"scheduler": scheduler})
+    return scenario.model_copy(update={"host": host})
+
+
+def change_policy(state: State, scenario: Scenario) -> None:
+    """Let the policy of `scenario` take over: what the one before kept is forgotten.
+
+    Who runs goes on, who waits stands in the queue as before; `adopt` then makes them known.
+    """
+    host = state.host
+    host["scheduler"] = list(SCHEDULERS).index(scenario.host.scheduler.policy)
+    for name, value in flags(scenario).items():
+        host[name] = value
+    pinned = bool((state.group["hard"][: int(host[0].vms)] >= 0).any())
+    host["pinned"] = int(pinned)
+    host["mapped"] = max(int(host[0].mapped), int(pinned))
+    if int(host[0].timer_at) < INF:
+        host["timer_at"] = host[0].now
+    state.policy[:] = policy_table(scenario)
+    state.unit[:] = unit_table(len(state.unit))
+    state.level[:] = level_table(scenario)
+    entries = entry_table(scenario)[: len(state.entry)]
+    state.entry[: len(entries)] = entries
+    for name in (
+        "most",
+        "most_period",
+        "pool",
+        "refill_at",
+        "active",
+        "entitled",
+        "listed",
+        "following",
+    ):
+        state.group[name] = 0
+    for name in ("resched", "balanced_at", "vtime", "load"):
+        state.pcpu[name] = 0
+
+
+def set_share(state: State, row: int, keys: dict[str, Any]) -> None:
+    """Set keys of VM `row` on a running machine, as under `vms[].scheduler`."""
+    tick_ns, n = int(state.host[0].tick_ns), words(int(state.host[0].pcpus))
+    known = {**vm_keys()}
+    plain = {name: value for name, value in keys.items() if name in known}
+    for name, value in numbers(known, plain, tick_ns).items():
+        if name in (GROUP_ROW.names or ()):
+            state.group[name][row] = value
+    if "cap" in keys:
+        state.group["cap"][row] = keys["cap"]
+    for offset, (name, key) in enumerate((("hard", "pcpus"), ("soft", "prefers"))):
+        if keys.get(key) is not None:
+            state.group[name][row] = at = 2 * row + offset
+            state.mask[at * n : (at + 1) * n] = mask_row(tuple(keys[key]), n)
+    if "pcpus" in keys:
+        state.host["pinned"] = state.host["mapped"] = 1
