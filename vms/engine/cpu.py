@@ -306,27 +306,32 @@ def dispatch(s, p, v):
 
 
 @inner
+def decide(s, p):
+    """Let pCPU p give way if it was asked and somebody better waits; if it is idle, let it pick."""
+    h = s.host
+    cpu = s.pcpu[p]
+    if cpu.resched:
+        cpu.resched = 0
+        if cpu.vcpu >= 0 and yields(s, p):
+            expire(s, p, SLICE_PREEMPTED)
+    if cpu.vcpu >= 0 or cpu.hold > h.now:
+        return
+    sync(s, p, h.now)
+    while h.queue_n > 0:
+        k = pick(s, p)
+        if k < 0 or dispatch(s, p, take(s, k)):
+            return
+
+
+@inner
 def schedule(s):
     """Let every pCPU, in order, that is idle or whose vCPU is preempted pick the next vCPU."""
     h = s.host
     sync_all(s, h.now)
     for p in range(h.pcpus):
-        cpu = s.pcpu[p]
-        if cpu.resched:
-            cpu.resched = 0
-            if cpu.vcpu >= 0 and yields(s, p):
-                expire(s, p, SLICE_PREEMPTED)
-        if h.queue_n == 0:
-            if h.preemptive:
-                continue
+        if h.queue_n == 0 and h.preemptive == 0:
             return
-        if cpu.vcpu >= 0 or cpu.hold > h.now:
-            continue
-        sync(s, p, h.now)
-        while h.queue_n > 0:
-            k = pick(s, p)
-            if k < 0 or dispatch(s, p, take(s, k)):
-                break
+        decide(s, p)
 
 
 @inner

@@ -10,6 +10,8 @@ from vms.engine.rng import LOTTERY, below
 from vms.engine.scenario.keys import whole
 from vms.engine.twister import scaled
 
+RULE = "a ticket is drawn; whose it is, runs"
+SHOWN = (("tickets", "vcpu", "weight", 0),)
 HOST_KEYS = {
     "skip_draws": whole(
         0,

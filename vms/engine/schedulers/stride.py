@@ -8,6 +8,8 @@ Source: Waldspurger and Weihl, Stride Scheduling, MIT/LCS/TM-528, 1995.
 from vms.engine.queue import allowed, waiting
 from vms.engine.tables import INF
 
+RULE = "the least pass"
+SHOWN = (("pass", "vcpu", "pass_", 1),)
 STRIDE1 = 1 << 30
 
 

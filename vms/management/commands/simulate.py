@@ -21,6 +21,7 @@ from vms.eventlog import EventLog, check_name, open_log
 from vms.words import sentence
 
 if TYPE_CHECKING:
+    from vms.engine.explain import Decision
     from vms.engine.machine import Machine
 
 FIRST_CHUNK = 1_024
@@ -59,6 +60,9 @@ class Command(BaseCommand):
             dest="changes",
             help="change the scenario, like host.scheduler.policy=stride or vms.web.weight=512",
         )
+        parser.add_argument(
+            "--explain", metavar="TICK", help="why each pCPU runs whom in tick TICK, and stop there"
+        )
         parser.add_argument("--seed", metavar="N", help="the seed, instead of the file's")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -74,6 +78,9 @@ class Command(BaseCommand):
         path, changes = _file_and_changes(options["file"], options["changes"])
         scenario = _scenario(path, changes, options["seed"])
         ticks = _ticks(options["ticks"])
+        if options["explain"] is not None:
+            self._explain(scenario, path, _tick(options["explain"]), options["json"])
+            return
         if ticks is None and not scenario.ends:
             raise EngineError("the scenario never ends: --ticks N must say when to stop")
         events = _events(options["events"], path)
@@ -83,6 +90,20 @@ class Command(BaseCommand):
         finally:
             say("")
         self.stdout.write(json.dumps(outcome) if options["json"] else report(outcome))
+
+    def _explain(self, scenario: Scenario, path: Path, tick: int, as_json: bool) -> None:
+        from vms.engine.explain import explain  # noqa: PLC0415  (imports Numba: a second)
+        from vms.engine.machine import build  # noqa: PLC0415
+
+        machine = build(scenario, _beside(path))
+        if tick:
+            run(machine, tick)
+        decisions = [explain(machine, pcpu) for pcpu in range(scenario.host.pcpus)]
+        say("")
+        if as_json:
+            self.stdout.write(json.dumps([decision.as_dict() for decision in decisions]))
+        else:
+            self.stdout.write("\n\n".join(map(reasons, decisions)))
 
 
 def outcome_of(
@@ -140,6 +161,15 @@ def _ticks(text: str | int | None) -> int | None:
     if value is not None and (type(value) is not int or not 1 <= value <= FAR):
         raise EngineError(
             "--ticks must be 1..{high} ticks, got {given}", high=FAR, given=shown(value)
+        )
+    return value
+
+
+def _tick(text: str | int) -> int:
+    value = scenario_file.value(str(text))
+    if type(value) is not int or not 0 <= value <= FAR:
+        raise EngineError(
+            "--explain must be 0..{high}, a tick, got {given}", high=FAR, given=shown(value)
         )
     return value
 
@@ -214,6 +244,31 @@ class Bar:
             done = self.WIDTH * now // self.ticks
             text = f"[{'#' * done}{'.' * (self.WIDTH - done)}] {text}"
         say(text)
+
+
+def reasons(decision: Decision) -> str:
+    """Return a decision of a pCPU for reading: who, of whom, by which keys and which rule."""
+    words = {"tick": decision.tick, "pcpu": decision.pcpu, "vcpu": decision.picked}
+    if decision.kept:
+        head = _("tick {tick}, pCPU {pcpu}: {vcpu} goes on").format(**words)
+    elif decision.picked is None:
+        head = _("tick {tick}, pCPU {pcpu}: idle").format(**words)
+    else:
+        head = _("tick {tick}, pCPU {pcpu}: picks {vcpu}").format(**words)
+    lines = [head, _("{policy}: {rule}").format(policy=decision.policy, rule=_(decision.rule))]
+    if decision.preempted:
+        lines.append(_("it takes the pCPU of {vcpu}").format(vcpu=decision.preempted))
+    if decision.tie:
+        lines.append(_(decision.tie))
+    if decision.candidates:
+        titles = list(decision.candidates[0].keys)
+        rows = [[_("waiting"), *map(_, titles), ""]]
+        rows += [
+            [c.vcpu, *(f"{c.keys[title]:,}" for title in titles), "" if c.allowed else _("may not")]
+            for c in decision.candidates
+        ]
+        lines += aligned(rows)
+    return "\n".join(lines)
 
 
 KEYS = ("response", "turnaround", "run", "runnable", "blocked", "minor_faults", "major_faults")

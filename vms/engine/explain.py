@@ -1,0 +1,183 @@
+"""Why was it picked?  The decision of a pCPU at a tick, with the policy's own keys.
+
+A pure function of a machine at time point T: on a copy of it the phases of tick T are gone through
+up to the moment at which the pCPU decides, and the policy is asked there.  Nothing is kept while a
+machine runs; a decision of the past is explained on a machine that was played up to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vms.engine.compiled import entry
+from vms.engine.compiled.dispatch import pick, yields
+from vms.engine.cpu import decide, expire, give_up, sync_all
+from vms.engine.machine import Machine
+from vms.engine.queue import allowed, waiting
+from vms.engine.scheduling import module
+from vms.engine.tables import SLICE_PREEMPTED
+from vms.engine.tick import ring, wake_up
+
+FACTS = 5
+ASKED, PREEMPTED, RUNNING_ON, PLACE, PICKED = range(5)
+"""Rows of the facts that `up_to` finds out."""
+QUEUE = "the first in the queue"
+TIES = {
+    "order": "equal keys: who queued first",
+    "row": "equal keys: the first in the scenario",
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A vCPU that could have been picked: its place in the queue and its keys, deciding first."""
+
+    vcpu: str
+    place: int
+    keys: dict[str, int]
+    allowed: bool
+    """Whether it may run on this pCPU at all: pins, its cap."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What pCPU `pcpu` decided at `tick`: `picked` None leaves it idle, `kept` goes on."""
+
+    tick: int
+    pcpu: int
+    policy: str
+    picked: str | None
+    kept: bool
+    preempted: str | None
+    candidates: tuple[Candidate, ...]
+    rule: str
+    tie: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-able data."""
+        return {
+            **{name: getattr(self, name) for name in ("tick", "pcpu", "policy", "picked", "kept")},
+            "preempted": self.preempted,
+            "rule": self.rule,
+            "tie": self.tie,
+            "candidates": [
+                {"vcpu": c.vcpu, "place": c.place, "keys": c.keys, "allowed": c.allowed}
+                for c in self.candidates
+            ],
+        }
+
+
+@entry
+def up_to(s, pcpu):
+    """Go through the phases of the tick that starts now, up to the decision of a pCPU."""
+    h = s.host
+    if h.expired_first:
+        give_up(s)
+        ring(s)
+    wake_up(s)
+    ring(s)
+    give_up(s)
+    sync_all(s, h.now)
+    for p in range(pcpu):
+        decide(s, p)
+
+
+@entry
+def choose(s, p, facts):
+    """Let pCPU p decide; facts: asked, preempted vCPU, vCPU that goes on, place, vCPU picked."""
+    cpu = s.pcpu[p]
+    facts[ASKED] = cpu.resched
+    facts[PREEMPTED] = facts[RUNNING_ON] = facts[PLACE] = facts[PICKED] = -1
+    if cpu.resched and cpu.vcpu >= 0 and yields(s, p):
+        facts[PREEMPTED] = cpu.vcpu
+        expire(s, p, SLICE_PREEMPTED)
+    facts[RUNNING_ON] = cpu.vcpu
+
+
+@entry
+def ask_policy(s, p, facts, may):
+    """Ask the policy whom pCPU p, which is idle, picks; may: who is allowed to run there."""
+    h = s.host
+    for k in range(h.queue_n):
+        v = waiting(s, k)
+        may[v] = 1 if allowed(s, v, p) and s.unit[v].parked == 0 else 0
+    if s.pcpu[p].hold <= h.now and h.queue_n > 0:
+        facts[PLACE] = pick(s, p)
+        if facts[PLACE] >= 0:
+            facts[PICKED] = waiting(s, facts[PLACE])
+
+
+def explain(machine: Machine, pcpu: int) -> Decision:
+    """Return what `pcpu` decides in the tick that starts at the machine's time point.
+
+    The machine stays as it is.  O(tables) for the copy.
+    """
+    copy = Machine(machine.scenario, machine.state.copy(), machine.files, machine.limits)
+    facts = np.full(FACTS, -1, np.int64)
+    may = np.zeros(len(copy.state.vcpu), np.int64)
+    copy.call(up_to, pcpu)
+    copy.call(choose, pcpu, facts)
+    keys = {v: _keys(copy, v) for v in copy.queue()}
+    if facts[RUNNING_ON] < 0:
+        copy.call(ask_policy, pcpu, facts, may)
+    return _decision(machine, pcpu, facts, keys, may)
+
+
+def _keys(machine: Machine, v: int) -> dict[str, int]:
+    """Return the keys of a vCPU in the policy's own terms, those that decide first."""
+    state, found = machine.state, {}
+    for title, table, column, _ in getattr(module(machine.scheduler), "SHOWN", ()):
+        row = int(state.vcpu["vm"][v]) if table in ("vm", "group") else v
+        found[title] = int(getattr(state, table)[column][row])
+    return found
+
+
+def _decision(
+    machine: Machine,
+    pcpu: int,
+    facts: np.ndarray,
+    keys: dict[int, dict[str, int]],
+    may: np.ndarray,
+) -> Decision:
+    names = machine.vcpu_names
+    going_on, picked, preempted = (int(facts[i]) for i in (RUNNING_ON, PICKED, PREEMPTED))
+    candidates = tuple(
+        Candidate(names[v], place, found, bool(may[v]) if going_on < 0 else True)
+        for place, (v, found) in enumerate(keys.items())
+    )
+    rule = getattr(module(machine.scheduler), "RULE", QUEUE)
+    if going_on >= 0:
+        rule = "its slice is not used up" if facts[ASKED] <= 0 else "nobody who waits comes before"
+    chosen = going_on if going_on >= 0 else picked
+    return Decision(
+        tick=machine.now,
+        pcpu=pcpu,
+        policy=machine.scheduler,
+        picked=names[chosen] if chosen >= 0 else None,
+        kept=going_on >= 0,
+        preempted=names[preempted] if preempted >= 0 else None,
+        candidates=candidates,
+        rule=rule,
+        tie=_tie(machine, keys, picked, may),
+    )
+
+
+def _tie(machine: Machine, keys: dict[int, dict[str, int]], picked: int, may: Any) -> str | None:
+    """Return the rule that decided between equal keys, None where none had to."""
+    shown = getattr(module(machine.scheduler), "SHOWN", ())
+    deciding = [title for title, _, _, sense in shown if sense and title != "order"]
+    if picked < 0 or not deciding:
+        return None
+    mine = [keys[picked][title] for title in deciding]
+    equals = [v for v in keys if may[v] and [keys[v][title] for title in deciding] == mine]
+    if len(equals) < 2:
+        return None
+    in_order = "order" in (title for title, *_ in shown)
+    return TIES["order" if in_order and machine.scheduler not in BY_ROW else "row"]
+
+
+BY_ROW = ("sjf", "srtf", "stride")
+"""Policies whose ties go by the scenario's order, unless equal_keys says otherwise."""
