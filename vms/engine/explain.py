@@ -25,6 +25,8 @@ FACTS = 5
 ASKED, PREEMPTED, RUNNING_ON, PLACE, PICKED = range(5)
 """Rows of the facts that `up_to` finds out."""
 QUEUE = "the first in the queue"
+GOES_ON = "its slice is not used up"
+FIRST = "nobody who waits comes before it"
 TIES = {
     "order": "equal keys: who queued first",
     "row": "equal keys: the first in the scenario",
@@ -71,7 +73,7 @@ class Decision:
 
 
 @entry
-def up_to(s, pcpu):
+def up_to(s: Any, pcpu: int) -> None:
     """Go through the phases of the tick that starts now, up to the decision of a pCPU."""
     h = s.host
     if h.expired_first:
@@ -86,7 +88,7 @@ def up_to(s, pcpu):
 
 
 @entry
-def choose(s, p, facts):
+def choose(s: Any, p: int, facts: Any) -> None:
     """Let pCPU p decide; facts: asked, preempted vCPU, vCPU that goes on, place, vCPU picked."""
     cpu = s.pcpu[p]
     facts[ASKED] = cpu.resched
@@ -98,7 +100,7 @@ def choose(s, p, facts):
 
 
 @entry
-def ask_policy(s, p, facts, may):
+def ask_policy(s: Any, p: int, facts: Any, may: Any) -> None:
     """Ask the policy whom pCPU p, which is idle, picks; may: who is allowed to run there."""
     h = s.host
     for k in range(h.queue_n):
@@ -150,7 +152,7 @@ def _decision(
     )
     rule = getattr(module(machine.scheduler), "RULE", QUEUE)
     if going_on >= 0:
-        rule = "its slice is not used up" if facts[ASKED] <= 0 else "nobody who waits comes before"
+        rule = GOES_ON if facts[ASKED] <= 0 else FIRST
     chosen = going_on if going_on >= 0 else picked
     return Decision(
         tick=machine.now,

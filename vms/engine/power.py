@@ -219,6 +219,7 @@ def revive(s, m, power, order):
             become(s, v, RUNNABLE, h.now)
             wake(s, v)
             enqueue(s, v)
+            intrude(s, v)
 
 
 @entry

@@ -109,6 +109,7 @@ def block(s, v, gone):
     """Let v leave its queue."""
     u = s.unit[v]
     give_back(s, v)
+    s.vcpu[v].remaining_time = 0
     if u.active:
         least_time(s, u.home)
         leave_queue(s, v)

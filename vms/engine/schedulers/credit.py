@@ -101,6 +101,7 @@ def back(s, v, why):
 
 def block(s, v, gone):
     """Forget v when it is gone."""
+    s.vcpu[v].remaining_time = 0
     if gone and s.unit[v].known:
         deactivate(s, v)
         s.unit[v].known = 0

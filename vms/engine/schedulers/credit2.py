@@ -63,6 +63,7 @@ def wake(s, v):
 def block(s, v, gone):
     """Give back what v took of its cap; forget it when it is gone."""
     give_back(s, v)
+    s.vcpu[v].remaining_time = 0
     s.unit[v].parked = 0
     if gone and s.unit[v].known:
         s.unit[v].known = 0

@@ -120,6 +120,7 @@ def block(s, v, gone):
     """Let v leave; ahead of its share it stays in the sums, so that a sleep wins nothing."""
     u = s.unit[v]
     give_back(s, v)
+    s.vcpu[v].remaining_time = 0
     if gone:
         if u.active:
             leave_queue(s, v)

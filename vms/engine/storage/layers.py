@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vms.engine.errors import EngineError
+from vms.engine.scheduling import uses_slices
 from vms.engine.state import State, new_table
 from vms.engine.storage.disks import LOW, ODD
 from vms.engine.storage.vault import Snapshot
@@ -279,7 +280,8 @@ def put_contexts_back(machine: Machine, vm: int, saved: list[dict[str, Any]]) ->
         vcpu.waits_for = context["waits_for"]
         vcpu.wake_at = now + context["rest"]
         left = context["remaining_time"]
-        vcpu.remaining_time = 0 if machine.scheduler == "fcfs" else min(left, most)
+        vcpu.remaining_time = min(left, most) if uses_slices(machine.scheduler) else 0
+        vcpu.woke_at = -1
         if vcpu.ended:
             vcpu.waits_for = GONE
     order = np.argsort([context["place"] for context in saved], kind="stable")

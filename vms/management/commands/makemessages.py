@@ -13,10 +13,13 @@ from typing import Any
 from django.core.management.commands import makemessages
 
 from vms.engine.devices import DEVICES
+from vms.engine.explain import FIRST, GOES_ON, QUEUE, TIES
 from vms.engine.laws import LAWS
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import COSTS
+from vms.engine.scenario.keys import host_keys, vm_keys
 from vms.engine.schedulers import SCHEDULERS
+from vms.engine.scheduling import module
 from vms.scenarios import templates
 
 TEXTS = Path(__file__).parents[2] / "scenarios" / "texts.py"
@@ -51,3 +54,16 @@ def texts() -> Iterator[str]:
     yield from (cost.what for cost in COSTS)
     for registry in (SCHEDULERS, REPLACEMENTS, DEVICES):
         yield from registry.values()
+    yield from schedulers()
+
+
+def schedulers() -> Iterator[str]:
+    """Yield what schedulers say of their keys and of their decisions."""
+    for key in vm_keys().values():
+        yield key.what
+    for policy in SCHEDULERS:
+        found = module(policy)
+        yield from (key.what for key in host_keys(policy).values())
+        yield getattr(found, "RULE", QUEUE)
+        yield from (title for title, *_ in getattr(found, "SHOWN", ()))
+    yield from (QUEUE, GOES_ON, FIRST, *TIES.values())
