@@ -126,6 +126,7 @@ VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
     "prefers": st.just([0]),
 }
 TWINNED = ("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq")
+TWINNED += ("null", "rtds")
 """Policies that the plain twin has."""
 
 

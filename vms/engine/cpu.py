@@ -172,7 +172,7 @@ def part(s, v, what, at):
     vc = s.vcpu[v]
     vc.remaining_time = 0
     vc.woke_at = -1
-    if vc.state != BLOCKED:
+    if vc.state != BLOCKED or what == DIES:
         sync_all(s, at)
         block(s, v, 1 if what in (ENDS, DIES) else 0)
     if what == ENDS:

@@ -466,8 +466,9 @@ class Host:
         """Return the VM that pays for a tick waited at a place of the queue."""
         if self.scheduler.parked(vcpu):
             return "(cap)"
-        row = place % len(self.pcpus)
-        while vcpu.vm.pins is not None and row not in vcpu.vm.pins:
+        home = self.scheduler.home(vcpu)
+        row = place % len(self.pcpus) if home is None else home
+        while home is None and vcpu.vm.pins is not None and row not in vcpu.vm.pins:
             row = (row + 1) % len(self.pcpus)
         there = self.pcpus[row].vcpu
         return there.vm.name if there else "(idle)"
@@ -577,6 +578,8 @@ class Host:
         """Take the other vCPUs of a VM that ran out of memory off the queue and out of sleep."""
         for vcpu in self.vcpus:
             if vcpu.vm.crashed and not vcpu.ended:
+                if vcpu.state == BLOCKED:
+                    self.scheduler.blocks(vcpu, gone=True)
                 vcpu.state, vcpu.wake_at = OFFLINE, None
                 if vcpu in self.queue:
                     self.queue.remove(vcpu)

@@ -48,6 +48,10 @@ class Policy:
         pins = vcpu.vm.pins
         return (pins is None or pcpu.row in pins) and not self.parked(vcpu)
 
+    def home(self, vcpu: VirtualProcessor) -> int | None:
+        """Return the pCPU in whose queue it waits, None where there is one for all."""
+        return None
+
     def waiting_for(self, pcpu: PhysicalProcessor) -> list[VirtualProcessor]:
         return [vcpu for vcpu in self.host.queue if self.may_run(vcpu, pcpu)]
 
@@ -276,9 +280,9 @@ class Mlfq(Policy):
             self.number[vcpu.row] = self.host.count()
 
     def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
-        at_expiry = self.left[vcpu.row] == 0
+        at_expiry = self.left.get(vcpu.row) == 0
         if gone:
-            del self.level[vcpu.row]
+            self.level.pop(vcpu.row, None)
         elif self.keys["stay"]:
             self.anew(vcpu)
             if at_expiry and self.host.rules["stay_at_expiry"] == "falls":
@@ -312,6 +316,122 @@ class Mlfq(Policy):
         return self.least(pcpu)
 
 
+class Null(Policy):
+    """Each vCPU that has arrived owns a pCPU, or None until one is free."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.owned: dict[int, int | None] = {}
+
+    def slice(self, vcpu: VirtualProcessor) -> float:
+        return math.inf
+
+    def home(self, vcpu: VirtualProcessor) -> int | None:
+        return self.owned.get(vcpu.row)
+
+    def free(self, vcpu: VirtualProcessor) -> list[int]:
+        taken = set(self.owned.values())
+        pins = vcpu.vm.pins
+        usable = range(len(self.host.pcpus)) if pins is None else pins
+        return [row for row in usable if row not in taken]
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        if self.owned.get(vcpu.row) is None:
+            free = self.free(vcpu)
+            last = vcpu.last_pcpu
+            self.owned[vcpu.row] = last if last in free else min(free, default=None)
+
+    def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
+        if not gone or self.owned.pop(vcpu.row, None) is None:
+            return
+        for other in self.host.queue:
+            if other is not vcpu and self.owned[other.row] is None:
+                free = self.free(other)
+                if free:
+                    self.owned[other.row] = min(free)
+                    return
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        mine = [vcpu for vcpu in self.host.queue if self.owned[vcpu.row] == pcpu.row]
+        return mine[0] if mine else None
+
+
+class Rtds(Policy):
+    preemptive = True
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        rows = range(len(host.vcpus))
+        self.deadline = dict.fromkeys(rows, 0)
+        self.budget = dict.fromkeys(rows, 0)
+        self.level = dict.fromkeys(rows, 0)
+        self.number = dict.fromkeys(rows, 0)
+        self.depleted: set[int] = set()
+        self.awake: set[int] = set()
+
+    def ticks(self, vcpu: VirtualProcessor, key: str, default: int) -> int:
+        ns: int = vcpu.vm.keys.get(key, default) * 1_000
+        return -(-ns // self.host.tick_ns)
+
+    def replenish(self, vcpu: VirtualProcessor) -> None:
+        period = self.ticks(vcpu, "period_us", 10_000)
+        while self.deadline[vcpu.row] <= self.host.now:
+            self.deadline[vcpu.row] += period
+        self.budget[vcpu.row] = self.ticks(vcpu, "budget_us", 4_000)
+        self.level[vcpu.row] = 0
+        self.number[vcpu.row] = self.host.count()
+        self.depleted.discard(vcpu.row)
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        self.awake.add(vcpu.row)
+        if self.host.now >= self.deadline[vcpu.row]:
+            self.replenish(vcpu)
+        else:
+            self.number[vcpu.row] = self.host.count()
+
+    def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
+        self.awake.discard(vcpu.row)
+
+    def ran(self, vcpu: VirtualProcessor) -> None:
+        self.budget[vcpu.row] -= 1
+
+    def slice(self, vcpu: VirtualProcessor) -> float:
+        return self.budget[vcpu.row]
+
+    def returns(self, vcpu: VirtualProcessor, used_up: bool) -> None:
+        vcpu.remaining = 0
+        if self.budget[vcpu.row] == 0:
+            if not vcpu.vm.keys.get("extratime", True):
+                self.depleted.add(vcpu.row)
+                return
+            self.budget[vcpu.row] = self.ticks(vcpu, "budget_us", 4_000)
+            self.level[vcpu.row] += 1
+        self.number[vcpu.row] = self.host.count()
+
+    def parked(self, vcpu: VirtualProcessor) -> bool:
+        return vcpu.row in self.depleted
+
+    def clock(self) -> None:
+        for vcpu in self.host.vcpus:
+            if vcpu.row not in self.awake or self.deadline[vcpu.row] > self.host.now:
+                continue
+            self.replenish(vcpu)
+            there = next((p for p in self.host.pcpus if p.vcpu is vcpu), None)
+            if there:
+                vcpu.remaining = self.budget[vcpu.row]
+            else:
+                there = self.asks(vcpu)
+            if there:
+                there.asked = True
+
+    def key(self, vcpu: VirtualProcessor) -> Any:
+        row = vcpu.row
+        return (self.level[row], self.deadline[row]), self.number[row]
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        return self.least(pcpu)
+
+
 POLICIES: dict[str, type[Policy]] = {
     "round_robin": Policy,
     "fcfs": Fcfs,
@@ -321,4 +441,6 @@ POLICIES: dict[str, type[Policy]] = {
     "srtf": ShortestRemaining,
     "priority": Priority,
     "mlfq": Mlfq,
+    "null": Null,
+    "rtds": Rtds,
 }
