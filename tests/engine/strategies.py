@@ -125,8 +125,10 @@ VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
     "quota_period_us": st.sampled_from([1000, 4000]),
     "prefers": st.just([0]),
 }
-TWINNED = ("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq")
-TWINNED += ("null", "rtds")
+TWINNED = (
+    *("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq"),
+    *("null", "rtds"),
+)
 """Policies that the plain twin has."""
 
 
