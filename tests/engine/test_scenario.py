@@ -124,6 +124,8 @@ def test_start_times_are_whole_ticks_rounded_up():
                 "switch_cost_on": "never",
                 "clock_hand": "random",
                 "opt_tie": "last_loaded",
+                "draws": "twister",
+                "stay_at_expiry": "falls",
             },
         ),
         (
@@ -135,6 +137,8 @@ def test_start_times_are_whole_ticks_rounded_up():
                 "switch_cost_on": "never",
                 "clock_hand": "random",
                 "opt_tie": "last_loaded",
+                "draws": "twister",
+                "stay_at_expiry": "falls",
             },
         ),
         ("libcachesim", "stride", {"reference_bit_on_load": 0, "equal_keys": "least_recent"}),

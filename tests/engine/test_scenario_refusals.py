@@ -71,7 +71,7 @@ SENTENCES = [
     (
         "host.scheduler.policy",
         "credit7",
-        "host.scheduler.policy must be one of round_robin, fcfs, lottery, stride, got credit7",
+        "host.scheduler.policy must be one of round_robin, fcfs, lottery, stride, sjf, srtf",
     ),
     (
         "host.replacement.policy",
@@ -220,7 +220,7 @@ SENTENCES = [
         "vms[0].image.pages must be 1..128 pages, the VM's own, got 129",
     ),
     ("vms[0].boot", 1, "vms[0].boot must be true or false, got 1"),
-    ("vms[0].scheduler", {}, "vms[0].scheduler: unknown key"),
+    ("vms[0].scheduler", {"color": 1}, "vms[0].scheduler.color: unknown key"),
 ]
 
 
