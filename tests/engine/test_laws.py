@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.contracts import host_under_load, waiting
+from tests.engine.contracts import host_under_load
 from tests.engine.plain import Event
 from tests.engine.running import built, engine_run, faults, run, to_the_end
 from tests.engine.strategies import scenarios
@@ -19,6 +19,7 @@ from vms.engine import laws, metrics
 from vms.engine.commands import parse
 from vms.engine.laws import LAWS
 from vms.engine.machine import Machine
+from vms.engine.scheduling import module
 from vms.engine.tables import POINT, PRESENT, RUNNABLE
 
 quiet = settings(
@@ -42,16 +43,30 @@ def test_every_law_holds_after_every_tick(raw: dict[str, Any]) -> None:
         assert broken(machine) == []
 
 
+def nobody_is_held_back(raw: dict[str, Any]) -> None:
+    """Take out of a scenario what keeps a vCPU from a free pCPU that it may use."""
+    raw["dialect"] = "textbook"
+    if getattr(module(raw["host"]["scheduler"]["policy"]), "LAZY", False):
+        raw["host"]["scheduler"] = {"policy": "credit2"}
+    for vm in raw["vms"]:
+        vm["cap"] = 0
+        vm["scheduler"] |= {"quota_us": 0, "extratime": True}
+
+
 @given(scenarios())
 @settings(quiet, max_examples=60)
-def test_no_processor_idles_while_somebody_waits(raw: dict[str, Any]) -> None:
-    raw["dialect"] = "textbook"
+def test_no_processor_idles_while_somebody_waits_for_it(raw: dict[str, Any]) -> None:
+    nobody_is_held_back(raw)
     machine = built(raw)
-    idle = waited = 0
+    pins = [vm["scheduler"].get("pcpus") == [0] for vm in raw["vms"] for _ in range(vm["count"])]
+    idle, waited = metrics.idle(machine), metrics.times(machine)["runnable"]
+    pinned = np.array(pins)[machine.state.vcpu["vm"][: len(waited)]]
     for _ in range(60):
         run(machine, 1)
-        idle_now, waited_now = int(metrics.idle(machine).sum()), waiting(machine)
-        assert idle_now == idle or waited_now == waited
+        idle_now, waited_now = metrics.idle(machine), metrics.times(machine)["runnable"]
+        waits = waited_now > waited
+        assert not (waits & ~pinned).any() or (idle_now == idle).all()
+        assert not waits.any() or idle_now[0] == idle[0]
         idle, waited = idle_now, waited_now
 
 

@@ -163,6 +163,7 @@ def test_the_object_has_the_documented_fields(scenario, result):
         "vm_exits",
         "io",
         "stolen_by",
+        "wake_up",
     }
     assert set(found["vms"][0]["io"]["vda"]) == {"requests", "kib", "mean_us", "p99_us"}
     assert set(found["devices"][0]) == {

@@ -391,6 +391,18 @@ class Rtds(Policy):
 
     def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
         self.awake.discard(vcpu.row)
+        if not gone:
+            self.spend(vcpu)
+
+    def spend(self, vcpu: VirtualProcessor) -> None:
+        """Look whether a whole budget was used, as the vCPU leaves its pCPU."""
+        if self.budget[vcpu.row] > 0:
+            return
+        if vcpu.vm.keys.get("extratime", True):
+            self.budget[vcpu.row] = self.ticks(vcpu, "budget_us", 4_000)
+            self.level[vcpu.row] += 1
+        else:
+            self.depleted.add(vcpu.row)
 
     def ran(self, vcpu: VirtualProcessor) -> None:
         self.budget[vcpu.row] -= 1
@@ -400,12 +412,7 @@ class Rtds(Policy):
 
     def returns(self, vcpu: VirtualProcessor, used_up: bool) -> None:
         vcpu.remaining = 0
-        if self.budget[vcpu.row] == 0:
-            if not vcpu.vm.keys.get("extratime", True):
-                self.depleted.add(vcpu.row)
-                return
-            self.budget[vcpu.row] = self.ticks(vcpu, "budget_us", 4_000)
-            self.level[vcpu.row] += 1
+        self.spend(vcpu)
         self.number[vcpu.row] = self.host.count()
 
     def parked(self, vcpu: VirtualProcessor) -> bool:

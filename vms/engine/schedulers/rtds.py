@@ -71,11 +71,28 @@ def wake(s, v):
     s.host.timer_at = min(s.host.timer_at, u.deadline)
 
 
+def spend(s, v):
+    """See whether v's budget is used up: it waits for its next period, or goes a level down."""
+    g, u = s.group[s.vcpu[v].vm], s.unit[v]
+    if u.budget > 0:
+        return
+    if g.extratime:
+        u.budget = g.budget
+        u.allot += 1
+    else:
+        u.budget = 0
+        u.parked = 1
+
+
 def block(s, v, gone):
     """Let v's deadline pass while it does not want to run."""
-    s.unit[v].active = 0
+    u = s.unit[v]
+    u.active = 0
     if gone:
-        s.unit[v].deadline = 0
+        u.deadline = 0
+        u.parked = 0
+    else:
+        spend(s, v)
 
 
 def charge(s, v, n):
@@ -90,16 +107,9 @@ def slice_ticks(s, v):
 
 def back(s, v, why):
     """Let v queue again; without budget it waits for its next period, or goes a level down."""
-    g, u = s.group[s.vcpu[v].vm], s.unit[v]
     s.vcpu[v].remaining_time = 0
-    if u.budget > 0:
-        place(s, v, u.allot)
-    elif g.extratime:
-        u.budget = g.budget
-        place(s, v, u.allot + 1)
-    else:
-        u.budget = 0
-        u.parked = 1
+    spend(s, v)
+    place(s, v, s.unit[v].allot)
 
 
 def timer(s):
