@@ -35,6 +35,7 @@ application = URLRouter(websocket_urlpatterns)
 EXAMPLES: dict[str, dict[str, Any]] = {
     "set_time_slice": {"ticks": 7},
     "set_weight": {"vm": "one", "weight": 9},
+    "set_share": {"vm": "one", "keys": {"cap": 50}},
     "set_scheduler": {"policy": "fcfs"},
     "set_replacement": {"policy": "fifo"},
     "set_device_mode": {"vm": "one", "device": "vda", "mode": "emulated"},
