@@ -233,6 +233,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "set_time_slice",
         "set_weight",
         "set_scheduler",
+        "set_share",
         "set_replacement",
         "set_device_mode",
         "add_vm",
