@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
 
+from vms.live.store.copying import Moment
 from vms.permissions import Visitor, revoke_tickets
 
 T = TypeVar("T")
@@ -70,6 +71,43 @@ def result_of(lab: uuid.UUID) -> dict[str, Any] | None:
         return None
     result: dict[str, Any] = _registry().wait(run.result())
     return result
+
+
+def moment_of(lab: uuid.UUID | str, with_state: bool = False) -> Moment | None:
+    """Return the moment at which the lab's live run is, none where the lab is at rest.
+
+    `with_state`: with a checkpoint of it, made while its machine rests. Raises EngineError where
+    the run is broken.
+    """
+    run = run_of(lab)
+    if run is None:
+        return None
+    from vms.live.moments import moment_of_run  # noqa: PLC0415  (wakes Numba)
+
+    moment: Moment = _registry().wait(moment_of_run(run, with_state))
+    return moment
+
+
+def switch(lab: uuid.UUID | str, number: int, by: Visitor) -> bool:
+    """Have another run of the lab as the one that is shown; false where the lab is at rest.
+
+    Raises EngineError where there is no such run.
+    """
+    run = run_of(lab)
+    if run is None:
+        return False
+    from vms.live.audience import Who  # noqa: PLC0415
+
+    who = Who(by.identity, by.name, "driver")
+    _registry().wait(run.ask({"type": "switch", "run": number}, who))
+    return True
+
+
+def aim(labs: Iterable[uuid.UUID | str], goals: list[dict[str, Any]]) -> None:
+    """Have the live runs of these labs show how these goals stand."""
+    for lab in labs:
+        for run in runs_of(lab):
+            _registry().call(run.aim, goals)
 
 
 def kick(lab: uuid.UUID | str, identity: str) -> None:

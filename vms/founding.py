@@ -63,9 +63,9 @@ def found(
 
 
 def refuse_beyond_limit(owner: User) -> None:
-    """Raise TooManyLabsError where an account has all the labs it may have."""
+    """Raise TooManyLabsError where an account has all the labs it may have; copies don't count."""
     most = settings.VMLAB_LABS_PER_USER
-    if Lab.objects.filter(owner_id=owner.pk, deleted=None).count() >= most:
+    if Lab.objects.filter(owner_id=owner.pk, deleted=None, source=None).count() >= most:
         raise TooManyLabsError(
             ngettext(
                 "You have %(count)d lab, which is all an account may have. Delete it first.",

@@ -121,6 +121,7 @@ class Past:
 
     async def _show(self, sampler: Sampler) -> None:
         new = not self.shows or sampler is not self.stage.sampler
+        sampler.scores.take(self._run.goals)
         if new:
             self.stage.take(sampler)
         journal = list(self._run.stage.shown.picture.journal) if new else []

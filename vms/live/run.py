@@ -88,6 +88,7 @@ class Run(Viewing):
         self.executor = executor or threads.pool()
         self.lookers = threads.replaying()
         self.notice = notice
+        self.goals: Sequence[dict[str, Any]] = ()
         self.stage = Stage(lab, clock)
         self.audience = Audience()
         self.pasts = Pasts(self, settings.LIVE_MAX_PASTS)
@@ -127,6 +128,7 @@ class Run(Viewing):
         self.deeds.begin(past)
         sampler = sampler or Sampler(machine, self.lab, self.clock)
         sampler.lab, sampler.notice = self.lab, self.notice
+        sampler.scores.take(self.goals)
         self.stage.take(sampler)
         self._recording: tuple[tuple[int, int], Recording] | None = None
         self.keeper = Keeper(self, self.clock)
@@ -340,6 +342,12 @@ class Run(Viewing):
         """Note that there is something to show."""
         self.stage.unshown = True
         self._woken.set()
+
+    def aim(self, goals: Sequence[dict[str, Any]]) -> None:
+        """Show how these goals stand, {text, condition, points} each; on the loop."""
+        self.goals = goals
+        self.stage.sampler.scores.take(goals)
+        self.changed()
 
     def touched(self) -> None:
         """Note that the machine is not as it was: to be shown, and written back when at rest."""

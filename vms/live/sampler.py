@@ -10,6 +10,7 @@ from vms.engine.machine import Machine
 from vms.engine.storage.summary import jobs
 from vms.live.hub import Topic
 from vms.live.judge import Judge
+from vms.live.scores import Scores
 from vms.live.stepper import Clock
 from vms.live.wire.describe import describe
 from vms.live.wire.encode import Encoder, HeatEncoder, PagesEncoder, Sample
@@ -53,6 +54,7 @@ class Sampler:
         self.picture = Picture()
         self.encoder = Encoder(machine, self.picture)
         self.meta_changed = True
+        self.scores = Scores()
         self.lab = lab
         self._clock = clock
         self._judge = Judge()
@@ -72,6 +74,7 @@ class Sampler:
         began = self._clock()
         self._judge.look(self.machine, self._clock, resting)
         documents = {**documents, "laws": self._judge.verdicts, "jobs": jobs(self.machine)}
+        documents |= self.scores.look(self.machine, self._clock, resting)
         storage = int(self.machine.state.host[0].storage)  # counts what jobs changed of the disks
         if self.meta_changed or storage != self._storage:
             self._storage = storage

@@ -82,6 +82,7 @@ async def start(
         unwatched_s=unwatched_s,
     )
     run.set_speed(opened.speed)
+    run.aim(await store.goals(lab))
     await run.deeds.look()
     await run.show()
     moves, goal = left_over(run.machine, opened.entries) if opened.playing else (False, None)

@@ -158,6 +158,9 @@ class Submission(Person):
     )
     tick = models.PositiveBigIntegerField(_("tick"), default=0)
     sequence = models.PositiveIntegerField(_("last entry applied"), default=0)
+    over = models.BooleanField(
+        _("over"), default=False, help_text=_("Whether the run had come to its end there.")
+    )
     scenario_hash = models.CharField(_("hash of the scenario"), max_length=64, blank=True)
     state_hash = models.CharField(_("hash of the state"), max_length=64, blank=True)
     goals = models.JSONField(

@@ -34,8 +34,8 @@ def differences(
     None where they mean the same: a default that is written down is no difference.
     """
     before, after = normal(scenario), normal(scenario_after)
-    told = [_value(change) for change in _changes(before.own, after.own)]
-    told += [f"{_('host')}: {_value(change)}" for change in _changes(before.host, after.host)]
+    told = [value_words(change) for change in changes(before.own, after.own)]
+    told += [f"{_('host')}: {value_words(change)}" for change in changes(before.host, after.host)]
     told += _members(before.devices, after.devices, _device_words())
     told += _members(before.vms, after.vms, _vm_words())
     told += _files(files, files_after)
@@ -175,14 +175,15 @@ def _listed(names: list[str], most: int = 4) -> str:
 
 
 def _changed(before: JSON, after: JSON) -> str:
-    changes = list(_changes(before, after))
-    if len(changes) > MOST_VALUES:
-        keys = sorted({path.partition(".")[0].partition("[")[0] for path, _old, _new in changes})
+    found = list(changes(before, after))
+    if len(found) > MOST_VALUES:
+        keys = sorted({path.partition(".")[0].partition("[")[0] for path, _old, _new in found})
         return _("%(keys)s changed") % {"keys": ", ".join(keys)}
-    return ", ".join(map(_value, changes))
+    return ", ".join(map(value_words, found))
 
 
-def _value(change: Change) -> str:
+def value_words(change: Change) -> str:
+    """Return one change in words: `weight 256 → 512`."""
     path, old, new = change
     if old is NOTHING:
         return f"{path} = {_shown(new)}"
@@ -195,18 +196,18 @@ def _shown(value: Any) -> str:
     return str(value) if isinstance(value, str) and len(value) <= 40 else shown(value)
 
 
-def _changes(before: Any, after: Any, path: str = "") -> Iterator[Change]:
+def changes(before: Any, after: Any, path: str = "") -> Iterator[Change]:
     """Yield the leaves in which two values differ; lists are compared place by place."""
     if before == after:
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in _in_order(before, after):
-            yield from _changes(
+            yield from changes(
                 before.get(key, NOTHING), after.get(key, NOTHING), f"{path}.{key}" if path else key
             )
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for at, (old, new) in enumerate(zip(before, after, strict=True)):
-            yield from _changes(old, new, f"{path}[{at}]")
+            yield from changes(old, new, f"{path}[{at}]")
     else:
         yield path, before, after
 

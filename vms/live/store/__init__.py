@@ -5,6 +5,7 @@ download, a check of an edit), and is taken apart into them when a lab is founde
 """
 
 from vms.live.store.edits import keep_pages
+from vms.live.store.goals import goals, goals_of
 from vms.live.store.keeping import Remains, Standing, keep, keep_waypoint, remains_of, write_rest
 from vms.live.store.recording import note_engine, recording, recording_of
 from vms.live.store.rest import (
@@ -56,6 +57,8 @@ __all__ = [
     "choose",
     "default_of",
     "delete_run",
+    "goals",
+    "goals_of",
     "is_current",
     "journal",
     "keep",

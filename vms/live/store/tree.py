@@ -120,7 +120,7 @@ def branch(
     parent = Run.objects.select_for_update().get(pk=run_id)
     of_lab = Run.objects.filter(lab=parent.lab_id)
     _check_room(of_lab)
-    entries = _before(run_id, tick, sequence)
+    entries = before(run_id, tick, sequence)
     last = entries.aggregate(last=Max("sequence"))["last"] or 0
     run = Run.objects.create(
         lab_id=parent.lab_id,
@@ -140,7 +140,7 @@ def branch(
         tick=tick,
         sequence=last,
     )
-    _copy(entries, run.pk)
+    copy_entries(entries, run.pk)
     if more is not None:
         row_of(run.pk, {**more, "sequence": last + 1}).save()
         Run.objects.filter(pk=run.pk).update(tick=max(tick, more["tick"]))
@@ -157,13 +157,13 @@ def _check_room(of_lab: Any) -> None:
         )
 
 
-def _before(run_id: int, tick: int, sequence: int | None) -> Any:
+def before(run_id: int, tick: int, sequence: int | None) -> Any:
     """Return the entries of a run that count at a moment."""
     at = Q(tick=tick) if sequence is None else Q(tick=tick, sequence__lte=sequence)
     return JournalEntry.objects.filter(Q(tick__lt=tick) | at, run=run_id).order_by("sequence")
 
 
-def _copy(entries: Any, run_id: int) -> None:
+def copy_entries(entries: Any, run_id: int) -> None:
     """Write entries of one run into another's journal, a part at a time."""
     rows = []
     for entry in entries.iterator(COPIED):
