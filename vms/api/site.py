@@ -26,6 +26,10 @@ of what is wrong. Edits at rest take effect at the next reset of the lab's run, 
 class LabAPI(NinjaAPI):
     """Ninja's, with our document and our sentences."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._documents: dict[str, OpenAPISchema] = {}
+
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """Return the name of the function: each is there once."""
         return operation.view_func.__name__
@@ -33,8 +37,11 @@ class LabAPI(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: Any = None
     ) -> OpenAPISchema:
-        """Return the document."""
-        return Document(self, self.get_root_path({}) if path_prefix is None else path_prefix)
+        """Return the document: made once, since everybody may ask for it, as often as they like."""
+        prefix = self.get_root_path({}) if path_prefix is None else path_prefix
+        if prefix not in self._documents:
+            self._documents[prefix] = Document(self, prefix)
+        return self._documents[prefix]
 
     def validation_error_from_error_contexts(
         self, error_contexts: list[ValidationErrorContext[Any]]
