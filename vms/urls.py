@@ -17,6 +17,7 @@ from vms.views import (
     start,
     tokens,
     trash,
+    why,
 )
 
 app_name = "vms"
@@ -27,6 +28,7 @@ in_lab: list[URLPattern] = [
     path("compare/", compare.lab_compare, name="lab_compare"),
     path("runs/", runs.runs_tree, name="runs_tree"),
     path("runs/compare/", runs.runs_compare, name="runs_compare"),
+    path("why/", why.lab_why, name="lab_why"),
     path("scenario/", export.lab_scenario, name="lab_scenario"),
     path("result/", export.lab_result, name="lab_result"),
     path("export/", export.lab_export, name="lab_export"),

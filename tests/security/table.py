@@ -108,6 +108,7 @@ PAGES: dict[str, Row] = {
     "vms:lab_redo": (None, "edit"),
     "vms:lab_revert": (None, "edit"),
     "vms:lab_compare": ("watch", None),
+    "vms:lab_why": ("watch", None),
     "vms:runs_tree": ("watch", None),
     "vms:runs_compare": ("watch", "watch"),
     "vms:lab_reset": (None, "steer"),

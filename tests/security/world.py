@@ -21,7 +21,7 @@ from vms import revisions, tokens, trash
 from vms.founding import found
 from vms.models import Device, Invitation, Lab, Membership, TraceFile
 from vms.permissions import Visitor
-from vms.views.members import token_of
+from vms.views.joining import token_of
 
 PASSWORD = "correct horse battery"
 BACKEND = "django.contrib.auth.backends.ModelBackend"

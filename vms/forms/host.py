@@ -12,9 +12,11 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
 from vms.forms.check import attach
 from vms.forms.fields import Choice, Keys, Text, Value
+from vms.forms.policies import Group, PolicyKeys
 from vms.live.store import default_of, read_rows
 from vms.live.store.rows import LAB_KEYS
 from vms.models import Host, Lab
+from vms.words import sentence
 
 IDEAL, NONE = "[ideal]", "[none]"  # no device can be called so: names have no brackets
 _POLICY_KEYS = {"policy", "time_slice", "scope"}
@@ -66,7 +68,9 @@ class LabForm(forms.Form):
     def __init__(self, lab: Lab, **options: Any) -> None:
         self.lab = lab
         self.rows = read_rows(lab)
-        super().__init__(initial=self._initial(), **options)
+        super().__init__(**options)
+        self.keys = PolicyKeys(self)
+        self.initial = self._initial()
         devices = [(device.name, device.name) for device in self.rows.devices]
         self.fields["host_swap"].choices = [  # type: ignore[attr-defined]
             (IDEAL, _("an ideal store that takes no time")),
@@ -78,7 +82,7 @@ class LabForm(forms.Form):
         lab, host = self.lab, self.rows.host
         scheduler, replacement = host.scheduler or {}, host.replacement or {}
         swap = {Host.Swap.IDEAL: IDEAL, Host.Swap.NONE: NONE}.get(Host.Swap(host.swap))
-        return {
+        return self.keys.initial(scheduler, replacement) | {
             "name": lab.name,
             "seed": lab.seed,
             "tick_us": lab.tick_us,
@@ -87,10 +91,12 @@ class LabForm(forms.Form):
             "host_page_kib": host.page_kib,
             "host_scheduler_policy": scheduler.get("policy", "round_robin"),
             "host_scheduler_time_slice": scheduler.get("time_slice"),
-            "host_scheduler": _others(scheduler),
+            "host_scheduler": _others(self.keys.rest(scheduler)),
             "host_replacement_policy": replacement.get("policy", "clock"),
             "host_replacement_scope": replacement.get("scope", "global"),
-            "host_replacement": _others(replacement),
+            "host_replacement": _others(
+                {k: v for k, v in replacement.items() if k not in self.keys.replacement}
+            ),
             "host_swap": swap or (host.swap_device.name if host.swap_device else IDEAL),
             "host_costs": host.costs,
             "host": host.more,
@@ -106,8 +112,22 @@ class LabForm(forms.Form):
         try:
             self.rows.check()
         except EngineError as error:
-            attach(error, [("", self)], self)
+            field = self.keys.field_for(error.field, cleaned["host_scheduler_policy"])
+            if field is None:
+                attach(error, [("", self)], self)
+            else:
+                self.add_error(field, sentence(error))
         return cleaned
+
+    @property
+    def scheduler_groups(self) -> list[Group]:
+        """The keys of each scheduler, to be shown while it is chosen."""
+        return list(self.keys.groups("host_scheduler_policy"))
+
+    @property
+    def replacement_groups(self) -> list[Group]:
+        """The keys of each replacement policy, to be shown while it is chosen."""
+        return list(self.keys.groups("host_replacement_policy"))
 
     def _fill(self, given: dict[str, Any]) -> None:
         lab, host = self.lab, self.rows.host
@@ -116,13 +136,14 @@ class LabForm(forms.Form):
             _set(row, name, given[name])
         for name in ("pcpus", "frames", "page_kib"):
             _set(host, name, given[f"host_{name}"])
+        scheduler, replacement = self.keys.given(given, given["host_scheduler_policy"])
         host.scheduler = _given(
-            given["host_scheduler"],
+            (given["host_scheduler"] or {}) | scheduler,
             policy=given["host_scheduler_policy"],
             time_slice=given["host_scheduler_time_slice"],
         )
         host.replacement = _given(
-            given["host_replacement"],
+            (given["host_replacement"] or {}) | replacement,
             policy=given["host_replacement_policy"],
             scope=given["host_replacement_scope"],
         )

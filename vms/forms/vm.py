@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from vms.engine.errors import EngineError
 from vms.forms.check import attach
 from vms.forms.fields import Choice, Keys, Text, Value
+from vms.forms.policies import vm_fields
 from vms.forms.steps import StepForm, StepFormSet, initial_of
 from vms.live.store import VM_KEYS, default_of, read_rows
 from vms.models import Device, Lab, Mapping, VirtualMachine
@@ -49,8 +50,29 @@ class VMForm(forms.Form):
     def __init__(self, *args: Any, new: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["time_slice"].widget.attrs["placeholder"] = gettext("the host’s")
+        self.fields |= vm_fields()
         if not new:
             del self.fields["count"]
+
+    @property
+    def scheduling(self) -> list[forms.BoundField]:
+        """The fields of what schedulers know of the VM."""
+        return [self[name] for name in self.fields if name.startswith(SHARE)]
+
+    @property
+    def has_scheduling(self) -> bool:
+        """Whether one of them is filled in, or refused."""
+        return any(field.value() not in {None, ""} or field.errors for field in self.scheduling)
+
+
+SHARE = "scheduler_"
+"""How the names of fields of `vms[].scheduler` begin."""
+
+
+def _share(given: MappingType[str, Any]) -> JSON:
+    """Return the keys of schedulers that were typed, by their names in the scenario."""
+    keys = {name: value for name, value in given.items() if name.startswith(SHARE)}
+    return {name.removeprefix(SHARE): v for name, v in keys.items() if v is not None}
 
 
 class MappingForm(forms.Form):
@@ -87,7 +109,8 @@ class VMEditor:
         change = _line_asked(data) if data is not None else None
         self.asked = change is not None
         if data is not None and change is not None:
-            initial = {name: data.get(f"vm-{name}") for name in VMForm.base_fields}
+            names = [*VMForm.base_fields, *vm_fields()]
+            initial = {name: data.get(f"vm-{name}") for name in names}
             devices = _typed(data, "devices", MappingForm)
             steps = _typed(data, "steps", StepForm)
             change(devices if change.of == "devices" else steps)
@@ -104,9 +127,11 @@ class VMEditor:
         initial: JSON = {key: getattr(vm, key) for key in VM_KEYS if key != "image"}
         image = vm.image or {}
         workload = vm.workload or {"repeat": "forever", "steps": [{"compute": 10}]}
+        share = vm.more.get("scheduler") or {}
+        initial |= {f"{SHARE}{name}": value for name, value in share.items()}
         initial |= {
             "name": vm.name,
-            "more": vm.more,
+            "more": {key: value for key, value in vm.more.items() if key != "scheduler"},
             "image_name": image.get("name"),
             "image_pages": image.get("pages"),
             "workload_repeat": workload.get("repeat", 1),
@@ -144,7 +169,8 @@ class VMEditor:
         image = {"name": given["image_name"], "pages": given["image_pages"]}
         image = {key: value for key, value in image.items() if value is not None}
         vm.image = image or None
-        vm.more = given["more"] or {}
+        share = _share(given)
+        vm.more = (given["more"] or {}) | ({"scheduler": share} if share else {})
         if given.get("count") not in {None, 1}:
             vm.more = vm.more | {"count": given["count"]}
         repeat = given["workload_repeat"]

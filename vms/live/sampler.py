@@ -14,7 +14,10 @@ from vms.live.scores import Scores
 from vms.live.stepper import Clock
 from vms.live.wire.describe import describe
 from vms.live.wire.encode import Encoder, HeatEncoder, PagesEncoder, Sample
+from vms.live.wire.figures import figures
 from vms.live.wire.picture import Picture
+
+FIGURES_S = 1.0
 
 
 class Watched:
@@ -59,6 +62,8 @@ class Sampler:
         self._clock = clock
         self._judge = Judge()
         self._storage = -1
+        self._figures: dict[str, Any] = {}
+        self._figures_at = float("-inf")
 
     def make(
         self,
@@ -75,6 +80,7 @@ class Sampler:
         self._judge.look(self.machine, self._clock, resting)
         documents = {**documents, "laws": self._judge.verdicts, "jobs": jobs(self.machine)}
         documents |= self.scores.look(self.machine, self._clock, resting)
+        documents["figures"] = self._told(began, resting)
         storage = int(self.machine.state.host[0].storage)  # counts what jobs changed of the disks
         if self.meta_changed or storage != self._storage:
             self._storage = storage
@@ -84,6 +90,12 @@ class Sampler:
         samples = [(each, each.encoder.sample(self.machine)) for each in watched]
         made = [(each, sample) for each, sample in samples if sample is not None]
         return Shown(lab, made, self._clock() - began)
+
+    def _told(self, now_s: float, resting: bool) -> dict[str, Any]:
+        """Return the figures that people read, made once a second at most, and at each rest."""
+        if resting or now_s - self._figures_at >= FIGURES_S:
+            self._figures, self._figures_at = figures(self.machine), now_s
+        return self._figures
 
     def told(self, documents: dict[str, Any], journal: list[dict[str, Any]]) -> Sample | None:
         """Return a sample of documents and journal rows alone; None where they are known."""

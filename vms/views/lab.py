@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from vms import alive, trash
+from vms import alive, policies, trash
 from vms.engine.errors import EngineError
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
@@ -55,6 +55,7 @@ def lab(request: HttpRequest, access: Access) -> HttpResponse:
         "tabs": TABS,
         "law_words": law_words(),
         "command_schemas": command_schemas(),
+        "policies": policies.told(),
         "guide": templates().get(access.lab.template),
         "schedulers": SCHEDULERS,
         "replacements": REPLACEMENTS,
@@ -76,7 +77,7 @@ def _picture(lab: Lab, scenario: Scenario) -> Any:
 def _config(access: Access) -> dict[str, Any]:
     lab = access.lab
     names = ("lab_ticket", "lab_scenario", "lab_result", "lab_edit", "lab_members", "vm_add")
-    pages = (*names, "lab_compare", "lab_export", "lab_notes", "lab_history")
+    pages = (*names, "lab_compare", "lab_export", "lab_notes", "lab_history", "lab_why")
     return {
         "lab": str(lab.pk),
         "socket": socket_of(access),

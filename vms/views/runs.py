@@ -45,8 +45,8 @@ def runs_compare(request: HttpRequest, access: Access) -> JsonResponse:
     """
     given = request.GET
     try:
-        numbers = _number(given.get("a"), "a"), _number(given.get("b"), "b")
-        tick = _number(given["tick"], "tick") if "tick" in given else None
+        numbers = whole(given.get("a"), "a"), whole(given.get("b"), "b")
+        tick = whole(given["tick"], "tick") if "tick" in given else None
         return JsonResponse(compared(access.lab, *numbers, tick, cancel="cancel" in request.POST))
     except EngineError as error:
         return JsonResponse({"message": sentence(error), "field": error.field}, status=422)
@@ -56,10 +56,10 @@ def compared(lab: Lab, a: int, b: int, tick: int | None, cancel: bool = False) -
     """Return how far the comparison of two runs is, and what it found. Raises EngineError."""
     from vms.live import searches  # noqa: PLC0415  (wakes Numba)
 
-    runs = _run(lab, a), _run(lab, b)
+    runs = run_numbered(lab, a), run_numbered(lab, b)
     if cancel:
         searches.cancel(runs[0].pk, runs[1].pk)
-    recordings = [_recording(run) for run in runs]
+    recordings = [recording_now(run) for run in runs]
     until = min(recording.tick for recording in recordings)
     if tick is not None and tick > until:
         raise EngineError("{field} must be 0..{high}, got {given}", "tick", high=until, given=tick)
@@ -77,20 +77,22 @@ def compared(lab: Lab, a: int, b: int, tick: int | None, cancel: bool = False) -
     return told | sides | {"message": sentence(search.error) if search.error else ""}
 
 
-def _number(text: str | None, name: str) -> int:
+def whole(text: str | None, name: str) -> int:
+    """Return a number of an address; raises EngineError where it is none."""
     if text is not None and text.isascii() and text.isdecimal() and len(text) <= 16:
         return int(text)
     raise EngineError("{field} must be a whole number, got {given}", name, given=text or "none")
 
 
-def _run(lab: Lab, number: int) -> Run:
+def run_numbered(lab: Lab, number: int) -> Run:
+    """Return a lab's run; raises Http404 where it has none of this number."""
     run = Run.objects.filter(lab=lab, number=number).first()
     if run is None:
         raise Http404(_("The lab has no run of this number."))
     return run
 
 
-def _recording(run: Run) -> Recording:
+def recording_now(run: Run) -> Recording:
     """Return a run's recording, up to where it is now if it is alive."""
     registry = sys.modules.get("vms.live.registry")
     alive = registry.peek(run.lab_id, run.number) if registry else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vms.engine.metrics import percentile, wake_ups
 from vms.engine.tables import EV_IO
 from vms.live.wire.blocks import Array
 
@@ -34,7 +35,8 @@ LATENCIES = 1024
 class Mark:
     """Counters when a sample was made: ticks run and waited per VM, faults, ticks of all pCPUs.
 
-    `latencies` are those since the sample before, in ns.
+    `latencies` are those since the sample before, in ns; `woken` how often who woke up waited for
+    how many ticks, in buckets, all VMs together.
     """
 
     tick: int
@@ -45,6 +47,7 @@ class Mark:
     overhead: int
     idle: int
     latencies: Array
+    woken: Array
 
 
 class Charts:
@@ -66,7 +69,8 @@ class Charts:
 
         share, steal: ticks a VM ran, waited, per tick (1 = one whole pCPU); overhead, idle: parts
         of all pCPUs; minor, major: faults per 1,000 ticks; io_p50, io_p99: µs, NaN without any
-        I/O.
+        I/O; wake_p50, wake_p99: µs from a wake-up to the pCPU, NaN without any; jain: Jain's index
+        of what VMs that wanted to run got over their weights, NaN where nobody did.
         """
         if machine.now <= self._marks[-1].tick:
             return None
@@ -76,6 +80,8 @@ class Charts:
         first, pcpus = self._marks[0], len(machine.state.pcpu)
         ticks = now.tick - first.tick
         p50, p99 = self._percentiles()
+        woken = now.woken - first.woken
+        tick_us = int(machine.state.host[0].tick_ns) / 1000
         return {
             "tick": np.array([now.tick], "f8"),
             "share": _growth(first.run, now.run, ticks),
@@ -86,6 +92,9 @@ class Charts:
             "io_p99": np.array([p99], "f4"),
             "overhead": np.array([(now.overhead - first.overhead) / ticks / pcpus], "f4"),
             "idle": np.array([(now.idle - first.idle) / ticks / pcpus], "f4"),
+            "wake_p50": np.array([_waited(woken, 50, tick_us)], "f4"),
+            "wake_p99": np.array([_waited(woken, 99, tick_us)], "f4"),
+            "jain": np.array([_jain(machine, first, now)], "f4"),
         }
 
     def _mark(self, machine: Machine) -> Mark:
@@ -103,6 +112,7 @@ class Charts:
             overhead=int(state.pcpu["overhead"].sum()),
             idle=int(state.pcpu["idle"].sum()),
             latencies=latencies[:: max(1, len(latencies) // LATENCIES)],
+            woken=wake_ups(machine).sum(axis=0),
         )
 
     def _forget(self, tick: int, ticks: int) -> None:
@@ -124,7 +134,29 @@ def _least_ticks(machine: Machine) -> int:
     return SLICES * int(max(state.host[0]["time_slice"], state.vm["time_slice"].max()))
 
 
+def _waited(woken: Array, percent: int, tick_us: float) -> float:
+    """Return a percentile in µs of what was waited after a wake-up; NaN of none."""
+    ticks = percentile(woken, percent)
+    return np.nan if ticks is None else ticks * tick_us
+
+
+def _jain(machine: Machine, first: Mark, now: Mark) -> float:
+    """Return Jain's index of what VMs ran over their weights, of those that wanted to run.
+
+    Of many VMs those with a line of their own; NaN where nobody wanted to.
+    """
+    own = min(len(machine.vm_names), SHOWN - 1)
+    ran, waited = (_grown(getattr(first, k), getattr(now, k))[:own] for k in ("run", "steal"))
+    fair = (ran / machine.state.vm["weight"][:own])[ran + waited > 0]
+    squares = float((fair * fair).sum())
+    return float(fair.sum()) ** 2 / (len(fair) * squares) if squares else np.nan
+
+
+def _grown(before: Array, now: Array) -> Array:
+    """Return the growth of counters; VMs that came meanwhile began at 0."""
+    return np.asarray(now - np.pad(before, (0, len(now) - len(before))))
+
+
 def _growth(before: Array, now: Array, ticks: int) -> Array:
-    """Return the growth per tick as one row; VMs that came meanwhile began at 0."""
-    grown = now - np.pad(before, (0, len(now) - len(before)))
-    return np.asarray(np.round(grown / ticks, 4), "f4")[None, :]
+    """Return the growth per tick as one row."""
+    return np.asarray(np.round(_grown(before, now) / ticks, 4), "f4")[None, :]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vms.engine import VERSION
+from vms.engine import VERSION, ostep
 from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.storage import summary as storage
 from vms.engine.tables import COSTS, EVENTS, KINDS, MODES, SLICE_ENDS
+from vms.live.wire import knobs
 from vms.live.wire.charts import SHOWN
 
 if TYPE_CHECKING:  # importing it wakes Numba
@@ -31,12 +32,14 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
         "scheduler": {
             "policy": list(SCHEDULERS)[host["scheduler"]],
             "time_slice": int(host["time_slice"]),
+            "keys": knobs.of_host(machine),
         },
         "replacement": {
             "policy": list(REPLACEMENTS)[host["replacement"]],
             "scope": "local" if host["scope_local"] else "global",
         },
         "swap": int(host["swap"]),
+        "at_home": ostep.command(machine.scenario),
         "costs": {name: int(host[name]) for name in COSTS},
         "vms": _vms(machine),
         "vcpus": _vcpus(machine),
@@ -63,6 +66,7 @@ def _vms(machine: Machine) -> list[dict[str, Any]]:
                 "pages": vm["pages"],
                 "weight": vm["weight"],
                 "time_slice": vm["time_slice"],
+                "keys": knobs.of_vm(machine, row),
                 "start_at": vm["start_at"],
                 "colour": row,
                 "template": bool(vm["template"]),

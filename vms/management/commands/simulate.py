@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
 from vms import scenario_file
+from vms.engine import ostep
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario import Scenario, scenario_with
 from vms.engine.scenario.limits import FAR
@@ -89,7 +90,10 @@ class Command(BaseCommand):
             outcome = outcome_of(scenario, path, ticks, events)
         finally:
             say("")
-        self.stdout.write(json.dumps(outcome) if options["json"] else report(outcome))
+        if options["json"]:
+            self.stdout.write(json.dumps(outcome))
+        else:
+            self.stdout.write("\n".join([report(outcome), *at_home(scenario)]))
 
     def _explain(self, scenario: Scenario, path: Path, tick: int, as_json: bool) -> None:
         from vms.engine.explain import explain  # noqa: PLC0415  (imports Numba: a second)
@@ -269,6 +273,12 @@ def reasons(decision: Decision) -> str:
         ]
         lines += aligned(rows)
     return "\n".join(lines)
+
+
+def at_home(scenario: Scenario) -> list[str]:
+    """Return the command of OSTEP's programs that does the same, where there is one."""
+    command = ostep.command(scenario)
+    return ["", _("To check at home with OSTEP's programs:"), command] if command else []
 
 
 KEYS = ("response", "turnaround", "run", "runnable", "blocked", "minor_faults", "major_faults")
