@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from vms import alive
 from vms.guests import adopt
-from vms.permissions import GUEST_KEY, Visitor
+from vms.permissions import CLAIM_KEY, GUEST_KEY, GUEST_NAME_KEY, Visitor
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -22,10 +22,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 @receiver(user_logged_in)
 def keep_the_guests_lab(request: HttpRequest, user: User, **_: Any) -> None:
-    """Give the labs that a visitor made as a guest to the account they now sign in with."""
+    """Give the labs that a visitor made as a guest to the account they now sign in with.
+
+    What a guest with a name did in labs of others is asked about, see `vms.views.joining.claim`.
+    """
     guest = request.session.pop(GUEST_KEY, None)
+    name = request.session.pop(GUEST_NAME_KEY, None)
     if guest:
         adopt(uuid.UUID(guest), user)
+    if guest and name:
+        request.session[CLAIM_KEY] = guest
+        alive.kick_everywhere(f"g{guest}")
 
 
 @receiver(user_logged_out)

@@ -62,6 +62,7 @@ ROLE_SHOWN = {"owner": "instructor", "guest": "driver"}
 
 GUEST_KEY = "guest"  # in Django's session: the guest's identity
 GUEST_NAME_KEY = "guest_name"  # and the name they chose, where they did
+CLAIM_KEY = "claim"  # after a login: the guest whose deeds the account may claim
 _SALT = "vms.ticket"
 _STARTED = monotonic()
 _revoked: dict[str, float] = {}  # by visitor and lab: when, on the steady clock
@@ -282,6 +283,26 @@ def role_name(role: str) -> str:
         "muted": _("muted"),
         "visitor": _("visitor"),
     }[role]
+
+
+def verb_name(verb: str) -> str:
+    """Return what a right is, as a reader sees it."""
+    return {
+        WATCH: _("See the lab, live and at any past tick; its members, results and exports"),
+        TALK: _("Write in the chat, pin notes, vote in prediction rounds"),
+        STEER: _("Give commands, take the wheel, fork and undo runs"),
+        EDIT: _("Change the lab at rest: settings, VMs, devices, files"),
+        LEAD: _("Lead the class: wheel, rounds, announcements, wall, assignments, grades"),
+        INVITE: _("Invite, change roles, mute, remove, ban"),
+        AUDIT: _("Read and export the audit"),
+        OWN: _("Delete the lab"),
+    }[verb]
+
+
+def table_in_words() -> tuple[list[str], list[tuple[str, list[bool]]]]:
+    """Return the table as one reads it: the roles, and of each right who has it."""
+    roles = [role_name(role) for role in MAY]
+    return roles, [(verb_name(verb), [may(role, verb) for role in MAY]) for verb in VERBS]
 
 
 def refusal(role: str, verb: str) -> str:

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable
 from http.cookiejar import CookieJar
+from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, Request, build_opener
@@ -118,9 +119,48 @@ def test_a_removed_member_loses_the_socket_and_the_way_back(
         found = re.search(rf"/labs/{lab}/members/(\d+)/remove/", members)
         assert found
         alice.post(f"/labs/{lab}/members/{found[1]}/remove/")
+        removed_s = monotonic()
         assert wait_for_close(socket) == 4003
+        assert monotonic() - removed_s < 1
     with opened(bob.server, kept) as socket:
         assert wait_for_close(socket) == 4003
+
+
+def test_a_guest_steers_is_muted_and_banned_within_a_second(
+    people: Callable[[str], Person],
+) -> None:
+    alice = people("alice")
+    guest = Person(alice.server)
+    lab = new_lab(alice)
+    alice.post(f"/labs/{lab}/invitations/", role="driver", guests="on")
+    _, members = alice.get(f"/labs/{lab}/members/")
+    link = re.search(r"(/join/[^\"]+/)", members)
+    assert link
+    address, _page = guest.post(link[1], name="Ada")
+    assert lab in address
+    with guest.enter(lab) as socket:
+        assert tell(socket, type="speed", ticks_per_s=77)["ok"]
+        row = re.search(rf"/labs/{lab}/members/(\d+)/mute/", alice.get(f"/labs/{lab}/members/")[1])
+        assert row
+        asked_s = monotonic()
+        alice.post(f"/labs/{lab}/members/{row[1]}/mute/")
+        assert wait_for_close(socket) == 4005
+        assert monotonic() - asked_s < 2
+    with guest.enter(lab) as socket:
+        assert "You were muted" in tell(socket, type="speed", ticks_per_s=78)["message"]
+        alice.post(f"/labs/{lab}/members/{row[1]}/ban/")
+        banned_s = monotonic()
+        assert wait_for_close(socket) == 4003
+        assert monotonic() - banned_s < 1
+    audit = alice.server.shell(
+        "from vms.models import AuditEntry\n"
+        f"for e in AuditEntry.objects.filter(lab_id='{lab}').order_by('number'):\n"
+        "    print(e.kind, e.what, e.name, e.outcome)\n"
+    )
+    assert "command speed Ada accepted" in audit
+    assert "speed Ada refused" in audit
+    assert f"membership ban {alice.name} accepted" in audit
+    assert "none missing" in alice.server.manage("verify_audit")
 
 
 def test_logging_out_closes_the_sockets(people: Callable[[str], Person]) -> None:

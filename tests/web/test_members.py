@@ -13,8 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from vms import alive
+from vms.joining import WRONG_PER_ACCOUNT as WRONG_CODES
 from vms.models import Invitation, Lab, Membership
-from vms.views.members import WRONG_CODES, token_of
+from vms.views.joining import token_of
 
 
 @pytest.fixture

@@ -3,13 +3,15 @@
 from vms.forms.check import attach
 from vms.forms.device import DeviceForm
 from vms.forms.host import LabForm
-from vms.forms.members import InvitationForm, MemberForm, RoleForm
+from vms.forms.members import BanForm, GuestForm, InvitationForm, MemberForm, RoleForm
 from vms.forms.new import LabFileForm, ScenarioTextForm, TraceFileForm
 from vms.forms.notes import NotesForm
 from vms.forms.vm import VMEditor
 
 __all__ = [
+    "BanForm",
     "DeviceForm",
+    "GuestForm",
     "InvitationForm",
     "LabFileForm",
     "LabForm",

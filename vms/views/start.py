@@ -19,7 +19,7 @@ from vms import alive, guests, trash
 from vms.engine.errors import EngineError
 from vms.founding import TooManyLabsError, found
 from vms.models import Lab, Membership
-from vms.permissions import EDIT, Visitor, may, visitor_of
+from vms.permissions import EDIT, Visitor, may, role_name, visitor_of
 from vms.scenarios import templates
 from vms.words import sentence
 
@@ -46,6 +46,11 @@ class Line:
         return may(self.role, EDIT)
 
     @property
+    def role_name(self) -> str:
+        """The visitor's role as one reads it."""
+        return role_name(self.role)
+
+    @property
     def fresh(self) -> bool:
         """Whether it was changed within the last minute."""
         return (timezone.now() - self.lab.updated).total_seconds() < 60
@@ -69,10 +74,13 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 def my_labs(visitor: Visitor) -> list[Line]:
-    """Return the labs of an account, changed last first."""
-    if not visitor.user.is_authenticated:
+    """Return the labs of an account, or those that a guest has joined; changed last first."""
+    if visitor.user.is_authenticated:
+        mine = Q(owner=visitor.user.pk) | Q(membership__user=visitor.user.pk)
+    elif visitor.guest is not None:
+        mine = Q(membership__guest=visitor.guest)
+    else:
         return []
-    mine = Q(owner=visitor.user.pk) | Q(membership__user=visitor.user.pk)
     return _lines(Lab.objects.filter(mine).distinct(), visitor)
 
 
@@ -88,6 +96,8 @@ def _lines(labs: QuerySet[Lab], visitor: Visitor) -> list[Line]:
     roles: dict[Any, str] = {}
     if visitor.user.is_authenticated:
         roles = dict(Membership.objects.filter(user=visitor.user.pk).values_list("lab_id", "role"))
+    elif visitor.guest is not None:
+        roles = dict(Membership.objects.filter(guest=visitor.guest).values_list("lab_id", "role"))
     return [_line(lab, visitor, roles) for lab in found]
 
 
@@ -99,7 +109,7 @@ def _line(lab: Any, visitor: Visitor, roles: dict[Any, str]) -> Line:
     owned = visitor.user.is_authenticated and lab.owner_id == visitor.user.pk
     return Line(
         lab=lab,
-        role="owner" if owned else roles.get(lab.pk, "observer"),
+        role="owner" if owned else roles.get(lab.pk, "visitor"),
         state=status,
         label=str(Lab.Status(status).label),
         tick=state.tick if state else None,
