@@ -10,22 +10,17 @@ machine is theirs.
 from __future__ import annotations
 
 import asyncio
-import base64
-import os
 import re
-import struct
 import tempfile
 import time
-import zlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
 from pathlib import Path
 
 import numpy as np
 
 from bench import Line
+from bench.viewers import Viewer, connect, memory, processor_s, until
 from tests.server import RunningServer
-from vms.live.hub import COMPRESSED, HEADER, SNAPSHOT
 
 VIEWERS, SECONDS, STALLED = 200, 20, 20
 LAB = """
@@ -46,107 +41,6 @@ print("LAB", lab.pk)
 for n in range({tickets}):
     print("TICKET", permissions.ticket(Visitor(owner), lab, "instructor"))
 """
-AT = re.compile(rb'"at":([0-9.]+)')
-
-
-@dataclass
-class Viewer(asyncio.Protocol):
-    """One browser: as little as a WebSocket client can be."""
-
-    port: int
-    lab: str
-    ticket: str
-    stalled: bool = False
-    latencies: list[float] = field(default_factory=list)
-    snapshots: int = 0
-    changes: int = 0
-    lost: int = 0
-    taken: int = 0
-    closed: bool = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the socket."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.buffer = bytearray()
-        self.version: int | None = None
-        self.received = 0
-        self.ready = False
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = (
-            f"GET /ws/lab/{self.lab}/?ticket={self.ticket} HTTP/1.1",
-            f"Host: 127.0.0.1:{self.port}",
-            f"Origin: http://127.0.0.1:{self.port}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {key}",
-            "Sec-WebSocket-Version: 13",
-        )
-        transport.write("".join(f"{line}\r\n" for line in (*lines, "")).encode())
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Note that the server closed it."""
-        self.closed = True
-
-    def data_received(self, data: bytes) -> None:
-        """Take whole frames; a stalled viewer reads no more after the first."""
-        self.buffer += data
-        if not self.ready:
-            end = self.buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            assert self.buffer.startswith(b"HTTP/1.1 101"), bytes(self.buffer[:300])
-            del self.buffer[: end + 4]
-            self.ready = True
-        now = time.time()
-        while (frame := self.frame()) is not None:
-            opcode, payload = frame
-            if opcode == 2:
-                self.take(payload, now)
-            elif opcode == 9:
-                self.send(10, payload)
-        if self.stalled and self.received:
-            self.transport.pause_reading()
-
-    def frame(self) -> tuple[int, bytes] | None:
-        """Return the next whole frame: what it is, and its payload."""
-        have = len(self.buffer)
-        if have < 2:
-            return None
-        length, start = self.buffer[1] & 127, 2
-        if length == 126 and have >= 4:
-            length, start = int.from_bytes(self.buffer[2:4], "big"), 4
-        elif length == 127 and have >= 10:
-            length, start = int.from_bytes(self.buffer[2:10], "big"), 10
-        elif length > 125:
-            return None
-        if have < start + length:
-            return None
-        opcode, payload = self.buffer[0] & 15, bytes(self.buffer[start : start + length])
-        del self.buffer[: start + length]
-        return opcode, payload
-
-    def take(self, data: bytes, now: float) -> None:
-        """Do what a page does with a sample."""
-        kind, flags, _, base, version, _ = HEADER.unpack_from(data)
-        self.received += 1
-        if kind == SNAPSHOT:
-            self.snapshots += 1
-        else:
-            self.changes += 1
-            self.taken += len(data)
-            self.lost += base != self.version
-            body = zlib.decompress(data[16:]) if flags & COMPRESSED else data
-            found = AT.search(body)
-            assert found is not None
-            self.latencies.append(now - float(found[1]))
-        self.version = version
-        if not self.stalled and self.received % 3 == 0:
-            self.send(2, struct.pack("<I", self.received))
-
-    def send(self, opcode: int, payload: bytes) -> None:
-        """Send a short frame; the mask is zero, which changes nothing."""
-        self.transport.write(bytes((128 | opcode, 128 | len(payload), 0, 0, 0, 0)) + payload)
 
 
 def run(quick: bool) -> list[Line]:
@@ -168,7 +62,7 @@ async def measure(server: RunningServer, viewers: int, seconds: int) -> list[Lin
     tickets = re.findall(r"TICKET (\S+)", printed)
 
     def come(number: int, stalled: bool = False) -> Awaitable[Viewer]:
-        return connect(lambda: Viewer(server.port, lab, tickets[number], stalled))
+        return connect(Viewer(server.port, lab, tickets[number], stalled))
 
     began = time.perf_counter()
     pages = await asyncio.gather(*(come(n) for n in range(viewers)))
@@ -198,19 +92,10 @@ async def measure(server: RunningServer, viewers: int, seconds: int) -> list[Lin
     ]
 
 
-async def connect(make: Callable[[], Viewer]) -> Viewer:
-    """Return a viewer that is connecting."""
-    loop = asyncio.get_running_loop()
-    viewer = make()
-    await loop.create_connection(lambda: viewer, "127.0.0.1", viewer.port)
-    return viewer
-
-
 async def watch(server: RunningServer, pages: list[Viewer], seconds: float) -> dict[str, float]:
     """Return what happened to all viewers within some seconds."""
     for page in pages:
-        page.latencies.clear()
-        page.snapshots = page.changes = page.lost = page.taken = 0
+        page.forget()
     processor, began = processor_s(server), time.perf_counter()
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
@@ -227,22 +112,3 @@ async def watch(server: RunningServer, pages: list[Viewer], seconds: float) -> d
         "bytes": sum(page.taken for page in pages) / max(1, sum(page.changes for page in pages)),
         "processor": (processor_s(server) - processor) / took,
     }
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that is bound to come."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110  (of many sockets at once)
-            await asyncio.sleep(0.01)
-
-
-def memory(server: RunningServer) -> int:
-    """Return the resident memory of the server's process, bytes."""
-    text = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", text)[0]) * 1024
-
-
-def processor_s(server: RunningServer) -> float:
-    """Return the processor time the server has used, seconds."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
