@@ -111,7 +111,10 @@ def address_of(request: HttpRequest) -> str:
 
     Behind proxies it is what the trusted ones say (allauth's setting of their number).
     """
-    return str(get_adapter().get_client_ip(request) or "")
+    try:
+        return str(get_adapter().get_client_ip(request) or "")
+    except PermissionDenied:  # a proxy that should have said it did not
+        return ""
 
 
 def may(role: str | None, verb: str) -> bool:

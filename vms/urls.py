@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, include, path
 
 from vms.views import (
+    audit,
     compare,
     edit,
     export,
@@ -93,3 +94,5 @@ urlpatterns = [
     path("shots/<slug:template>.svg", shots.shot, name="shot"),
     path("labs/<uuid:lab_id>/", include(in_lab)),
 ]
+    path("audit/", audit.lab_audit, name="lab_audit"),
+    path("audit.<slug:format>", audit.lab_audit_file, name="lab_audit_file"),

@@ -19,7 +19,7 @@ from tests.security.table import MEMBERS, WHO
 from tests.web.conftest import SMALL
 from vms import revisions, tokens, trash
 from vms.founding import found
-from vms.models import Device, Invitation, Lab, Membership, TraceFile
+from vms.models import Ban, Device, Invitation, Lab, Membership, TraceFile
 from vms.permissions import Visitor
 from vms.views.joining import token_of
 
@@ -36,6 +36,7 @@ WITHIN: dict[str, Callable[[Lab], Any]] = {
     "file_id": lambda lab: lab.files.get().pk,
     "member_id": lambda lab: lab.membership_set.get(user__username__startswith="bystander").pk,
     "invitation_id": lambda lab: lab.invitations.get().pk,
+    "ban_id": lambda lab: lab.ban_set.get().pk,
     "number": lambda lab: 1,
     "format": lambda lab: "jsonl",
 }
@@ -133,6 +134,8 @@ def furnished(owner: Any) -> Lab:
     Invitation.objects.create(lab=lab, role="driver", made_by=owner)
     bystander = get_user_model().objects.create_user(f"bystander {lab.pk}")
     Membership.objects.create(lab=lab, user=bystander, role="observer")
+    outcast = get_user_model().objects.create_user(f"outcast {lab.pk}")
+    Ban.objects.create(lab=lab, user=outcast, name=outcast.username)
     return lab
 
 

@@ -1,5 +1,6 @@
 """Forms. What a scenario allows is said by its schema; here its sentences find their fields."""
 
+from vms.forms.audit import AuditForm
 from vms.forms.check import attach
 from vms.forms.device import DeviceForm
 from vms.forms.host import LabForm
@@ -9,6 +10,7 @@ from vms.forms.notes import NotesForm
 from vms.forms.vm import VMEditor
 
 __all__ = [
+    "AuditForm",
     "BanForm",
     "DeviceForm",
     "GuestForm",

@@ -65,6 +65,18 @@ class AuditEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.number} · {self.what}"
 
+    @property
+    def words(self) -> str:
+        """The detail as one reads it: `vm web · weight 512`."""
+        given = dict(self.detail)
+        shown = {"sequence", "status", "who"}
+        told = {**given.pop("arguments", {}), **{k: v for k, v in given.items() if k not in shown}}
+        return " · ".join(
+            f"{name} {value if isinstance(value, str | int | float) else '…'}"
+            for name, value in told.items()
+            if value not in (None, "", {}, [])
+        )[:300]
+
 
 class AuditHead(models.Model):
     """Where the chain ends: one row, sealed, so that a tail that was cut off is missed."""

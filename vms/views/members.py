@@ -18,7 +18,7 @@ from vms.forms import BanForm, InvitationForm, MemberForm, RoleForm
 from vms.joining import FOR_GUESTS
 from vms.models import Ban, Invitation, Lab, Membership, Role
 from vms.people import PeopleError
-from vms.permissions import INVITE, WATCH, Access, lab_view, refusal, role_in, table_in_words
+from vms.permissions import AUDIT, INVITE, WATCH, Access, lab_view, refusal, role_in, table_in_words
 from vms.views.joining import link_of
 
 
@@ -52,7 +52,7 @@ def members_page(
         "access": access,
         "me": access.visitor.identity,
         "may_invite": access.may(INVITE),
-        "audits": False,
+        "audits": access.may(AUDIT),
         "members": members,
         "roles": Role.choices,
         "guest_roles": [(role, Role(role).label) for role in FOR_GUESTS],
