@@ -7,6 +7,7 @@ from django.urls import URLPattern, include, path
 from vms.views import (
     audit,
     compare,
+    curves,
     edit,
     export,
     history,
@@ -31,6 +32,7 @@ in_lab: list[URLPattern] = [
     path("runs/", runs.runs_tree, name="runs_tree"),
     path("runs/compare/", runs.runs_compare, name="runs_compare"),
     path("why/", why.lab_why, name="lab_why"),
+    path("curves/", curves.lab_curves, name="lab_curves"),
     path("scenario/", export.lab_scenario, name="lab_scenario"),
     path("result/", export.lab_result, name="lab_result"),
     path("export/", export.lab_export, name="lab_export"),
