@@ -5,9 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, include, path
 
 from vms.views import (
-    audit,
     compare,
-    curves,
     edit,
     export,
     history,
@@ -15,9 +13,11 @@ from vms.views import (
     lab,
     members,
     new,
+    rounds,
     runs,
     shots,
     start,
+    talk,
     tokens,
     trash,
     why,
@@ -32,7 +32,8 @@ in_lab: list[URLPattern] = [
     path("runs/", runs.runs_tree, name="runs_tree"),
     path("runs/compare/", runs.runs_compare, name="runs_compare"),
     path("why/", why.lab_why, name="lab_why"),
-    path("curves/", curves.lab_curves, name="lab_curves"),
+    path("talk/", talk.lab_talk, name="lab_talk"),
+    path("predictions/", rounds.lab_rounds, name="lab_rounds"),
     path("scenario/", export.lab_scenario, name="lab_scenario"),
     path("result/", export.lab_result, name="lab_result"),
     path("export/", export.lab_export, name="lab_export"),
@@ -96,5 +97,3 @@ urlpatterns = [
     path("shots/<slug:template>.svg", shots.shot, name="shot"),
     path("labs/<uuid:lab_id>/", include(in_lab)),
 ]
-    path("audit/", audit.lab_audit, name="lab_audit"),
-    path("audit.<slug:format>", audit.lab_audit_file, name="lab_audit_file"),

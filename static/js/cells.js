@@ -207,6 +207,16 @@ export class CellMap {
     return cellAt(this.at, x, y, this.n);
   }
 
+  /** Middle of cell `i` in CSS pixels of the canvas; null where it is not in sight. */
+  spot(i) {
+    if (!this.at || i < 0 || i >= this.n) return null;
+    const scale = this.at.scale * this.zoom;
+    const d = this.w / this.canvas.clientWidth;
+    const half = (this.at.cell - this.at.gap) / 2;
+    const [x, y] = placeOf(this.at, i).map((v, k) => ((v + half - (k ? this.top : this.left)) * scale) / d);
+    return x < 0 || y < 0 || x > this.canvas.clientWidth || y > this.canvas.clientHeight ? null : { x, y };
+  }
+
   /** The cell one step left, right, above or below `i`, by arrow key; −1 where there is none. */
   step(i, key) {
     if (!this.at || i < 0) return this.at ? 0 : -1;

@@ -77,6 +77,13 @@ export function keep(parent, items, make, refresh) {
   });
 }
 
+/** A spot of a canvas, in CSS pixels of it, as one of the panel around it. */
+export function placeIn(panel, canvas, spot) {
+  if (!spot) return null;
+  const [outer, inner] = [panel.getBoundingClientRect(), canvas.getBoundingClientRect()];
+  return { x: spot.x + inner.left - outer.left, y: spot.y + inner.top - outer.top };
+}
+
 /** A table body from rows of cells (text or nodes); the first cell heads its row. */
 export function fillTable(body, rows) {
   body.replaceChildren(

@@ -8,6 +8,8 @@ import { assume, choose, chosen, chosenNumber, onChoice } from "./layout.js";
 import { createModel } from "./model.js";
 import { startPainting } from "./paint.js";
 import { ofRun, wirePermalink } from "./permalink.js";
+import { placePins } from "./pins.js";
+import { createPresence } from "./presence.js";
 import { connect } from "./socket.js";
 import { crc32 } from "./wire.js";
 import * as allocation from "./panels/allocation.js";
@@ -21,16 +23,20 @@ import * as log from "./panels/log.js";
 import * as memory from "./panels/memory.js";
 import * as fork from "./panels/fork.js";
 import * as newvm from "./panels/newvm.js";
+import * as people from "./panels/people.js";
+import * as room from "./panels/room.js";
+import * as round from "./panels/round.js";
 import * as runs from "./panels/runs.js";
 import * as runto from "./panels/runto.js";
 import * as snapshots from "./panels/snapshots.js";
+import * as talk from "./panels/talk.js";
 import * as timebar from "./panels/timebar.js";
 import * as timeline from "./panels/timeline.js";
 import * as tree from "./panels/tree.js";
 import * as waits from "./panels/waits.js";
 
 /** Modules by the name their element carries in data-panel. */
-const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, knobs, laws, log, newvm, timebar, runto, fork, runs, snapshots, waits };
+const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, knobs, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, talk, waits };
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 
@@ -39,6 +45,8 @@ const config = ofRun(page, chosenNumber("run"));
 const model = createModel();
 const socket = connect(config, model);
 socket.may = config.may;
+socket.me = config.user;
+socket.presence = createPresence(model, socket, PANELS);
 socket.following = page; // what it connects by once the lab's own run is seen live
 const mounted = [];
 
@@ -96,6 +104,7 @@ function draw() {
     panel.stale = false;
     panel.drawnAt = performance.now();
     panel.module.draw(model, all);
+    placePins(panel, model, socket.me);
     fillTable(panel);
   }
 }
@@ -292,6 +301,7 @@ wireGuide();
 wireTheme();
 wirePictures();
 wirePermalink(model);
+socket.presence.wire();
 startPainting(model, socket, draw);
 // For tests and the curious: the machine as this page sees it.
 window.lab = { model, socket, crc: () => crc32(model.frames) };

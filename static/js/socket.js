@@ -185,6 +185,7 @@ class Socket {
 
   hasOpened() {
     this.change("open", "");
+    this.presence?.reconnected();
     this.watchOver();
     if (this.wire.watching !== null) this.send({ type: "watch", vm: this.wire.watching });
     if (this.model.want.heat) this.send({ type: "want", heat: true });

@@ -1,7 +1,7 @@
 // The allocation map: every page frame of the host, by owner, by state or by heat.
 import { makeBrush, stateOf, vectorFrames } from "../brushes.js";
 import { CellMap } from "../cells.js";
-import { $, $$, badge, el, fillTable, write } from "../elements.js";
+import { $, $$, badge, el, fillTable, placeIn, write } from "../elements.js";
 import { choose, chosen, chosenNumber, onChoice } from "../layout.js";
 import { FRAME, PTE } from "../model.js";
 import { count, percent, say } from "../scales.js";
@@ -128,6 +128,18 @@ function pageIn(frame, owner) {
     });
   }
   return pageOf.get(frame) ?? -1;
+}
+
+/** Where an object stands, in pixels of the panel; null where it is not in sight. */
+export function spot(target) {
+  const [kind, number] = target.split(":");
+  return kind === "frame" ? placeIn(element, $("canvas", element), map.spot(Number(number))) : null;
+}
+
+/** The object under a pointer. */
+export function objectAt(event) {
+  const frame = event.target.tagName === "CANVAS" ? map.pick(event) : -1;
+  return frame < 0 ? "" : `frame:${frame}`;
 }
 
 function readOut() {

@@ -5,7 +5,6 @@ import { compact, count, say } from "../scales.js";
 
 export const title = () => gettext("Clock");
 
-const FACES = 4;
 /** So long is believed what was asked and not answered by a sample. */
 const ANSWER_MS = 2000;
 let model, socket;
@@ -42,7 +41,6 @@ export function draw(theModel, all) {
   pace({ ...state, status: liveOf(model).status });
   speedShown();
   if (all || changed.meta) policies(meta);
-  if (all || changed.people) people(model.people);
 }
 
 function playButton(live, past) {
@@ -129,33 +127,6 @@ function policies(meta) {
   const parts = [meta.run ? say(gettext("Run %(n)s"), { n: count(meta.run) }) : "", say(gettext("seed %(n)s"), { n: meta.seed }), (meta.scheduler?.policy ?? "").replaceAll("_", " ")];
   write($("#run-line"), parts.filter(Boolean).join(" · "));
 }
-
-/** Faces of who is here; the one who steered last is marked. */
-function people(list) {
-  const driver = list.find((person) => person.driver);
-  $("#driver").hidden = !driver;
-  write($("#driver b"), driver?.name ?? "");
-  const roles = { instructor: gettext("instructor"), driver: gettext("driver"), observer: gettext("observer") };
-  const faces = [...list].sort((a, b) => Boolean(b.driver) - Boolean(a.driver)).slice(0, list.length > FACES ? FACES - 1 : FACES);
-  const items = faces.map((person) => {
-    const words = `${person.name}, ${roles[person.role] ?? person.role}`;
-    return el("li", { class: person.driver ? "drives" : null, title: words }, el("span", { class: "sr" }, words), el("i", { "aria-hidden": "true" }, initials(person.name)));
-  });
-  if (list.length > faces.length) {
-    const more = list.length - faces.length;
-    const words = say(ngettext("%(n)s more", "%(n)s more", more), { n: count(more) });
-    items.push(el("li", { title: list.slice(faces.length).map((p) => p.name).slice(0, 20).join(", ") }, el("span", { class: "sr" }, words), el("i", { "aria-hidden": "true" }, `+${compact(more)}`)));
-  }
-  const box = $("#people");
-  mark(box, "aria-label", say(gettext("Members present: %(n)s"), { n: count(list.length) }));
-  box.replaceChildren(...items);
-}
-
-const initials = (name) => {
-  const words = name.trim().split(/[\s._-]+/).filter(Boolean);
-  const letters = words.length > 1 ? [...words[0]][0] + [...words.at(-1)][0] : [...(words[0] ?? "?")].slice(0, 2).join("");
-  return letters.toUpperCase();
-};
 
 /** Say when the picture is not live; silence is the good state. */
 function connection(status, reason = "") {

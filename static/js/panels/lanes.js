@@ -45,6 +45,8 @@ function automatic(model, width) {
 
 /** Tick at a place across the canvas. */
 export const tickAt = (at, x) => at.to - (at.w - x) / at.px;
+/** Place of a tick across the canvas. */
+export const placeAt = (at, tick) => at.w - (at.to - tick) * at.px;
 /** Lane at a height, or −1. */
 export function laneAt(at, y) {
   const lane = Math.floor(y / at.lane) + at.top;

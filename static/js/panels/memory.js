@@ -2,7 +2,7 @@
 // under the cursor in full; and how hardware finds its frame.
 import { CellMap, EDGE } from "../cells.js";
 import { colourOf, colours } from "../colours.js";
-import { $, el, fillTable, write } from "../elements.js";
+import { $, el, fillTable, placeIn, write } from "../elements.js";
 import { choose, chosenNumber, onChoice } from "../layout.js";
 import { PTE } from "../model.js";
 import { count, say } from "../scales.js";
@@ -144,6 +144,19 @@ function find() {
   const found = model.pages.pte.findIndex((pte) => pte & PTE.PRESENT && (pte & PTE.FRAME) === frame);
   choose({ find: null, page: found < 0 ? null : found });
   if (found >= 0) map.reveal(found);
+}
+
+/** Where an object stands, in pixels of the panel; null where it is not in sight. */
+export function spot(target) {
+  const found = /^page:(.+)\/(\d+)$/.exec(target);
+  if (!found || model.meta.vms[vm]?.name !== found[1]) return null;
+  return placeIn(element, $("canvas", element), map.spot(Number(found[2])));
+}
+
+/** The object under a pointer. */
+export function objectAt(event) {
+  const at = event.target.tagName === "CANVAS" ? map.pick(event) : -1;
+  return at < 0 ? "" : `page:${model.meta.vms[vm]?.name}/${at}`;
 }
 
 /** Choose a page; its frame is outlined in the allocation map. */

@@ -1,6 +1,6 @@
 // The CPU timeline: who ran where and when, with the run queue where the next slice comes from.
 import { colours, fit } from "../colours.js";
-import { $, badge, el, fillTable, mark, write } from "../elements.js";
+import { $, badge, el, fillTable, mark, placeIn, write } from "../elements.js";
 import { chosen, choose } from "../layout.js";
 import { count, firstAbove, say } from "../scales.js";
 import * as lanes from "./lanes.js";
@@ -159,6 +159,30 @@ function pointer() {
 function sliceAt(pcpu, tick) {
   if (!at || pcpu < 0 || tick < at.from) return null;
   return lanes.slicesIn(model, pcpu, tick, tick).find((s) => s.from <= tick && tick < s.to) ?? null;
+}
+
+/** Where a slice begins, in pixels of the panel; null where it is not in sight. */
+export function spot(target) {
+  const found = /^slice:(\d+)@(\d+)$/.exec(target);
+  if (!found || !at) return null;
+  const [lane, x] = [Number(found[1]) - at.top, lanes.placeAt(at, Number(found[2]))];
+  if (lane < 0 || lane >= at.shown || x < at.left || x > at.w) return null;
+  return placeIn(canvas.closest(".panel"), canvas, { x, y: (lane + 0.5) * at.lane });
+}
+
+/** The slice that is chosen, or the one under a pointer, as others find it. */
+export function objectAt(event = null) {
+  if (!event) return picked ? `slice:${picked.pcpu}@${picked.from}` : "";
+  if (event.target !== canvas || !at) return "";
+  const pcpu = lanes.laneAt(at, event.offsetY);
+  const slice = sliceAt(pcpu, lanes.tickAt(at, event.offsetX));
+  return slice ? `slice:${pcpu}@${slice.from}` : "";
+}
+
+/** Choose a slice that somebody tells of, and bring it into sight. */
+export function showSlice(pcpu, from) {
+  const slice = lanes.slicesIn(model, pcpu, -1, model.state.tick).find((each) => each.from === from);
+  if (slice) show(pcpu, slice);
 }
 
 /** A small plate at the pointer; the card tells more on a click. */
