@@ -95,6 +95,12 @@ PANELS = (
         "charts",
         (_("VM"), _("waited, ticks"), _("while these ran")),
     ),
+    Panel(
+        "curves",
+        _("Miss-ratio curves"),
+        "mem",
+        (_("VM"), _("frames"), _("LRU misses"), _("OPT misses")),
+    ),
     Panel("laws", _("Laws"), "charts"),
     Panel("log", _("Journal and events"), "log"),
     Panel("talk", _("Talk"), "log"),

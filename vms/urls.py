@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.urls import URLPattern, include, path
 
 from vms.views import (
+    audit,
     compare,
+    curves,
     edit,
     export,
     history,
@@ -32,6 +34,7 @@ in_lab: list[URLPattern] = [
     path("runs/", runs.runs_tree, name="runs_tree"),
     path("runs/compare/", runs.runs_compare, name="runs_compare"),
     path("why/", why.lab_why, name="lab_why"),
+    path("curves/", curves.lab_curves, name="lab_curves"),
     path("talk/", talk.lab_talk, name="lab_talk"),
     path("predictions/", rounds.lab_rounds, name="lab_rounds"),
     path("scenario/", export.lab_scenario, name="lab_scenario"),
@@ -97,3 +100,5 @@ urlpatterns = [
     path("shots/<slug:template>.svg", shots.shot, name="shot"),
     path("labs/<uuid:lab_id>/", include(in_lab)),
 ]
+    path("audit/", audit.lab_audit, name="lab_audit"),
+    path("audit.<slug:format>", audit.lab_audit_file, name="lab_audit_file"),
