@@ -81,6 +81,8 @@ in_lab: list[URLPattern] = [
         joining.invitation_revoke,
         name="invitation_revoke",
     ),
+    path("audit/", audit.lab_audit, name="lab_audit"),
+    path("audit.<slug:format>", audit.lab_audit_file, name="lab_audit_file"),
 ]
 
 urlpatterns = [
@@ -100,5 +102,3 @@ urlpatterns = [
     path("shots/<slug:template>.svg", shots.shot, name="shot"),
     path("labs/<uuid:lab_id>/", include(in_lab)),
 ]
-    path("audit/", audit.lab_audit, name="lab_audit"),
-    path("audit.<slug:format>", audit.lab_audit_file, name="lab_audit_file"),
