@@ -23,7 +23,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 
-from vms import audit, permissions, scenario_file
+from vms import audit, limits, permissions, scenario_file
 from vms.engine.errors import EngineError
 from vms.live import registry
 from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, MOVED, RENEWED, STOPPING, Seat, Who
@@ -162,10 +162,9 @@ class LabConsumer(AsyncWebsocketConsumer):
             return BROKEN, _("The lab could not be started. The server's log says why.")
         if permissions.revoked(self.who.user, self.lab, ticket_made):
             return KICKED, _("You were removed from this lab.")
-        if run.viewers >= settings.LIVE_MAX_VIEWERS:
-            return CROWDED, _("%(n)d viewers are in this lab, and no more may come in.") % {
-                "n": run.viewers
-            }
+        own = sum(seat.who.user == self.who.user for seat in run.audience.seats)
+        if crowded := limits.refuse_viewer(run.viewers, own):
+            return CROWDED, crowded
         self.seat = Seat(self.who, Viewer(self._send_sample), self._close_soon, self.number)
         self.run, self.room = run, room
         run.enter(self.seat)

@@ -7,12 +7,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
+from vms import limits
 from vms.engine.scenario import Scenario
 from vms.live import store
 from vms.models import Lab
@@ -21,8 +20,8 @@ from vms.scenarios import templates
 LONGEST_NAME = 64
 
 
-class TooManyLabsError(Exception):
-    """An account has all the labs it may have; the text is the sentence they read."""
+TooManyLabsError = limits.LimitError
+"""An account has all the labs it may have, or all in them; the text is the sentence they read."""
 
 
 def found(
@@ -55,25 +54,12 @@ def found(
     scenario = Scenario.parse(given, limits=store.limits_for(lab))
     with transaction.atomic():
         if owner is not None:
-            refuse_beyond_limit(owner)
+            limits.refuse_more_labs(owner)
+            limits.refuse_more(owner, len(scenario.expanded), scenario.host.frames)
         store.rows_from(lab, scenario)
         if owner is not None:
             _name_apart(lab, owner)
     return lab
-
-
-def refuse_beyond_limit(owner: User) -> None:
-    """Raise TooManyLabsError where an account has all the labs it may have; copies don't count."""
-    most = settings.VMLAB_LABS_PER_USER
-    if Lab.objects.filter(owner_id=owner.pk, deleted=None, source=None).count() >= most:
-        raise TooManyLabsError(
-            ngettext(
-                "You have %(count)d lab, which is all an account may have. Delete it first.",
-                "You have %(count)d labs, which is all an account may have. Delete one first.",
-                most,
-            )
-            % {"count": most}
-        )
 
 
 def _name_apart(lab: Lab, owner: User) -> None:
@@ -91,6 +77,9 @@ def duplicate(lab: Lab, owner: User | None) -> Lab:
     """Make another lab of the same scenario for `owner`; members and runs stay behind."""
     document = store.scenario_of(lab)
     name = _("%(name)s copy") % {"name": document["name"][: LONGEST_NAME - 6]}
+    files = sum(lab.files.values_list("size", flat=True))
+    if owner is not None and files:
+        limits.refuse_bytes_of(owner.pk, files)
     copy = found(owner=owner, document=document | {"name": name}, template=lab.template)
     for file in lab.files.all():
         file.pk, file.lab = None, copy

@@ -10,8 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from vms import alive
-from vms.founding import refuse_beyond_limit
+from vms import alive, limits
 from vms.models import Lab, Revision, Run, TraceFile
 
 
@@ -27,7 +26,10 @@ def restore(lab: Lab) -> None:
     """Take a lab out of the trash. Raises TooManyLabsError."""
     with transaction.atomic():
         if lab.owner is not None:
-            refuse_beyond_limit(lab.owner)
+            use = limits.use_of(Lab.objects.filter(pk=lab.pk))
+            limits.refuse_more_labs(lab.owner)
+            limits.refuse_more(lab.owner, use.vms, use.frames)
+            limits.refuse_bytes_of(lab.owner.pk, use.bytes)
         Lab.objects.filter(pk=lab.pk).update(deleted=None)
     lab.deleted = None
 

@@ -13,6 +13,7 @@ from vms.views import (
     history,
     joining,
     lab,
+    limits,
     members,
     new,
     rounds,
@@ -67,6 +68,8 @@ in_lab: list[URLPattern] = [
     path("members/<int:member_id>/remove/", members.member_remove, name="member_remove"),
     path("members/<int:member_id>/mute/", members.member_mute, name="member_mute"),
     path("members/<int:member_id>/ban/", members.member_ban, name="member_ban"),
+    path("audit/", audit.lab_audit, name="lab_audit"),
+    path("audit.<slug:format>", audit.lab_audit_file, name="lab_audit_file"),
     path("bans/<int:ban_id>/lift/", members.member_unban, name="member_unban"),
     path("invitations/", joining.lab_invite, name="lab_invite"),
     path("invitations/<int:invitation_id>/", joining.invitation_show, name="invitation_show"),
@@ -81,8 +84,6 @@ in_lab: list[URLPattern] = [
         joining.invitation_revoke,
         name="invitation_revoke",
     ),
-    path("audit/", audit.lab_audit, name="lab_audit"),
-    path("audit.<slug:format>", audit.lab_audit_file, name="lab_audit_file"),
 ]
 
 urlpatterns = [
@@ -91,6 +92,7 @@ urlpatterns = [
     path("healthz", start.healthz, name="healthz"),
     path("join/", joining.join, name="join"),
     path("join/<str:token>/", joining.accept_invitation, name="accept_invitation"),
+    path("accounts/limits/", limits.limits_page, name="limits"),
     path("accounts/claim/", joining.claim, name="claim"),
     path("accounts/tokens/", tokens.token_list, name="tokens"),
     path("accounts/tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),

@@ -81,6 +81,7 @@ PAGES: dict[str, Row] = {
     "vms:join": ("anybody", "anybody"),
     "vms:accept_invitation": ("anybody", "anybody"),
     "vms:claim": ("account", "account"),
+    "vms:limits": ("account", None),
     "vms:tokens": ("account", "account"),
     "vms:token_revoke": (None, "its own"),
     "vms:new_lab": ("account", "account"),

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from vms import limits
 from vms.engine import VERSION as ENGINE
 from vms.engine.errors import EngineError
 from vms.engine.tables import LAYOUT_HASH
@@ -54,6 +55,7 @@ def found_from(
     with transaction.atomic():
         lab = found(owner=owner, document=content.scenario, template=content.lab["template"])
         runs = _Rows(opened, content, lab).write()
+        limits.refuse_bytes(lab)
     most = settings.VMLAB_IMPORT_SECONDS if seconds is None else seconds
     notices = verify(lab, runs, time.monotonic() + most)
     lab.refresh_from_db()

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from vms import scenario_file
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario
+from vms.limits import LimitError, refuse_bytes
 from vms.live.store import limits_for
 from vms.models import Lab, TraceFile
 from vms.words import sentence
@@ -153,6 +154,10 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
             cleaned["name"] = name
             content = upload.read()
             self.instance.content, self.instance.size = content, len(content)
+            try:
+                refuse_bytes(self.instance.lab, len(content))
+            except LimitError as error:
+                self.add_error("file", str(error))
         return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:

@@ -21,9 +21,10 @@ from django.utils.translation import gettext
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.metrics import result
+from vms.limits import allowed_speed, refuse_speed
 from vms.live import registry, threads, witness
 from vms.live.audience import BROKEN, STOPPING, Audience, Who
-from vms.live.controls import Fork
+from vms.live.controls import Fork, Speed
 from vms.live.deeds import Deeds
 from vms.live.desk import Asked, Desk, understand
 from vms.live.forking import forked
@@ -195,6 +196,8 @@ class Run(Viewing):
         """
         try:
             what = understand(message)
+            if isinstance(what, Speed):
+                refuse_speed(what.ticks_per_s)
             if self._stopping:
                 raise EngineError("the lab is being stopped")
             answer = {"run": await forked(self, what, who)} if isinstance(what, Fork) else None
@@ -336,7 +339,7 @@ class Run(Viewing):
 
     def set_speed(self, speed: int) -> None:
         """Play at another speed (ticks/s, 0 for flat out) from now on."""
-        self._motion.set_speed(speed, self.tick)
+        self._motion.set_speed(allowed_speed(speed), self.tick)
 
     def changed(self) -> None:
         """Note that there is something to show."""

@@ -33,7 +33,10 @@ def lab_audit(request: HttpRequest, access: Access) -> HttpResponse:
     if before.isascii() and before.isdecimal() and len(before) < 16:
         found = found.filter(number__lt=int(before))
     rows = list(found[: PER_PAGE + 1])
-    asked = {name: value for name, value in request.GET.items() if name in form.fields and value}
+    given = request.GET.dict()
+    asked: dict[str, str | int] = {
+        name: str(value) for name, value in given.items() if name in form.fields and value
+    }
     context: dict[str, Any] = {
         "lab": access.lab,
         "form": form,

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.conf import settings
 from django.db import models, transaction
 
-from vms.engine.scenario import LIMITS, Limits, Scenario
+from vms.engine.scenario import Limits, Scenario
 from vms.engine.scenario.schema import plain
+from vms.limits import scenario_limits
 from vms.models import Device, Host, Lab, Mapping, VirtualMachine
 
 JSON = dict[str, Any]
@@ -205,15 +205,8 @@ def _folded(vms: list[JSON]) -> Iterator[JSON]:
 
 
 def limits_for(lab: Lab) -> Limits:
-    """Return what a scenario in `lab` may hold: the server's limits, lower ones for guests."""
-    most = settings.VMLAB_LIMITS if lab.guest is None else settings.VMLAB_GUEST_LIMITS
-    return Limits(
-        frames=min(most["frames"], LIMITS.frames),
-        pages=min(most["pages"], LIMITS.pages),
-        total_pages=min(most["pages"], LIMITS.total_pages),
-        total_vcpus=min(most["vcpus"], LIMITS.total_vcpus),
-        clusters=min(most.get("clusters", LIMITS.clusters), LIMITS.clusters),
-    )
+    """Return what a scenario in `lab` may hold."""
+    return scenario_limits(lab)
 
 
 @transaction.atomic

@@ -17,6 +17,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from vms.engine.errors import EngineError
+from vms.limits import refuse_another_run
 from vms.live.store.rest import make_current
 from vms.live.store.writer import row_of, user_id
 from vms.models import Checkpoint, JournalEntry, Lab, Run
@@ -120,6 +121,7 @@ def branch(
     parent = Run.objects.select_for_update().get(pk=run_id)
     of_lab = Run.objects.filter(lab=parent.lab_id)
     _check_room(of_lab)
+    refuse_another_run(parent.lab)
     entries = before(run_id, tick, sequence)
     last = entries.aggregate(last=Max("sequence"))["last"] or 0
     run = Run.objects.create(
