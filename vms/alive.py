@@ -146,13 +146,14 @@ def stop(lab: uuid.UUID) -> None:
 def reset(lab: uuid.UUID, visitor: Visitor, role: str) -> bool:
     """Start a lab's live run anew from its rows; false where it is at rest, and will anyway.
 
-    Raises EngineError where the rows make no scenario.
+    Raises EngineError where the rows make no scenario, or where somebody else drives.
     """
     run = run_of(lab)
     if run is None:
         return False
     from vms.live.audience import Who  # noqa: PLC0415
+    from vms.live.room import steered  # noqa: PLC0415
 
     who = Who(visitor.identity, visitor.name, role, visitor.address)
-    _registry().wait(run.ask({"type": "reset"}, who))
+    _registry().wait(steered(run, {"type": "reset"}, who))
     return True

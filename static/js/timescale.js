@@ -15,19 +15,22 @@ export function scaleOf(first, last, width, edge = 0) {
 /**
  * @typedef {object} Mark
  * @property {number} tick
- * @property {"journal"|"refused"|"checkpoint"|"fork"|"origin"} kind
- * @property {object} of   the journal entry or the run it stands for
+ * @property {"journal"|"refused"|"checkpoint"|"fork"|"origin"|"note"} kind
+ * @property {object} of   the journal entry, the run or the note it stands for
  */
 
 /** Controls that say when the machine advances: they leave no mark, for they change nothing. */
 export const QUIET = new Set(["play", "pause", "step", "next_event", "speed", "run_to", "reset", "switch", "undo", "redo", "fork", "name_run", "delete_run", "restore_run"]);
 
 /** Everything the bar marks, in the order of ticks. @returns {Mark[]} */
-export function marksOf({ journal = [], timebar = {}, runs = [], state }) {
+export function marksOf({ journal = [], timebar = {}, runs = [], chat = [], state }) {
   const marks = (timebar.checkpoints ?? []).map((tick) => ({ tick, kind: "checkpoint", of: null }));
   for (const entry of journal) {
     if (QUIET.has(entry.command)) continue;
     marks.push({ tick: entry.tick, kind: entry.accepted === false ? "refused" : "journal", of: entry });
+  }
+  for (const note of chat) {
+    if (note.tick !== null && note.kind === "note" && note.run === state.run) marks.push({ tick: note.tick, kind: "note", of: note });
   }
   for (const run of runs) {
     if (run.deleted || run.fork_tick === null || run.fork_tick === undefined) continue;

@@ -41,9 +41,9 @@ def test_who_is_here_is_shown_to_everybody(enter: Enter, lab: str) -> None:
     oscar = enter("oscar", lab).live()
     for page in (alice, oscar):
         page.until("lab.model.people.length === 2")
-        expect(page.locator("#people li")).to_have_count(2)
+        expect(page.locator("#people .face")).to_have_count(2)
     oscar.page.close()
-    expect(alice.locator("#people li")).to_have_count(1)
+    expect(alice.locator("#people .face")).to_have_count(1)
 
 
 def test_a_reload_keeps_the_picture_and_the_view(enter: Enter, lab: str) -> None:

@@ -40,8 +40,8 @@ from vms.api.takes import (
 )
 from vms.engine.errors import EngineError
 from vms.live import registry
+from vms.live import room as rooms
 from vms.live.audience import Who
-from vms.live.room.requests import REQUESTS
 from vms.models import JournalEntry, Lab, Run
 from vms.permissions import ROLE_SHOWN, STEER, WATCH, Access
 from vms.views.runs import compared
@@ -275,7 +275,7 @@ async def command(
     words = _("The command was not answered in time; it may still be done.")
     async with _patience(words):
         try:
-            told = await _asked(live, message, _who(access))
+            told = await rooms.steered(live, message, _who(access))
         except EngineError as error:
             raise refused(error, 422 if error.field else 409) from None
     if wait:
@@ -284,17 +284,6 @@ async def command(
     state = {"run": live.number, "tick": live.tick} | _told_of(live)
     rests = live.status != "playing"
     return _as_json({"ok": True, "answer": told or {}, "rests": rests, "state": state})
-
-
-async def _asked(live: Any, message: JSON, who: Who) -> JSON:
-    """Ask a run, or the lab's room for the wheel, as a socket does."""
-    from vms.live import room as rooms  # noqa: PLC0415  (models are not loaded before)
-
-    room = await rooms.room_for(live.lab)
-    if message.get("type") in REQUESTS:
-        told: JSON = await room.obey(live, message, who)
-        return told
-    return await room.steer(live, message, who)
 
 
 def _message_in(request: HttpRequest) -> JSON:

@@ -10,5 +10,6 @@ export function markWords({ kind, of }) {
   if (kind === "checkpoint") return gettext("checkpoint");
   if (kind === "fork") return say(gettext("here %(run)s branches off"), { run: runName(of) });
   if (kind === "origin") return of.parent ? say(gettext("here this run left run %(number)s"), { number: of.parent }) : gettext("here this run begins");
+  if (kind === "note") return say(gettext("note of %(name)s: %(text)s"), { name: of.name, text: of.text.slice(0, 80) });
   return entryWords(of);
 }

@@ -83,11 +83,13 @@ export function targetWords(target) {
 
 async function send(event) {
   event.preventDefault();
-  const { text, target, pin } = form.elements;
+  const { text, target, pin, all } = form.elements;
   if (!text.value.trim()) return;
   const tick = pin.checked ? model.state.tick : null;
-  const answer = await ask(socket, form, { type: "say", text: text.value, target: target.value, tick });
+  const said = all?.checked ? { type: "broadcast", text: text.value } : { type: "say", text: text.value, target: target.value, tick };
+  const answer = await ask(socket, form, said);
   if (!answer.ok) return;
+  if (all) all.checked = false;
   text.value = "";
   target.value = "";
   pin.checked = false;
@@ -115,9 +117,16 @@ function refresh() {
   const none = $(".none", element);
   none.hidden = rows.length > 0;
   write(none, model.chat.length ? gettext("Nothing here. Choose All to see everything.") : gettext("Nobody has said anything yet. What is said here stays with the lab."));
-  const last = rows.at(-1)?.id ?? 0;
-  if (down || seen === 0) list.scrollTop = list.scrollHeight;
-  seen = last;
+  if (down || !seen) list.scrollTop = list.scrollHeight;
+  hear();
+}
+
+/** For those who hear the page: what others said since. */
+function hear() {
+  const last = Math.max(0, ...model.chat.map(({ id }) => id));
+  const news = model.chat.filter(({ id, by }) => seen && id > seen && by !== socket.me);
+  if (news.length) write($(".heard", element), news.map(({ name, text }) => `${name}: ${text}`).join(" "));
+  seen = last || seen || -1;
 }
 
 function line(remark) {

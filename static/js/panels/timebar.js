@@ -68,7 +68,7 @@ export function draw(theModel, all) {
     asked = null;
   }
   looker.seen(model.state);
-  if (all || model.changed.journal || model.changed.timebar || model.changed.runs || !scale) marks = marksOf(model);
+  if (all || model.changed.journal || model.changed.timebar || model.changed.runs || model.changed.chat || !scale) marks = marksOf(model);
   const { state } = model;
   const last = lastTick();
   scale = scaleOf(state.first ?? 0, last, track.clientWidth, EDGE);

@@ -122,4 +122,21 @@ const SIGNS = {
   refused: (g, x, css) => triangle(g, x, css, false),
   fork: (g, x, css) => branch(g, x, css, false),
   origin: (g, x, css) => branch(g, x, css, true),
+  note: (g, x, css) => note(g, x, css),
 };
+
+/** A note: a leaf below the line, with a corner turned down. */
+function note(g, x, css) {
+  g.beginPath();
+  g.moveTo(x - 4, MIDDLE + 4);
+  g.lineTo(x + 4, MIDDLE + 4);
+  g.lineTo(x + 4, MIDDLE + 9);
+  g.lineTo(x + 1, MIDDLE + 12);
+  g.lineTo(x - 4, MIDDLE + 12);
+  g.closePath();
+  g.fillStyle = css.warn;
+  g.fill();
+  g.strokeStyle = css.surface;
+  g.lineWidth = 1;
+  g.stroke();
+}

@@ -9,15 +9,19 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from vms.live import registry
 from vms.live.audience import Who
+from vms.live.room.requests import REQUESTS
 from vms.live.room.room import Room
 from vms.live.store import room as rows
 
-__all__ = ["Room", "close_all", "peek", "room_for", "tell"]
+if TYPE_CHECKING:  # importing it wakes Numba
+    from vms.live.run import Run
+
+__all__ = ["Room", "close_all", "peek", "room_for", "steered", "tell"]
 
 _rooms: dict[str, Room] = {}
 _opening: dict[str, asyncio.Task[Room]] = {}
@@ -33,6 +37,17 @@ async def room_for(lab: UUID | str) -> Room:
         _opening[lab] = asyncio.create_task(_open(lab))
         _opening[lab].add_done_callback(lambda task: _opened(lab, task))
     return await asyncio.shield(_opening[lab])
+
+
+async def steered(run: Run, message: dict[str, Any], who: Who) -> dict[str, Any]:
+    """Ask a run, or for the wheel of its lab, on behalf of somebody without a socket.
+
+    Raises EngineError where that is refused, also because somebody else drives.
+    """
+    room = await room_for(run.lab)
+    if message.get("type") in REQUESTS:
+        return await room.obey(run, message, who)
+    return await room.steer(run, message, who)
 
 
 async def _open(lab: str) -> Room:
