@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import orjson
@@ -22,6 +23,9 @@ IMPORTS = b"/import/"
 """How the addresses end to which a lab's file may be sent."""
 MOST_IMPORTS = 4
 """Imports that are received at the same time; to more the limit of any body holds."""
+
+FINAL_BINARY = 0x82
+"""The first byte of a message that is one frame of bytes."""
 
 reactor: Any = installed_reactor  # its type depends on what Daphne installed
 
@@ -128,6 +132,24 @@ class LabRequest(WebRequest):  # type: ignore[misc]
         super().connectionLost(reason)
 
 
+def _head(length: int) -> bytes:
+    """Return the head of a binary frame of a server: final, not masked."""
+    if length < 126:
+        return bytes((FINAL_BINARY, length))
+    if length < 1 << 16:
+        return struct.pack(">BBH", FINAL_BINARY, 126, length)
+    return struct.pack(">BBQ", FINAL_BINARY, 127, length)
+
+
+def _idle(transport: Any) -> bool:
+    """Tell whether all that was written is on its way, so that more may follow at once."""
+    return bool(
+        hasattr(transport, "writeSomeData")
+        and transport.connected
+        and not (transport.disconnecting or transport.dataBuffer or transport._tempDataBuffer)
+    )
+
+
 def _language(accepted: str) -> str:
     """Return the first language of an Accept-Language header that we have words in."""
     for code, _quality in parse_accept_lang_header(accepted[:200]):
@@ -173,6 +195,23 @@ class LabSocket(WebSocketProtocol):  # type: ignore[misc]
         if not isBinary and len(payload) > settings.VMLAB_MESSAGE_BYTES:
             payload = payload.decode("utf-8", "replace").encode()
         super().onMessage(payload, isBinary)
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a message now: as one frame (RFC 6455, 5.2), past the queues that lead there.
+
+        Two hundred viewers at twenty samples a second are four thousand of these. Autobahn's way
+        costs three times as much, and Twisted's asks the selector twice for each.
+        """
+        frame = _head(len(data)) + data
+        transport = self.transport
+        if self.send_queue or not _idle(transport):
+            self.sendData(frame)
+            return
+        sent = transport.writeSomeData(frame)
+        if not isinstance(sent, int):
+            transport.write(frame)  # it is lost, which this finds out in order
+        elif sent < len(frame):
+            transport.write(frame[sent:])
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
         """Let go of the application, which may be waiting at the valve."""

@@ -113,11 +113,19 @@ class LabServer(Server):  # type: ignore[misc]
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Write what the application sends; return when the client keeps up."""
         try:
-            await super().handle_reply(protocol, message)
+            open_socket = isinstance(protocol, LabSocket) and protocol.state == protocol.STATE_OPEN
+            if open_socket and message.get("bytes"):
+                self._send(protocol, message["bytes"])
+            else:
+                await super().handle_reply(protocol, message)
         except Disconnected:  # it went away while the answer was on its way: no failure of ours
             return
         if protocol.valve is not None and message["type"] != "websocket.close":
             await protocol.valve.passed()
+
+    def _send(self, protocol: LabSocket, data: bytes) -> None:
+        if not self.connections.get(protocol, {"disconnected": True}).get("disconnected"):
+            protocol.send_binary(data)
 
 
 def _build_http_protocol(factory: HTTPFactory, address: Any) -> Any:
