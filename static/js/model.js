@@ -156,13 +156,14 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @property {boolean} laws
  * @property {boolean} timebar
  * @property {boolean} runs
+ * @property {boolean} goals
  */
 
 /** @returns {Changes} */
 export function nothingChanged() {
   return {
     any: false, meta: false, queue: false, frames: [], pages: [], heat: false,
-    events: false, journal: false, people: false, driving: false, chat: false, round: false, laws: false, timebar: false, runs: false,
+    events: false, journal: false, people: false, driving: false, chat: false, round: false, laws: false, timebar: false, runs: false, goals: false,
   };
 }
 
@@ -195,6 +196,7 @@ export function createModel() {
     round: null,
     timebar: { checkpoints: [], can_undo: null, can_redo: null },
     runs: [],
+    goals: [],
     jobs: [],
     figures: null,
     want: { heat: false },

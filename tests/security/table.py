@@ -53,6 +53,7 @@ RIGHTS: dict[str, dict[str, str]] = {
     "edit": _outcomes("    l l  h r r i i i  h i"),
     "invite": _outcomes("  l l  h r r r i i  h i"),
     "lead": _outcomes("    l l  h r r r i i  h i"),
+    "lead or hidden": _outcomes("l l  h h h h i i  h i"),  # what others handed in
     "audit": _outcomes("   l l  h r i r i i  h i"),
     "own": _outcomes("     l l  h r r r r i  h i"),
     "trash": _outcomes("   l l  h h h h h i  h i"),  # nobody else is told what lies there
@@ -73,6 +74,32 @@ Row = tuple[str | None, str | None]
 """The rights that GET and POST take; None where the method is not taken."""
 
 PAGES: dict[str, Row] = {
+    # --- lessons ------------------------------------------------------------------------------
+    "vms:assignments": ("watch", None),
+    "vms:assignment": ("watch", None),
+    "vms:assignment_new": ("lead", "lead"),
+    "vms:assignment_edit": ("lead", "lead"),
+    "vms:assignment_delete": (None, "lead"),
+    "vms:assignment_begin": (None, "talk"),
+    "vms:assignment_hand_out": (None, "lead"),
+    "vms:goal_check": (None, "lead"),
+    "vms:results": ("lead", None),
+    "vms:results_csv": ("lead", None),
+    "vms:submission": ("lead or hidden", None),
+    "vms:submission_state": ("lead or hidden", None),
+    "vms:submission_file": ("lead or hidden", None),
+    "vms:submission_feedback": (None, "lead"),
+    "vms:submission_grade": (None, "lead"),
+    "vms:copy_get": (None, "talk"),
+    "vms:copy_changes": ("watch", None),
+    "vms:copy_task": ("watch", None),
+    "vms:copy_start_over": (None, "steer"),
+    "vms:copy_hand_in": (None, "steer"),
+    "vms:copies_make": (None, "lead"),
+    "vms:wall": ("lead", None),
+    "vms:wall_state": ("lead", None),
+    "vms:wall_message": (None, "lead"),
+    "vms:wall_broadcast": (None, "lead"),
     # --- the site -----------------------------------------------------------------------------
     "vms:start": ("anybody", None),
     "vms:healthz": ("anybody", None),
@@ -111,8 +138,6 @@ PAGES: dict[str, Row] = {
     "vms:lab_redo": (None, "edit"),
     "vms:lab_revert": (None, "edit"),
     "vms:lab_compare": ("watch", None),
-    "vms:lab_why": ("watch", None),
-    "vms:lab_curves": ("watch", None),
     "vms:runs_tree": ("watch", None),
     "vms:runs_compare": ("watch", "watch"),
     "vms:lab_reset": (None, "steer"),

@@ -19,7 +19,16 @@ from tests.security.table import MEMBERS, WHO
 from tests.web.conftest import SMALL
 from vms import revisions, tokens, trash
 from vms.founding import found
-from vms.models import Ban, Device, Invitation, Lab, Membership, TraceFile
+from vms.models import (
+    Assignment,
+    Ban,
+    Device,
+    Invitation,
+    Lab,
+    Membership,
+    Submission,
+    TraceFile,
+)
 from vms.permissions import Visitor
 from vms.views.joining import token_of
 
@@ -38,6 +47,8 @@ WITHIN: dict[str, Callable[[Lab], Any]] = {
     "invitation_id": lambda lab: lab.invitations.get().pk,
     "ban_id": lambda lab: lab.ban_set.get().pk,
     "number": lambda lab: 1,
+    "assignment_id": lambda lab: lab.assignments.get().pk,
+    "submission_id": lambda lab: lab.assignments.get().submissions.get().pk,
     "format": lambda lab: "jsonl",
 }
 # What other addresses name.
@@ -136,6 +147,8 @@ def furnished(owner: Any) -> Lab:
     Membership.objects.create(lab=lab, user=bystander, role="observer")
     outcast = get_user_model().objects.create_user(f"outcast {lab.pk}")
     Ban.objects.create(lab=lab, user=outcast, name=outcast.username)
+    task = Assignment.objects.create(lab=lab, title="A task", open=True)
+    Submission.objects.create(assignment=task, user=bystander, name="bystander", status="graded")
     return lab
 
 

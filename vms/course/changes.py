@@ -54,7 +54,8 @@ def changes_of(copy: Lab) -> Changes:
             "tick": entry["tick"],
             "name": entry["name"],
             "words": command_words(entry["command"]),
-            "type": entry["command"].get("type"),
+            "command": entry["command"],
+            "student": entry["user"] in {None, copy.student},
         }
         for entry in given
         if is_command(entry)

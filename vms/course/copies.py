@@ -56,6 +56,14 @@ def students_of(lab: Lab) -> list[Student]:
     return [student_of(each) for each in members.select_related("user", "guest")]
 
 
+def names_in(copies: Iterable[Lab]) -> dict[object, str]:
+    """Return the names of the students of copies, by the copies' keys; in one query."""
+    found = {copy.pk: (copy.student, copy.name.rpartition(" · ")[2]) for copy in copies}
+    members = Membership.objects.filter(lab__in=found).select_related("user", "guest")
+    names = {(each.lab_id, each.identity): each.name for each in members}
+    return {key: names.get((key, who), or_else) for key, (who, or_else) in found.items()}
+
+
 def copies_of(lab: Lab, assignment: Assignment | None = None) -> Iterable[Lab]:
     """Return the copies of a lab (for an assignment, if one is given) that are not deleted."""
     found = Lab.objects.filter(source=lab, deleted=None).exclude(student="")
@@ -157,8 +165,12 @@ def _scenario_at(lab: Lab, moment: Moment) -> JSON:
 
 
 def _apart(name: str, taken: set[str]) -> str:
-    """Return a name that no other lab of the owner has; note that it is taken."""
-    name, number = name[:LONGEST_NAME], 2
+    """Return a name that no other lab of the owner has; note that it is taken.
+
+    A scenario's name has no dots, slashes and brackets, which names of people may have.
+    """
+    plain = "".join(each if each.isprintable() and each not in "/.[]" else "-" for each in name)
+    name, number = plain[:LONGEST_NAME], 2
     base = name
     while name in taken:
         name = f"{base[: LONGEST_NAME - 5]} {number}"

@@ -170,7 +170,7 @@ def document_of(submission: Submission) -> JSON:
         "attempt": submission.number,
         "scenario": run.scenario,
         "files": _files(run),
-        "journal": [_entry(entry) for entry in frozen.entries],
+        "journal": [_entry(entry, copy.student) for entry in frozen.entries],
         "tick": submission.tick,
         "sequence": submission.sequence,
         "over": submission.over,
@@ -219,6 +219,12 @@ def _files(run: Run) -> dict[str, str]:
     return {row.name: base64.b64encode(bytes(row.content)).decode() for row in rows}
 
 
-def _entry(entry: JSON) -> JSON:
+def _entry(entry: JSON, student: str) -> JSON:
+    """Return an entry of the journal; `student` tells whether it was the student's."""
     names = ("sequence", "tick", "name", "command", "accepted", "sentence", "at")
-    return {name: entry[name] for name in names}
+    return {name: entry[name] for name in names} | {"student": by_student(entry, student)}
+
+
+def by_student(entry: JSON, student: str) -> bool:
+    """Tell whether a student gave a command in their copy: nobody else does but instructors."""
+    return entry["user"] in {None, student}

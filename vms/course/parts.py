@@ -27,8 +27,9 @@ PARTS: dict[str, Promise] = {
 ALLOWED_AT_FIRST = ("scheduling", "memory", "devices", "power", "storage")
 
 _COMMANDS = {
-    "scheduling": ("set_time_slice", "set_weight", "set_scheduler"),
-    "memory": ("set_replacement",),
+    "scheduling": ("set_time_slice", "set_weight", "set_scheduler", "set_share", "set_pool"),
+    "memory": ("set_replacement", "set_balloon", "set_overcommit"),
+    "hardware": ("plug_pcpu", "unplug_pcpu"),
     "devices": ("set_device_mode",),
     "power": ("start_vm", "pause_vm", "resume_vm", "stop_vm"),
     "storage": (
@@ -47,8 +48,8 @@ PART_OF_COMMAND = {name: part for part, names in _COMMANDS.items() for name in n
 """A command that is not here is of the part `rest`."""
 
 _OF_HOST = {
-    "scheduling": ("scheduler",),
-    "memory": ("replacement", "swap", "account_page_tables"),
+    "scheduling": ("scheduler", "pools"),
+    "memory": ("replacement", "swap", "overcommit", "ksm", "account_page_tables"),
 }
 _OF_VM = {
     "scheduling": ("weight", "cap", "time_slice", "scheduler"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from vms.course.copies import Student, copies_of, students_of
+from vms.course.copies import Student, copies_of, names_in, students_of
 from vms.course.submitting import counted, lateness
 from vms.models import Assignment, Lab, Submission
 
@@ -45,19 +45,16 @@ class Result:
 def results_of(assignment: Assignment) -> list[Result]:
     """Return a result for each student of the class, and for whoever else handed in, by name."""
     found = {each.identity: Result(each) for each in students_of(assignment.lab)}
-    for copy in copies_of(assignment.lab, assignment):
-        result = found.setdefault(copy.student, Result(Student(copy.student, _name_in(copy))))
+    copies = list(copies_of(assignment.lab, assignment))
+    names = names_in(copies)
+    for copy in copies:
+        result = found.setdefault(copy.student, Result(Student(copy.student, names[copy.pk])))
         result.copy = copy
     submissions = Submission.objects.filter(assignment=assignment).select_related("assignment")
     for submission in submissions.order_by("number"):
         key = submission.identity or f"?{submission.name}"
         found.setdefault(key, Result(Student(key, submission.name))).submissions.append(submission)
     return sorted(found.values(), key=lambda each: each.student.name.casefold())
-
-
-def _name_in(copy: Lab) -> str:
-    """Return the student's name as the copy has it: they are no member of the class any more."""
-    return copy.name.rpartition(" · ")[2] or copy.name
 
 
 def csv_of(assignment: Assignment, results: Iterable[Result], *, every: bool = False) -> str:

@@ -96,7 +96,8 @@ def violations_in(document: JSON) -> list[str]:
     changed = scenario_changes(start["scenario"], document["scenario"])
     given = [entry for entry in document["journal"] if entry["accepted"] is not False]
     given, begun = since_start(start["journal"], given, start["tick"])
-    told = violations(assignment["may_change"], changed, [e for e in given if is_command(e)])
+    own = [each for each in given if is_command(each) and each["student"]]
+    told = violations(assignment["may_change"], changed, own)
     if not begun:
         words = _("the run does not begin where the assignment does, at tick %(tick)s")
         told.insert(0, words % {"tick": start["tick"]})

@@ -107,16 +107,21 @@ def runs_of(lab: UUID | str) -> list[Run]:
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     """Return what `coroutine` returns, run on the loop that the runs live on; from a thread.
 
-    Raises RuntimeError where no run is alive.
+    Raises RuntimeError where no run is alive, and the thread is no view's of the server.
     """
     # A request's rows are read in one thread of its own: this one, which is waiting here.
     context = contextvars.copy_context()
     context.run(SyncToAsync.thread_sensitive_context.set, None)  # type: ignore[arg-type]
-    for task in list(_tasks.values()):
-        loop = task.get_loop()
+    for loop in [task.get_loop() for task in list(_tasks.values())] or _own_loop():
         return context.run(asyncio.run_coroutine_threadsafe, coroutine, loop).result()
     coroutine.close()
     raise RuntimeError("no run is alive")
+
+
+def _own_loop() -> list[asyncio.AbstractEventLoop]:
+    """Return the loop that the server hands views to this thread from, if it does."""
+    loop = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+    return [loop] if loop is not None and loop.is_running() else []
 
 
 def call(function: Callable[..., Any], *args: Any) -> None:
@@ -186,7 +191,7 @@ async def read_at(
     run, key = peek(lab, number), str(lab)
     run_id = run.run_id if run else (await store.numbered(lab, number))[0]
     recording = await (run.recording() if run else store.recording(run_id))
-    last = run.tick if run else recording.tick
+    last = _shown_until(key, run.number if run else number, run.tick if run else recording.tick)
     if not 0 <= tick <= last:
         raise EngineError("{field} must be 0..{high}, got {given}", "tick", high=last, given=tick)
     if _reading.get(key, 0) >= settings.LIVE_MAX_PASTS:
@@ -208,6 +213,14 @@ async def read_at(
         _reading[key] -= 1
         if not _reading[key]:
             del _reading[key]
+
+
+def _shown_until(lab: str, number: int | None, tick: int) -> int:
+    """Return up to which tick a run may be seen: see vms.live.room.shown_until."""
+    rooms = sys.modules.get("vms.live.room")  # it imports this module
+    if rooms is None or number is None:
+        return tick
+    return int(rooms.shown_until(lab, number, tick))
 
 
 async def _start(key: Key) -> Run:

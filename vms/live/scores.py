@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,18 @@ def judged(text: str, machine: Machine) -> JSON:
         }
     except EngineError as error:
         return {"met": False, "value": None, "broken": [], "sentence": sentence(error)}
+
+
+def met_in(text: str, result: Mapping[str, Any]) -> bool:
+    """Tell whether a goal is met in a result object, as one is written when a run rests."""
+    try:
+        goal = goal_of(text)
+        if isinstance(goal, LawHolds):
+            laws = result["laws"]
+            return bool(all(laws.values()) if not goal.name else laws.get(goal.name, True))
+        return goal.holds(result)
+    except (EngineError, KeyError):
+        return False
 
 
 class Scores:

@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('vms', '0007_audit_outcomes_unknown'),
+        ("vms", "0007_audit_outcomes_unknown"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='submission',
-            name='over',
-            field=models.BooleanField(default=False, help_text='Whether the run had come to its end there.', verbose_name='over'),
+            model_name="submission",
+            name="over",
+            field=models.BooleanField(
+                default=False,
+                help_text="Whether the run had come to its end there.",
+                verbose_name="over",
+            ),
         ),
     ]
