@@ -110,6 +110,12 @@ def aim(labs: Iterable[uuid.UUID | str], goals: list[dict[str, Any]]) -> None:
             _registry().call(run.aim, goals)
 
 
+def shown_until(lab: uuid.UUID | str, number: int, tick: int) -> int:
+    """Return up to which of its `tick` ticks a run may be seen: see vms.live.room.shown_until."""
+    rooms = sys.modules.get("vms.live.room")
+    return int(rooms.shown_until(lab, number, tick)) if rooms else tick
+
+
 def kick(lab: uuid.UUID | str, identity: str) -> None:
     """Close a visitor's sockets in a lab; tickets they still hold open none."""
     revoke_tickets(identity, lab)

@@ -26,7 +26,18 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from vms import audit, limits, permissions, scenario_file
 from vms.engine.errors import EngineError
 from vms.live import registry
-from vms.live.audience import BROKEN, CROWDED, GONE, KICKED, MOVED, RENEWED, STOPPING, Seat, Who
+from vms.live.audience import (
+    BROKEN,
+    CROWDED,
+    GONE,
+    HIDDEN,
+    KICKED,
+    MOVED,
+    RENEWED,
+    STOPPING,
+    Seat,
+    Who,
+)
 from vms.live.hub import Viewer
 from vms.live.room.requests import REQUESTS
 from vms.live.wishes import SLOW, WISHES, grant
@@ -68,6 +79,7 @@ def words_for(code: int) -> str:
         GONE: _("This lab does not exist any more."),
         RENEWED: _("Your role in this lab has changed."),
         MOVED: _("This run is shown elsewhere now."),
+        HIDDEN: _("The class is asked what comes next: this run is shown again after the answer."),
         BROKEN: _("The run of this lab broke off. The server's log says why."),
         STOPPING: _("The server is stopping."),
     }
@@ -162,6 +174,8 @@ class LabConsumer(AsyncWebsocketConsumer):
             return BROKEN, _("The lab could not be started. The server's log says why.")
         if permissions.revoked(self.who.user, self.lab, ticket_made):
             return KICKED, _("You were removed from this lab.")
+        if room.rounds.hides(self.number):
+            return HIDDEN, words_for(HIDDEN)
         own = sum(seat.who.user == self.who.user for seat in run.audience.seats)
         if crowded := limits.refuse_viewer(run.viewers, own):
             return CROWDED, crowded

@@ -276,6 +276,32 @@ async def test_meanwhile_the_run_rests_for_everybody(enter, class_of, lab):  # n
 
 
 @rows
+async def test_another_run_that_has_been_there_is_not_seen_beyond(enter, class_of, lab):  # noqa: F811
+    from vms.live.registry import read_at
+    from vms.live.room import shown_until
+
+    teacher = await enter("instructor")
+    await teacher.ask(type="step", ticks=50)
+    await teacher.ask(type="reset")
+    await teacher.ask(type="step", ticks=7)
+    other = await enter(ticket=f"{ticket_for(lab, 'observer')}&run=1")
+    assert (await other.ask(type="look", tick=50))["ok"]
+    assert (await teacher.ask(type="open_round", kind="vcpu"))["ok"]
+    while (told := await other.next())["type"] != "closed":
+        pass
+    other.accepted = False
+    assert told["code"] == 4009
+    again = await enter(ticket=f"{ticket_for(lab, 'observer')}&run=1")
+    assert (await again.next())["type"] == "closing"
+    again.accepted = False
+    assert (shown_until(lab.pk, 1, 50), shown_until(lab.pk, 2, 7)) == (7, 7)
+    with pytest.raises(EngineError, match=r"tick must be 0\.\.7"):
+        await read_at(str(lab.pk), 1, 50, None, lambda machine: machine.now)
+    await teacher.ask(type="reveal_round")
+    assert shown_until(lab.pk, 1, 50) == 50
+
+
+@rows
 async def test_a_question_survives_its_room_and_is_answered_alike(enter, class_of, lab):  # noqa: F811
     teacher = await enter("instructor")
     number = (await teacher.ask(type="open_round", kind="vcpu"))["round"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # importing it wakes Numba
     from vms.live.stage import Stage
 
 KICKED, GONE, RENEWED, MOVED, CROWDED, BROKEN, STOPPING = 4003, 4004, 4005, 4006, 4008, 4011, 4012
+HIDDEN = 4009
 """Close codes of a socket, beside 4001: no valid ticket."""
 
 

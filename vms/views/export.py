@@ -61,6 +61,9 @@ def recording(run: Run) -> Recording:
     found, state = recording_of(run.pk), None
     if run.pk == run.lab.current_id:
         state = alive.state_of(run.lab_id)
+    last = alive.shown_until(run.lab_id, run.number, found.tick)
+    if last < found.tick:
+        return replace(found, tick=last, over=False)
     if state is None or state.tick < found.tick:
         return found
     return replace(found, tick=state.tick, over=state.status in OVER)

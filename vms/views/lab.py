@@ -77,8 +77,17 @@ def _picture(lab: Lab, scenario: Scenario) -> Any:
 def _config(access: Access) -> dict[str, Any]:
     lab = access.lab
     names = ("lab_ticket", "lab_scenario", "lab_result", "lab_edit", "lab_members", "vm_add")
-    pages = (*names, "lab_compare", "lab_export", "lab_notes", "lab_history", "lab_why", "lab_curves")
-    pages = (*pages, "lab_talk", "lab_rounds")
+    pages = (
+        *names,
+        "lab_compare",
+        "lab_export",
+        "lab_notes",
+        "lab_history",
+        "lab_why",
+        "lab_curves",
+        "lab_talk",
+        "lab_rounds",
+    )
     return {
         "lab": str(lab.pk),
         "socket": socket_of(access),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from vms import alive
 from vms.engine.errors import EngineError
 from vms.live import store
 from vms.models import Lab, Run
@@ -95,11 +96,12 @@ def run_numbered(lab: Lab, number: int) -> Run:
 def recording_now(run: Run) -> Recording:
     """Return a run's recording, up to where it is now if it is alive."""
     registry = sys.modules.get("vms.live.registry")
-    alive = registry.peek(run.lab_id, run.number) if registry else None
-    tick = alive.tick if alive else 0  # before the journal is read: nothing up to it is missing
+    live = registry.peek(run.lab_id, run.number) if registry else None
+    tick = live.tick if live else 0  # before the journal is read: nothing up to it is missing
     # Its rows are read here: the run would read them in the thread that this view holds.
     recording = store.recording_of(run.pk)
-    return replace(recording, tick=max(recording.tick, tick))
+    last = alive.shown_until(run.lab_id, run.number, max(recording.tick, tick))
+    return replace(recording, tick=last, over=recording.over and last >= recording.tick)
 
 
 # --- words ----------------------------------------------------------------------------------------

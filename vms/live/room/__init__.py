@@ -21,7 +21,7 @@ from vms.live.store import room as rows
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.live.run import Run
 
-__all__ = ["Room", "close_all", "peek", "room_for", "steered", "tell"]
+__all__ = ["Room", "close_all", "peek", "room_for", "shown_until", "steered", "tell"]
 
 _rooms: dict[str, Room] = {}
 _opening: dict[str, asyncio.Task[Room]] = {}
@@ -66,6 +66,17 @@ def _opened(lab: str, task: asyncio.Task[Room]) -> None:
 def peek(lab: UUID | str) -> Room | None:
     """Return the room of a lab where somebody is in it, or was a moment ago."""
     return _rooms.get(str(lab))
+
+
+def shown_until(lab: UUID | str, number: int, tick: int) -> int:
+    """Return up to which of its `tick` ticks a run may be seen.
+
+    No further than the lab's own while the class is asked what that decides next: another run of
+    the lab may have been there already. From any thread.
+    """
+    room = peek(lab)
+    on = room.rounds.on if room is not None and room.rounds.secret else None
+    return tick if on is None or on["run"] == number else min(tick, int(on["tick"]))
 
 
 def close_all() -> None:

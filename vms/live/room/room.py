@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vms import audit, permissions
 from vms.engine.errors import EngineError
 from vms.live import witness
-from vms.live.audience import Seat, Who
+from vms.live.audience import HIDDEN, Seat, Who
 from vms.live.room.board import PRESENCE_S, Board
 from vms.live.room.presence import Presence
 from vms.live.room.requests import (
@@ -312,7 +312,10 @@ class Room:
         rounds = self.rounds
         match request:
             case OpenRound():
-                return await rounds.open(run, request, who)
+                told = await rounds.open(run, request, who)
+                for each in [seat for seat in self.presence.seats if rounds.hides(seat.run)]:
+                    each.close(HIDDEN, "this run is not shown now")
+                return told
             case VoteFor(round=number, choice=choice):
                 return await rounds.vote(number, choice, who)
             case MyVote(round=number):

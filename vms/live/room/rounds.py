@@ -42,6 +42,10 @@ class Rounds:
         """Whether a question waits for its answer, so that the run must rest."""
         return self.on is not None and self.on["state"] in {OPEN, CLOSED}
 
+    def hides(self, number: int | None) -> bool:
+        """Tell whether another run of the lab, which may know what comes, is not to be seen now."""
+        return self.on is not None and self.secret and number not in {None, self.on["run"]}
+
     def check_steers(self) -> None:
         """Refuse what would move the run while the class is asked what it does next."""
         if self.secret:
