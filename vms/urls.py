@@ -7,9 +7,9 @@ from django.urls import URLPattern, include, path
 from vms.views import (
     audit,
     compare,
-    curves,
     copies,
     course,
+    curves,
     edit,
     export,
     history,
@@ -72,8 +72,14 @@ in_lab: list[URLPattern] = [
     path("assignments/check/", course.goal_check, name="goal_check"),
     path("assignments/<int:assignment_id>/", course.assignment, name="assignment"),
     path("assignments/<int:assignment_id>/edit/", course.assignment_edit, name="assignment_edit"),
-    path("assignments/<int:assignment_id>/delete/", course.assignment_delete, name="assignment_delete"),
-    path("assignments/<int:assignment_id>/begin/", copies.assignment_begin, name="assignment_begin"),
+    path(
+        "assignments/<int:assignment_id>/delete/",
+        course.assignment_delete,
+        name="assignment_delete",
+    ),
+    path(
+        "assignments/<int:assignment_id>/begin/", copies.assignment_begin, name="assignment_begin"
+    ),
     path(
         "assignments/<int:assignment_id>/hand-out/",
         copies.assignment_hand_out,
@@ -82,14 +88,18 @@ in_lab: list[URLPattern] = [
     path("assignments/<int:assignment_id>/results/", results.results, name="results"),
     path("assignments/<int:assignment_id>/results.csv", results.results_csv, name="results_csv"),
     path("submissions/<int:submission_id>/", results.submission, name="submission"),
-    path("submissions/<int:submission_id>/state/", results.submission_state, name="submission_state"),
+    path(
+        "submissions/<int:submission_id>/state/", results.submission_state, name="submission_state"
+    ),
     path("submissions/<int:submission_id>/file/", results.submission_file, name="submission_file"),
     path(
         "submissions/<int:submission_id>/feedback/",
         results.submission_feedback,
         name="submission_feedback",
     ),
-    path("submissions/<int:submission_id>/grade/", results.submission_grade, name="submission_grade"),
+    path(
+        "submissions/<int:submission_id>/grade/", results.submission_grade, name="submission_grade"
+    ),
     path("copy/", copies.copy_get, name="copy_get"),
     path("copy/changes/", copies.copy_changes, name="copy_changes"),
     path("copy/task/", course.task, name="copy_task"),
