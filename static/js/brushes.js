@@ -1,4 +1,4 @@
-// How a frame of the host looks: by owner, by state, by heat; and what differs between two hosts.
+// How a frame of the host looks: by owner, by state, by heat, by who shares it; and what differs between two hosts.
 import { EDGE } from "./cells.js";
 import { TILE, colourOf, colours, mix, pattern, textureOf } from "./colours.js";
 import { FRAME } from "./model.js";
@@ -15,9 +15,9 @@ const STRENGTH = 0.6;
  * @property {Uint32Array} [lut]              colour by owner, where that is all
  */
 
-/** @param {"owner"|"state"|"heat"} by @returns {Brush} */
+/** @param {"owner"|"state"|"heat"|"sharing"} by @returns {Brush} */
 export function makeBrush(model, by) {
-  return { owner: ownerBrush, state: stateBrush, heat: heatBrush }[by](model);
+  return { owner: ownerBrush, state: stateBrush, heat: heatBrush, sharing: sharingBrush }[by](model);
 }
 
 /** The tables of a brush from its colours and textures, made when they are first asked for. */
@@ -62,6 +62,19 @@ function stateBrush({ frames }) {
   const fills = [number.inset, number["st-1"], number["st-2"], number["st-3"]];
   const kinds = [0, 0, 1, 5];
   return brushOf((f) => fills[stateOf(frames[f])], (f) => kinds[stateOf(frames[f])]);
+}
+
+/** 0 free, 1 of one VM alone, 2 the same but read only, 3 shared: a write copies it. */
+export function sharingOf(word) {
+  if (!(word & FRAME.OWNER)) return 0;
+  return word & FRAME.SHARED ? 3 : word & FRAME.WRITABLE ? 1 : 2;
+}
+
+function sharingBrush({ frames }) {
+  const { number } = colours();
+  const fills = [number.inset, number["st-1"], number["st-2"], number["st-3"]];
+  const kinds = [0, 0, 1, 5];
+  return brushOf((f) => fills[sharingOf(frames[f])], (f) => kinds[sharingOf(frames[f])]);
 }
 
 function heatBrush({ frames, heat }) {

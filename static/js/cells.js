@@ -5,7 +5,7 @@
 // rectangles). While the cells fit they have whole pixels, gaps and textures; beyond that a cell
 // is a pixel and the picture is scaled.
 import { TILE, colours, fit, sizeOf } from "./colours.js";
-import { arrange, cellAt, placeOf } from "./places.js";
+import { arrange, cellAt, hilbert, placeOf } from "./places.js";
 
 const ZOOM_LIMIT = 64;
 /** Share of the ground in the last row and column of a cell too small for a gap. */
@@ -18,6 +18,7 @@ export class CellMap {
     this.tile = tile;
     this.tileGap = tileGap;
     this.onView = onView;
+    this.order = "tiles"; // or "hilbert"
     this.n = 0;
     this.at = null;
     this.zoom = 1;
@@ -35,13 +36,22 @@ export class CellMap {
     if (!w || !h || !n) return false;
     if (this.at && this.n === n && this.w === w && this.h === h) return false;
     Object.assign(this, { n, w, h });
-    const at = (this.at = arrange(n, w, h, this.tile, this.tileGap));
+    const along = this.order === "hilbert";
+    const at = (this.at = along ? arrange(n, w, h, 1, 0) : arrange(n, w, h, this.tile, this.tileGap));
+    if (along) at.curve = hilbert(at.cols, at.rows, n);
     this.image = new ImageData(at.width, at.height);
     this.pixels = new Uint32Array(this.image.data.buffer);
     this.back = new OffscreenCanvas(at.width, at.height);
     this.backContext = this.back.getContext("2d", { alpha: true });
     this.clampView();
     return true;
+  }
+
+  /** Arrange the cells in another order: all must be written again. */
+  inOrder(order) {
+    if (this.order === order) return;
+    this.order = order;
+    this.at = null;
   }
 
   clear() {
@@ -77,9 +87,10 @@ export class CellMap {
 
   /** Write every cell as one pixel: `colour(i)` → RGBA. Only where a cell is one pixel. */
   writeAll(colour) {
-    const { cols, rows, tile, width } = this.at;
+    const { cols, rows, tile, width, curve } = this.at;
     const { pixels, n } = this;
     let i = 0;
+    if (curve) for (; i < n; i++) pixels[curve.slot[i]] = colour(i);
     for (let row = 0; row < rows; row++) {
       for (let col = 0; col < cols && i < n; col++) {
         for (let v = 0; v < tile; v++) {
@@ -92,9 +103,10 @@ export class CellMap {
 
   /** The same from a table: `lut[words[i] & mask]`. The quick way for a million cells. */
   writeTable(words, mask, lut) {
-    const { cols, rows, tile, width } = this.at;
+    const { cols, rows, tile, width, curve } = this.at;
     const { pixels, n } = this;
     let i = 0;
+    if (curve) for (; i < n; i++) pixels[curve.slot[i]] = lut[words[i] & mask];
     for (let row = 0; row < rows; row++) {
       for (let col = 0; col < cols && i < n; col++) {
         for (let v = 0; v < tile; v++) {
@@ -108,8 +120,9 @@ export class CellMap {
 
   /** Write the cells of a list as one pixel each. */
   writeSome(list, colour) {
-    const { cols, tile, width } = this.at;
+    const { cols, tile, width, curve } = this.at;
     const { pixels } = this;
+    if (curve) return list.forEach((i) => (pixels[curve.slot[i]] = colour(i)));
     const square = tile * tile;
     for (let k = 0; k < list.length; k++) {
       const i = list[k];

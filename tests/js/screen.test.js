@@ -5,7 +5,7 @@ import test from "node:test";
 globalThis.document = { documentElement: { lang: "en" } };
 globalThis.window = globalThis;
 globalThis.ResizeObserver = class {};
-const { arrange, cellAt, placeOf } = await import("../../static/js/places.js");
+const { arrange, cellAt, hilbert, placeOf } = await import("../../static/js/places.js");
 const { chooseLetters, colourOf, textureOf } = await import("../../static/js/colours.js");
 const { duration, firstAbove, niceStep, niceTop, size } = await import("../../static/js/scales.js");
 
@@ -65,4 +65,23 @@ test("quantities carry their unit", () => {
 test("firstAbove finds the first entry whose key exceeds the value", () => {
   const list = [1, 3, 3, 7].map((to) => ({ to }));
   assert.deepEqual([0, 1, 3, 7].map((v) => firstAbove(list, v, (s) => s.to)), [0, 1, 3, 4]);
+});
+
+test("along a Hilbert curve every cell has one place, and neighbours in number are neighbours on the map", () => {
+  for (const [n, w, h] of [[64, 300, 300], [100, 470, 250], [4096, 900, 500], [5000, 200, 300]]) {
+    const at = arrange(n, w, h, 1, 0);
+    at.curve = hilbert(at.cols, at.rows, n);
+    const seen = new Set();
+    for (let i = 0; i < n; i++) {
+      const [x, y] = placeOf(at, i);
+      assert.equal(cellAt(at, x, y, n), i);
+      seen.add(`${x},${y}`);
+    }
+    assert.equal(seen.size, n);
+  }
+  const { slot } = hilbert(8, 8, 64);
+  for (let i = 1; i < 64; i++) {
+    const far = Math.abs((slot[i] % 8) - (slot[i - 1] % 8)) + Math.abs((slot[i] >> 3) - (slot[i - 1] >> 3));
+    assert.equal(far, 1);
+  }
 });

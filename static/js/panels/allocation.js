@@ -1,5 +1,5 @@
-// The allocation map: every page frame of the host, by owner, by state or by heat.
-import { makeBrush, stateOf, vectorFrames } from "../brushes.js";
+// The allocation map: every page frame of the host, by owner, by state, by heat or by sharing.
+import { makeBrush, sharingOf, stateOf, vectorFrames } from "../brushes.js";
 import { CellMap } from "../cells.js";
 import { $, $$, badge, el, fillTable, placeIn, write } from "../elements.js";
 import { choose, chosen, chosenNumber, onChoice } from "../layout.js";
@@ -9,7 +9,7 @@ import { count, percent, say } from "../scales.js";
 export const title = () => gettext("Allocation map");
 
 const LEGEND_VMS = 10;
-const WAYS = ["owner", "state", "heat"];
+const WAYS = ["owner", "state", "heat", "sharing"];
 let by = "owner";
 let map, model, socket, element;
 let at = null; // frame under the read-out
@@ -29,6 +29,14 @@ export function mount(theElement, theModel, theSocket) {
     radio.checked = radio.value === by;
     radio.onchange = () => colourBy(radio.value);
   }
+  const order = $("[name=order]", element);
+  order.checked = chosen("order") === "hilbert";
+  map.order = order.checked ? "hilbert" : "tiles";
+  order.onchange = () => {
+    choose({ order: order.checked ? "hilbert" : null });
+    map.inOrder(order.checked ? "hilbert" : "tiles");
+    if (model?.frames.length) draw(model, true);
+  };
   socket.want({ heat: by === "heat" });
   at = chosenNumber("frame");
   canvas.addEventListener("pointermove", (event) => !event.buttons && point(map.pick(event)));
@@ -63,6 +71,8 @@ export function draw(theModel, all) {
 
 function colourBy(way) {
   by = way;
+  counted.version = -1;
+  counted.at = -1e9;
   legendKey = "";
   choose({ by: way === "owner" ? null : way });
   socket.want({ heat: way === "heat" });
@@ -181,7 +191,8 @@ function countStates() {
   if (now - counted.at < 500 || counted.version === model.version) return counted.states;
   const states = [0, 0, 0, 0];
   const { frames } = model;
-  for (let f = 0; f < frames.length; f++) states[stateOf(frames[f])]++;
+  const way = by === "sharing" ? sharingOf : stateOf;
+  for (let f = 0; f < frames.length; f++) states[way(frames[f])]++;
   counted = { at: now, states, version: model.version };
   return states;
 }
@@ -195,7 +206,7 @@ function legend() {
   write($("#alloc-sub"), say(gettext("%(used)s of %(all)s used"), { used: count(model.frames.length - states[0]), all: count(model.frames.length) }));
   if (key === legendKey) return;
   legendKey = key;
-  list.replaceChildren(...(by === "owner" ? byOwner(rows.sort((a, b) => a - b), resident, states) : by === "state" ? byState(states) : byHeat()));
+  list.replaceChildren(...(by === "owner" ? byOwner(rows.sort((a, b) => a - b), resident, states) : by === "heat" ? byHeat() : byState(states)));
 }
 
 const swatch = (name, words, n) => el("li", {}, el("i", { class: "sw", "data-sw": name }), words, el("b", {}, count(n)));
@@ -208,7 +219,9 @@ function byOwner(rows, resident, states) {
 }
 
 function byState(states) {
-  const words = [gettext("free"), gettext("clean"), gettext("dirty"), gettext("shared")];
+  const words = by === "sharing"
+    ? [gettext("free"), gettext("one VM’s alone"), gettext("read only"), gettext("shared: a write copies it")]
+    : [gettext("free"), gettext("clean"), gettext("dirty"), gettext("shared")];
   return words.map((word, k) => swatch(`s${k}`, word, states[k]));
 }
 
