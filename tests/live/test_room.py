@@ -1,5 +1,8 @@
 """Who is in a lab and where each looks, over sockets; and how little of it travels."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.contrib.auth import get_user_model
 
@@ -9,6 +12,7 @@ from vms import alive
 from vms.live import room as rooms
 from vms.live.hub import HEADER
 from vms.live.room.board import Board
+from vms.live.room.requests import REQUESTS
 from vms.live.wire import blocks
 from vms.models import Membership
 
@@ -129,6 +133,15 @@ async def test_the_room_is_kept_for_those_who_come_back_and_then_let_go(enter, l
     assert not room.left
     room.used_s -= 100
     assert room.left
+
+
+def test_every_message_of_the_room_is_told_of_with_its_verb():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "class.md").read_text()
+    lines = re.findall(r"^\| (`.*?) \| (\w+) \|", text, re.MULTILINE)
+    told = {name: verb for names, verb in lines for name in re.findall(r"`(\w+)`", names)}
+    assert {name: told.get(name) for name in REQUESTS} == {
+        name: request.verb for name, request in REQUESTS.items()
+    }
 
 
 # --- what travels -------------------------------------------------------------------------------
