@@ -73,6 +73,20 @@ IN_A_LAB = {"watch", "talk", "steer", "edit", "invite", "lead", "audit", "own", 
 Row = tuple[str | None, str | None]
 """The rights that GET and POST take; None where the method is not taken."""
 
+READ_ONLY = (  # what the admin site shows and nobody writes there
+    "assignment",
+    "auditentry",
+    "ban",
+    "checkpoint",
+    "guest",
+    "journalentry",
+    "remark",
+    "revision",
+    "round",
+    "run",
+    "submission",
+    "token",
+)
 PAGES: dict[str, Row] = {
     # --- lessons ------------------------------------------------------------------------------
     "vms:assignments": ("watch", None),
@@ -197,14 +211,9 @@ PAGES: dict[str, Row] = {
     "admin:admin/*": ("admin", "admin"),  # to the page of the row, which has a door
     "admin:*": ("model", "model"),
     "admin:*_change": ("model", "model"),
-    **{
-        f"admin:vms_{model}_add": ("closed", "closed")
-        for model in ("tracefile", "run", "checkpoint", "journalentry", "revision", "token")
-    },
-    **{
-        f"admin:vms_{model}_change": ("model", "closed")
-        for model in ("run", "checkpoint", "journalentry", "revision", "token")
-    },
+    **{f"admin:vms_{model}_add": ("closed", "closed") for model in ("tracefile", *READ_ONLY)},
+    **{f"admin:vms_{model}_change": ("model", "closed") for model in READ_ONLY},
+    **{f"admin:vms_{model}_delete": ("closed", "closed") for model in ("auditentry", "guest")},
 }
 
 

@@ -8,11 +8,11 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from vms.admin import labs, machines, pages, people, runs
+from vms.admin import classes, labs, machines, pages, people, runs
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = _("VM Lab: administration")
 admin.site.site_title = _("VM Lab")
 admin.site.index_title = _("Labs and what is in them")
 
-__all__ = ["labs", "machines", "pages", "people", "runs"]
+__all__ = ["classes", "labs", "machines", "pages", "people", "runs"]

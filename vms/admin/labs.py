@@ -24,7 +24,7 @@ from vms.export.write import write
 from vms.founding import TooManyLabsError, duplicate, found
 from vms.live import store
 from vms.models import Device, Host, Invitation, Lab, Membership, Page, VirtualMachine
-from vms.permissions import Visitor, visitor_of
+from vms.permissions import visitor_of
 from vms.scenarios import templates
 from vms.views.responses import PartsOf, download, streamed
 from vms.words import sentence
@@ -66,7 +66,7 @@ class NewLabForm(forms.ModelForm):  # type: ignore[type-arg]
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Membership
     extra = 0
-    autocomplete_fields = ("user",)
+    autocomplete_fields = ("user", "guest")
 
 
 class HostInline(OneRowInline):
@@ -298,11 +298,11 @@ class LabAdmin(RowAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("user", "lab", "role", "joined")
-    list_filter = ("role", "joined")
-    search_fields = ("user__username", "lab__name")
-    autocomplete_fields = ("user", "lab")
-    list_select_related = ("user", "lab")
+    list_display = ("name", "lab", "role", "muted", "joined")
+    list_filter = ("role", "muted", ("guest", admin.EmptyFieldListFilter), "joined")
+    search_fields = ("user__username", "guest__name", "lab__name")
+    autocomplete_fields = ("user", "guest", "lab")
+    list_select_related = ("user", "guest", "lab")
 
     def save_model(self, request: Any, obj: Membership, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -313,7 +313,7 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         alive.kick(obj.lab_id, obj.identity)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        gone = list(queryset.select_related("user"))
+        gone = list(queryset.select_related("user", "guest"))
         super().delete_queryset(request, queryset)
         for member in gone:
             alive.kick(member.lab_id, member.identity)
@@ -321,8 +321,17 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Invitation)
 class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("spoken_code", "lab", "role", "made_by", "expires", "revoked", "accepted")
-    list_filter = ("role", "expires")
+    list_display = (
+        "spoken_code",
+        "lab",
+        "role",
+        "guests",
+        "made_by",
+        "expires",
+        "revoked",
+        "accepted",
+    )
+    list_filter = ("role", "guests", "expires")
     search_fields = ("code", "lab__name", "made_by__username")
     readonly_fields = ("code", "accepted")
     autocomplete_fields = ("lab", "made_by")

@@ -8,6 +8,7 @@ import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -131,6 +132,14 @@ class Membership(Person):
 
     def __str__(self) -> str:
         return f"{self.name} · {self.get_role_display()}"
+
+    def clean(self) -> None:
+        """Refuse guests who would be more than drivers, and muting those who steer nothing."""
+        ordinary = self.role in {Role.DRIVER, Role.OBSERVER}
+        if self.guest_id is not None and not ordinary:
+            raise ValidationError({"role": _("A guest is a driver or an observer.")})
+        if self.muted and not ordinary:
+            raise ValidationError({"muted": _("Only drivers and observers are muted.")})
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 def download(content: bytes, kind: str, name: str) -> HttpResponse:
     """Return a file to be saved under `name`, whatever letters it has."""
     response = HttpResponse(content, content_type=kind)
-    name_file(response, name)
+    _name(response, name)
     return response
 
 
@@ -21,7 +21,7 @@ def streamed(parts: AsyncIterable[bytes], kind: str, name: str) -> StreamingHttp
     """Return a file that is sent part by part, as its reader takes it."""
     response = StreamingHttpResponse(parts, content_type=kind)
     response["X-Accel-Buffering"] = "no"
-    name_file(response, name)
+    _name(response, name)
     return response
 
 
@@ -41,8 +41,7 @@ class PartsOf:
         self.file.close()
 
 
-def name_file(response: HttpResponseBase, name: str) -> None:
-    """Have an answer be saved as a file of this name."""
+def _name(response: HttpResponseBase, name: str) -> None:
     plain = "".join(c if c.isascii() and c not in '"\\' else "_" for c in name)
     response["Content-Disposition"] = (
         f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
