@@ -84,6 +84,7 @@ export const POWER = Object.freeze(["off", "on", "paused", "stopped", "crashed"]
  * @property {number} speed
  * @property {number} rate
  * @property {number} behind_ms
+ * @property {number} [per_s] samples a second that the server has room for: 20, or 5
  * @property {number} viewers
  * @property {number} run       number of the run
  * @property {boolean} past     this viewer looks at another tick than the run's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,11 +36,12 @@ class Watched:
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample of everything that is watched, and how long it took to make."""
+    """One sample of everything that is watched; how long it took to make, and of a processor."""
 
     lab: Sample | None
     watched: list[tuple[Watched, Sample]]
     seconds: float
+    spent_s: float = 0.0
 
     @property
     def size(self) -> int:
@@ -76,7 +78,7 @@ class Sampler:
 
         `resting`: the machine will not go on by itself, so that it is worth a thorough look.
         """
-        began = self._clock()
+        began, before = self._clock(), time.thread_time()
         self._judge.look(self.machine, self._clock, resting)
         documents = {**documents, "laws": self._judge.verdicts, "jobs": jobs(self.machine)}
         documents |= self.scores.look(self.machine, self._clock, resting)
@@ -89,7 +91,7 @@ class Sampler:
         lab = self.encoder.sample(documents, journal)
         samples = [(each, each.encoder.sample(self.machine)) for each in watched]
         made = [(each, sample) for each, sample in samples if sample is not None]
-        return Shown(lab, made, self._clock() - began)
+        return Shown(lab, made, self._clock() - began, time.thread_time() - before)
 
     def _told(self, now_s: float, resting: bool) -> dict[str, Any]:
         """Return the figures that people read, made once a second at most, and at each rest."""

@@ -1,8 +1,8 @@
 """A machine on show: its picture, the topics made of it, and the seats that look at it.
 
 Samples are made in an engine thread while the machine rests, and published on the event loop, as
-often as is of use: at most twenty a second, and no more than the network and a quarter of the time
-allow.
+often as is of use: at most twenty a second, five where the processors have no room for more, and no
+more than the network and a quarter of the time allow.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from vms.live.audience import Seat
+from vms.live.budget import BUDGET, FULL_S, SLOW_S
 from vms.live.hub import Topic
 from vms.live.sampler import Sampler, Shown, Watched
 from vms.live.wire.encode import HeatEncoder, PagesEncoder
@@ -25,12 +26,14 @@ Alone = Callable[..., Awaitable[Any]]
 class Stage:
     """The topics of one machine. All on the event loop, but for what `alone` does."""
 
-    SAMPLE_S = 0.05
-    """No more than twenty samples a second,"""
+    SAMPLE_S = FULL_S
+    """No more than twenty samples a second (five where the budget of the process has no room),"""
     BYTES_PER_S = 4 << 20
     """nor more bytes than this on average,"""
     ENCODING_SHARE = 4
     """nor more than a quarter of the time for making them."""
+    WAITED_S = 2.0
+    """Later than this is not late: there was nothing to show before."""
     UNWATCHED_S = 1.0
     """Between samples that nobody watches: the charts go on, and no list grows."""
 
@@ -39,6 +42,7 @@ class Stage:
         self.topic = Topic(LAB, lambda: self.shown.picture.snapshot())
         self.seats: set[Seat] = set()
         self.watched: dict[int, Watched] = {}
+        self.slow = False
         self._clock = clock
 
     def take(self, sampler: Sampler) -> None:
@@ -50,6 +54,16 @@ class Stage:
         self._shown_s = float("-inf")
         self._interval_s = self.SAMPLE_S
         self._watch_again(len(sampler.machine.vm_names))
+
+    @property
+    def viewers(self) -> int:
+        """How many are sent its samples."""
+        return len(self.seats)
+
+    @property
+    def per_s(self) -> int:
+        """Samples a second that there is room for."""
+        return round(1 / (SLOW_S if self.slow else FULL_S))
 
     # --- seats ------------------------------------------------------------------------------------
 
@@ -74,6 +88,8 @@ class Stage:
         for topic in [self.topic, *(each.topic for each in self.watched.values())]:
             seat.viewer.unwatch(topic)
         self._forget_unwatched()
+        if not self.seats:
+            BUDGET.leave(self)
 
     def show_pages(self, seat: Seat, vm: int | None) -> None:
         """Send `seat` the pages of this VM (a row), of none other; None for of none."""
@@ -126,7 +142,10 @@ class Stage:
 
     def show_at_s(self) -> float:
         """Return when the next sample may be made."""
-        return self._shown_s + max(self._interval_s, 0.0 if self.seats else self.UNWATCHED_S)
+        least_s = SLOW_S if self.slow else self.SAMPLE_S
+        return self._shown_s + max(
+            self._interval_s, least_s, 0.0 if self.seats else self.UNWATCHED_S
+        )
 
     async def show(
         self,
@@ -147,6 +166,8 @@ class Stage:
         sampler.publish(shown, None if begins else self.topic)
         if begins:
             self.topic.restart()
+        late_s = now_s - due_s if not resting and now_s - due_s < self.WAITED_S else 0.0
+        BUDGET.shown(self, shown.spent_s, late_s)
         self._interval_s = max(
             self.SAMPLE_S, shown.size / self.BYTES_PER_S, shown.seconds * self.ENCODING_SHARE
         )

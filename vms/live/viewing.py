@@ -118,6 +118,7 @@ class Viewing(ABC):
         """Return what viewers are told beside the machine itself."""
         state = self._motion.state(self.machine.now) | {
             "viewers": self.viewers,
+            "per_s": self.stage.per_s,
             "run": self.number,
             "past": False,
             "first": 0,

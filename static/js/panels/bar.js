@@ -74,6 +74,10 @@ function transportWords(live, past, playing) {
   });
 }
 
+/** So many samples a second a lab is sent that there is room for. */
+const FULL_PER_S = 20;
+const seldom = (state) => say(ngettext("%(n)s picture a second", "%(n)s pictures a second", state.per_s), { n: count(state.per_s) });
+
 /** One line on how the run is doing: behind, ended, in time. */
 function pace(state) {
   const place = $("#pace");
@@ -88,7 +92,9 @@ function pace(state) {
   };
   const kind = state.status === "playing" ? (state.speed && state.behind_ms >= 100 ? "blocked" : "running") : state.status === "crashed" ? "crashed" : state.status === "paused" ? "paused" : "ended";
   mark($(".dot", place), "data-state", kind);
-  write($("span", place), (words[state.status] ?? (() => state.status))());
+  const said = (words[state.status] ?? (() => state.status))();
+  write($("span", place), state.status === "playing" && state.per_s < FULL_PER_S ? `${said} · ${seldom(state)}` : said);
+  mark(place, "title", state.per_s < FULL_PER_S ? gettext("The server has no room for more: the run itself goes on as it should.") : null);
 }
 
 /** The speed this page asked for last, while no sample that came since tells another. */
