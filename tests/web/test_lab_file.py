@@ -28,7 +28,10 @@ from vms.export.read import found_from
 from vms.export.write import write
 from vms.founding import found
 from vms.live import store
-from vms.models import Checkpoint, JournalEntry, Lab, Run, TraceFile
+from vms.live.audience import Who
+from vms.live.room import tell
+from vms.live.store.room import write_remark
+from vms.models import Checkpoint, JournalEntry, Lab, Remark, Run, TraceFile
 
 JSON = dict[str, Any]
 
@@ -125,6 +128,33 @@ def test_a_file_has_all_that_a_lab_is(full: Lab) -> None:
     assert {line["name"] for line in lines} == {"alice"}
     run = json.loads(parts["runs/2/run.json"])
     assert (run["parent"], run["fork_tick"], run["name"]) == (1, 150, "other")
+
+
+def test_what_was_said_goes_with_the_lab_by_names_alone(full: Lab, bob: Any) -> None:
+    assert "talk.jsonl" not in members(packed(full))
+    who = Who(f"u{bob.pk}", "bob", "observer")
+    tell(full.pk, "Why?\nHere.", who, "chat")
+    write_remark(full.pk, who, "note", "this one", run=2, tick=150, target="vm:batch")
+    gone = tell(full.pk, "gone", who, "chat")
+    Remark.objects.filter(pk=gone["id"]).update(deleted=timezone.now())
+    before = packed(full)
+    lab, _notices = opened(before, bob)
+    said = [(r.text, r.kind, r.name, r.user, r.target, r.tick) for r in lab.remarks.all()]
+    assert said == [
+        ("Why?\nHere.", "chat", "bob", None, "", None),
+        ("this one", "note", "bob", None, "vm:batch", 150),
+    ]
+    assert lab.remarks.get(kind="note").run == lab.runs.get(number=2)
+    assert members(packed(lab))["talk.jsonl"] == members(before)["talk.jsonl"]
+
+
+def test_a_strangers_remarks_are_held_to_the_same_rules(full: Lab, bob: Any) -> None:
+    tell(full.pk, "fine", Who(f"u{bob.pk}", "bob", "observer"), "chat")
+    for wrong in (b'"text":"fi\\u202ene"', b'"text":""', b'"text":7'):
+        parts = members(packed(full))
+        parts["talk.jsonl"] = parts["talk.jsonl"].replace(b'"text":"fine"', wrong)
+        with pytest.raises(EngineError, match=r"talk\.jsonl: 1: text"):
+            opened(rezipped(parts), bob)
 
 
 def test_equal_labs_make_equal_bytes(full: Lab) -> None:

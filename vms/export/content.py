@@ -16,13 +16,17 @@ from vms.engine.errors import EngineError, shown
 from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.export import layout
 from vms.export.check import SMALL, LabFile, parsed
-from vms.models import Lab, Run
+from vms.live.room.requests import MOST_TEXT, plain_text
+from vms.live.room.talk import TARGET
+from vms.live.store.room import MOST_REMARKS
+from vms.models import Lab, Remark, Run
 
 JSON = dict[str, Any]
 FAR = 1 << 53
 MOST = (1 << 31) - 1
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HASH = re.compile(r"(?:[0-9a-f]{16})?")
+_TARGET = re.compile(f"(?:{TARGET.pattern})?")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -43,6 +47,7 @@ class Content:
     lab: JSON
     scenario: JSON
     notes: str
+    remarks: list[JSON]
     runs: list[RunPart]
     """By number: a run comes after the one it branched off."""
 
@@ -63,9 +68,10 @@ def content_of(file: LabFile, limits: Limits) -> Content:
             "a lab's file must have at most {high} journal entries, got more",
             high=settings.VMLAB_IMPORT_ENTRIES,
         )
+    remarks = list(remarks_of(file, numbers))
     _check_branches(file, {run.number: run for run in runs})
     _check_files(file, [lab, *(run.document for run in runs)])
-    return Content(lab, scenario, notes, runs)
+    return Content(lab, scenario, notes, remarks, runs)
 
 
 def entries_of(file: LabFile, number: int) -> Iterator[JSON]:
@@ -85,6 +91,36 @@ def entries_of(file: LabFile, number: int) -> Iterator[JSON]:
         }
         sequence, tick = found["sequence"], found["tick"]
         yield found
+
+
+def remarks_of(file: LabFile, numbers: Collection[int]) -> Iterator[JSON]:
+    """Yield what was said, each remark of the right shape; `numbers` are the runs of the file."""
+    if layout.TALK not in file.members:
+        return
+    for count, line in enumerate(file.lines(layout.TALK), start=1):
+        if count > MOST_REMARKS:
+            raise EngineError(
+                "a lab's file must have at most {high} remarks, got more", high=MOST_REMARKS
+            )
+        given = _Fields(parsed(line, layout.TALK), f"{layout.TALK}: {count}")
+        text = given.text("text", MOST_TEXT)
+        if plain_text(text) != text or not text:
+            _wrong(given.where, "text", f"1..{MOST_TEXT} characters that can be seen", text)
+        yield {
+            "at": given.time("at"),
+            "kind": given.one("kind", Remark.Kind.values),
+            "run": given.one("run", (None, *numbers)),
+            "tick": given.whole("tick", 0, FAR, optional=True),
+            "target": given.matching("target", _TARGET, "an object such as vm:web"),
+            "name": given.text("name", 150),
+            "text": text,
+            "edited": None if line_has_none(given, "edited") else given.time("edited"),
+        }
+
+
+def line_has_none(given: _Fields, key: str) -> bool:
+    """Tell whether a key is there and null."""
+    return key in given.document and given.document[key] is None
 
 
 def _lab(file: LabFile, numbers: list[int]) -> JSON:

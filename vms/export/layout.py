@@ -4,6 +4,7 @@ manifest.json            format, versions, and bytes and SHA-256 of every other 
 lab.json                 what the lab is beside its scenario
 scenario.yaml            the scenario at rest, as `simulate` reads it
 notes.md
+talk.jsonl               what was said in it, a remark a line; only where anything was
 files/HASH               trace files, by the hash of their content
 runs/N/run.json          one run: where it branched off, how far it got, its event hash
 runs/N/scenario.json     the scenario it started from
@@ -22,6 +23,7 @@ SUFFIX = ".vmlab"
 MIME = "application/vnd.vmlab+zip"
 
 MANIFEST, LAB, SCENARIO, NOTES = "manifest.json", "lab.json", "scenario.yaml", "notes.md"
+TALK = "talk.jsonl"
 PLAIN = (MANIFEST, LAB, SCENARIO, NOTES)
 RUN_PARTS = ("run.json", "scenario.json", "journal.jsonl")
 
@@ -32,7 +34,7 @@ _CHECKPOINT = re.compile(r"runs/([1-9][0-9]{0,6})/checkpoints/([0-9]{1,19})-([0-
 
 def allowed(name: str) -> bool:
     """Tell whether a member may have this name: any other is refused."""
-    return name in PLAIN or any(
+    return name in {*PLAIN, TALK} or any(
         pattern.fullmatch(name) for pattern in (_FILE, _RUN_PART, _CHECKPOINT)
     )
 

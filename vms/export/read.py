@@ -28,7 +28,7 @@ from vms.live import store, threads
 from vms.live.controls import CONTROLS
 from vms.live.store.recording import recording_of
 from vms.live.store.rest import make_current
-from vms.models import Checkpoint, JournalEntry, Lab, Run, TraceFile
+from vms.models import Checkpoint, JournalEntry, Lab, Remark, Run, TraceFile
 from vms.words import sentence
 
 if TYPE_CHECKING:  # importing it wakes Numba
@@ -81,6 +81,7 @@ class _Rows:
         for part in self.content.runs:
             parent = runs.get(part.document["parent"] or 0)
             runs[part.number] = self._run(part, parent)
+        self._remarks(runs)
         TraceFile.every.filter(lab=lab).exclude(pk__in=kept).update(deleted=timezone.now())
         TraceFile.every.filter(pk__in=kept).update(deleted=None)
         current = runs.get(given["current"] or 0)
@@ -90,6 +91,17 @@ class _Rows:
             lab.save(update_fields=["status", "engine_version"])
             make_current(current.pk)
         return sorted(runs.values(), key=lambda run: (run is not current, run.number))
+
+    def _remarks(self, runs: dict[int, Run]) -> None:
+        """Write what was said: by names alone, for nobody here said it."""
+        given = self.content.remarks
+        rows = [
+            Remark(lab=self.lab, **each | {"run": runs.get(each["run"] or 0)}) for each in given
+        ]
+        Remark.objects.bulk_create(rows, batch_size=BATCH)
+        for row, each in zip(rows, given, strict=True):
+            row.at = each["at"]  # a row that is made is dated now
+        Remark.objects.bulk_update(rows, ["at"], batch_size=BATCH)
 
     def _files(self, named: dict[str, str]) -> dict[str, int]:
         """Return the rows of trace files by their names; each content is kept once a name."""

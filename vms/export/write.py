@@ -18,6 +18,7 @@ from vms.engine import VERSION as ENGINE
 from vms.engine.errors import EngineError
 from vms.export import layout
 from vms.live import store
+from vms.live.store.room import remarks_of
 from vms.models import Checkpoint, JournalEntry, Lab, Run, TraceFile
 
 JSON = dict[str, Any]
@@ -56,6 +57,8 @@ def write(lab: Lab, file: IO[bytes], checkpoints: bool = False) -> None:
         pack.add(layout.LAB, _lab(lab))
         pack.text(layout.SCENARIO, scenario_file.dump(store.scenario_of(lab)))
         pack.text(layout.NOTES, lab.notes)
+        if remarks_of(lab.pk).exists():
+            pack.parts(layout.TALK, talk_lines(lab))
         digests = _files(lab, pack)
         for run in _runs(lab):
             _run(run, digests, now if run.pk == lab.current_id else None, checkpoints, pack)
@@ -207,6 +210,23 @@ def _run(
         state = Checkpoint.objects.filter(pk=row.pk).values_list("state", flat=True).first()
         name = layout.of_checkpoint(run.number, row.tick, row.sequence)
         pack.parts(name, [bytes(state or b"")], packed=True)
+
+
+def talk_lines(lab: Lab) -> Iterator[bytes]:
+    """Yield the lines of what was said in a lab and not taken back; who said it is a name."""
+    for remark in remarks_of(lab.pk).iterator(chunk_size=1_000):
+        shown = remark.run if remark.run and remark.run.deleted is None else None
+        line = {
+            "at": remark.at.isoformat(),
+            "kind": remark.kind,
+            "run": shown.number if shown else None,
+            "tick": remark.tick,
+            "target": remark.target,
+            "name": remark.name,
+            "text": remark.text,
+            "edited": remark.edited.isoformat() if remark.edited else None,
+        }
+        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _checkpoints(run: Run) -> list[Checkpoint]:

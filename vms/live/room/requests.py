@@ -36,7 +36,7 @@ class Spoken(Line):
         """Return the text without what cannot be seen."""
         if not isinstance(value, str):
             raise EngineError("{field} must be a text, got {given}", given=shown(value))
-        text = "".join(c for c in value.replace("\r\n", "\n") if _seen(c)).strip()
+        text = plain_text(value)
         if not 1 <= len(text) <= self.most:
             raise EngineError(
                 "{field} must have 1..{high} characters, got {given}",
@@ -44,6 +44,11 @@ class Spoken(Line):
                 given=len(text),
             )
         return text
+
+
+def plain_text(text: str) -> str:
+    """Return a text without what cannot be seen, or turns what can be seen around."""
+    return "".join(c for c in text.replace("\r\n", "\n") if _seen(c)).strip()
 
 
 def _seen(character: str) -> bool:
