@@ -82,7 +82,7 @@ function asking(mine, requests) {
   asked = key;
   const shown = requests.slice(0, FEW).map((who) => {
     const line = [el("span", {}, say(gettext("%(name)s asks for the wheel."), who))];
-    if (decides) line.push(button(gettext("Give it"), { type: "grant_wheel", who: who.id }, say(gettext("Give the wheel to %(name)s"), who)), button(gettext("Not now"), { type: "deny_wheel", who: who.id }, say(gettext("Do not give the wheel to %(name)s now"), who)));
+    if (decides) line.push(button(gettext("Give the wheel"), { type: "grant_wheel", who: who.id }, say(gettext("Give the wheel to %(name)s"), who)), button(gettext("Not now"), { type: "deny_wheel", who: who.id }, say(gettext("Not now, %(name)s"), who)));
     return el("li", {}, ...line);
   });
   if (requests.length > FEW) shown.push(el("li", {}, say(gettext("%(n)s more ask for it."), { n: count(requests.length - FEW) })));
