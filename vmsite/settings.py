@@ -221,6 +221,8 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("VMLAB_EMAIL_VERIFICATION", "none")
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+# Nobody is told that an address has an account: who signs up with it gets another, by its own name.
+ACCOUNT_PREVENT_ENUMERATION = "strict"
 # A class of two hundred sits behind one address, so the limits per address are wide; the narrow
 # one is per account.
 ACCOUNT_RATE_LIMITS = {

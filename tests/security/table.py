@@ -139,6 +139,8 @@ PAGES: dict[str, Row] = {
     "vms:lab": ("watch", None),
     "vms:lab_ticket": ("watch", None),
     "vms:lab_why": ("watch", None),
+    "vms:lab_talk": ("watch", None),
+    "vms:lab_rounds": ("lead", None),
     "vms:lab_curves": ("watch", None),
     "vms:lab_scenario": ("watch", None),
     "vms:lab_result": ("watch", None),
@@ -167,6 +169,7 @@ PAGES: dict[str, Row] = {
     "vms:device_duplicate": (None, "edit"),
     "vms:device_delete": ("edit", "edit"),
     "vms:file_add": (None, "edit"),
+    "vms:file_progress": ("edit", None),
     "vms:file_delete": (None, "edit"),
     "vms:lab_members": ("watch", "invite"),
     "vms:member_role": (None, "invite"),
@@ -275,7 +278,19 @@ CALLS: dict[tuple[str, str], Call] = {
 
 # What each kind of message on a lab's socket takes of whoever sends it.
 MESSAGES: dict[str, tuple[str, ...]] = {
-    "watch": ("watch", "want", "again", "check", "look", "look_by", "live"),
+    "watch": (
+        "watch",
+        "want",
+        "again",
+        "check",
+        "look",
+        "look_by",
+        "live",
+        "at",
+        "point",
+        "follow",
+        "my_vote",
+    ),
     "steer": (
         "set_time_slice",
         "set_weight",
@@ -311,9 +326,24 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "name_run",
         "delete_run",
         "restore_run",
+        "take_wheel",
+        "ask_wheel",
+        "release_wheel",
+        "grant_wheel",
+        "deny_wheel",
     ),
-    "talk": (),
-    "lead": (),
+    "talk": ("say", "edit_remark", "delete_remark", "vote"),
+    "lead": (
+        "follow_me",
+        "broadcast",
+        "take_back",
+        "set_driving",
+        "open_round",
+        "close_round",
+        "reveal_round",
+        "cancel_round",
+        "end_round",
+    ),
 }
 SOCKETS = ("ws/lab/<uuid:lab>/",)
 """Every address at which there are sockets; each is entered by everybody in test_sockets.py."""

@@ -17,6 +17,7 @@ from vms.consumers import Bucket
 from vms.engine.commands import COMMANDS
 from vms.live import registry
 from vms.live.controls import CONTROLS
+from vms.live.room.requests import REQUESTS
 from vms.live.wishes import WISHES
 from vms.routing import websocket_urlpatterns
 
@@ -43,7 +44,7 @@ def ticket_of(world: World, who: str) -> str:
 
 
 def test_every_kind_of_message_has_a_line_and_every_line_a_kind() -> None:
-    assert set(RIGHT_OF) == {*COMMANDS, *CONTROLS, *WISHES}
+    assert set(RIGHT_OF) == {*COMMANDS, *CONTROLS, *WISHES, *REQUESTS}
     assert len(RIGHT_OF) == sum(map(len, MESSAGES.values()))
 
 
