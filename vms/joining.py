@@ -194,7 +194,8 @@ def join_as_guest(request: HttpRequest, invitation: Invitation, given: str) -> b
         raise JoinError(_("This invitation is for accounts: log in or sign up."))
     address = hashed_address(request)
     key = visitor.guest
-    _refuse_banned(lab, Q(guest=key) | Q(address=address), visitor)
+    theirs = Q(address=address) if key is None else Q(address=address) | Q(guest=key)
+    _refuse_banned(lab, theirs, visitor)
     with transaction.atomic():
         name = name_of_guest(given, lab, key)
         guest = Guest.objects.filter(pk=key, claimed=None).first() if key else None

@@ -367,6 +367,13 @@ def test_a_banned_account_is_out_of_a_public_lab_too(
     assert "bob is banned from this lab; lift the ban first" in words(answer)
 
 
+def test_a_ban_of_an_account_keeps_no_guest_out(
+    lab: Lab, alice: Any, bob: Any, join: Any, invitation: Invitation
+) -> None:
+    people.ban(join(bob, "driver"), Visitor(alice))
+    guest(invitation, "Ada")
+
+
 def test_nobody_bans_themselves_and_no_driver_bans(
     lab: Lab, bob: Any, join: Any, as_: Any, ada: Client
 ) -> None:
