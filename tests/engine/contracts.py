@@ -77,6 +77,7 @@ def host_under_load(**host: Any) -> Raw:
                 "workload": work({"compute": 1}, writes),
             },
             {"name": "naps", "vcpus": 2, "workload": work({"compute": 3}, {"sleep": 5})},
+            {"name": "locks", "vcpus": 2, "workload": work({"compute": 1}, {"spin": 4})},
         ],
     }
 
@@ -161,14 +162,14 @@ def check_device(kind: str, mode: str) -> None:
     assert all(laws.check(machine).values())
 
 
-def check_command(name: str, fields: Raw, prepare: Callable[[Machine], None]) -> None:
+def check_command(name: str, fields: Raw, prepare: Callable[[Machine], None], **host: Any) -> None:
     """Changes what it names and breaks no law; refused, it changes nothing; can be repeated."""
     kind = COMMANDS[name]
     assert kind.type == name
     assert (kind.__doc__ or "").strip(), f"{name} has no docstring"
 
     def commanded() -> Machine:
-        machine = built(host_under_load())
+        machine = built(host_under_load(**host))
         run(machine, 40)
         prepare(machine)
         parse({"type": name, **fields}).apply(machine)

@@ -37,6 +37,7 @@ def scenarios(
             )
         ),
     }
+    put_into_pools(draw, given)
     keep_exclusive(given)
     opt_needs_one_reader(given)
     return given
@@ -72,6 +73,11 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
         "devices": hardware,
         "posted_interrupts": draw(st.booleans()),
     }
+    if draw(st.booleans()):
+        host["smt"] = {"threads": 2, "busy_percent": draw(st.sampled_from([1, 33, 65, 99, 100]))}
+    if not twin and host["pcpus"] > 1 and draw(st.booleans()):
+        other = draw(schedulers(twin).filter(lambda each: each["policy"] != "arinc653"))
+        host["pools"] = [{"name": "other", "pcpus": [host["pcpus"] - 1], "scheduler": other}]
     swap = draw(st.sampled_from(["ideal", None, *(device["name"] for device in hardware)]))
     if swap != "ideal":
         host["swap"] = swap and {"device": swap}
@@ -113,6 +119,11 @@ HOST_KEYS |= {
         "balance_us": st.sampled_from([100, 900]),
         "weight_of": st.sampled_from(["vm", "vcpu"]),
     },
+    "gang": {
+        "cosched": st.sampled_from(["strict", "relaxed"]),
+        "skew_us": st.sampled_from([100, 300, 1000]),
+        "check_us": st.sampled_from([100, 400]),
+    },
     "arinc653": {"entry_us": st.sampled_from([100, 700]), "major_us": st.just(30_000)},
 }
 VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
@@ -127,7 +138,7 @@ VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
 }
 TWINNED = (
     *("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq"),
-    *("null", "rtds"),
+    *("null", "rtds", "gang"),
 )
 """Policies that the plain twin has."""
 
@@ -148,6 +159,7 @@ def costs(draw: st.DrawFn) -> Scenario:
         "minor_fault_ns",
         "cow_ns",
         "syscall_ns",
+        "migration_ns",
     ]
     chosen = draw(st.lists(st.sampled_from(names), unique=True))
     start = {"microvm_start_ms": 1, "container_start_ms": draw(small(0, 2))}
@@ -230,9 +242,9 @@ def contents(draw: st.DrawFn) -> Scenario:
 
 @st.composite
 def steps(draw: st.DrawFn, devices: list[str], memory: bool) -> Scenario:
-    kinds = ["compute", "sleep", "load"] + ["touch", "touch", "trace"] * memory
+    kinds = ["compute", "sleep", "load", "spin"] + ["touch", "touch", "trace"] * memory
     kind = draw(st.sampled_from(kinds + ["io", "io"] * bool(devices)))
-    if kind in ("compute", "sleep"):
+    if kind in ("compute", "sleep", "spin"):
         return {kind: draw(small(1, 9))}
     if kind == "io":
         number = draw(st.sampled_from([1, 1, 3, 8, 9, 17]))
@@ -267,6 +279,13 @@ def touches(draw: st.DrawFn) -> Scenario:
         touch["window"] = draw(small(1, touch["pages"]))
         touch["move_every"] = draw(small(1, 20))
     return touch
+
+
+def put_into_pools(draw: st.DrawFn, given: Scenario) -> None:
+    """Let some VMs run in the other pool, unless they are pinned elsewhere."""
+    for vm in given["vms"]:
+        if given["host"].get("pools") and "pcpus" not in vm["scheduler"] and draw(st.booleans()):
+            vm["pool"] = "other"
 
 
 def keep_exclusive(given: Scenario) -> None:

@@ -50,6 +50,9 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "set_weight": ({"vm": "hog-1", "weight": 700}, nothing),
     "set_scheduler": ({"policy": "stride", "time_slice": 3}, nothing),
     "set_share": ({"vm": "hog-2", "keys": {"pcpus": [1], "priority": 5}}, nothing),
+    "unplug_pcpu": ({"pcpu": 1}, nothing),
+    "plug_pcpu": ({"pcpu": 1}, after_all({"type": "unplug_pcpu", "pcpu": 1})),
+    "set_pool": ({"vm": "hog-3", "pool": "side"}, nothing),
     "set_replacement": ({"policy": "fifo", "scope": "local"}, nothing),
     "set_device_mode": ({"vm": "io", "device": "vda", "mode": "emulated"}, nothing),
     "add_vm": ({"vm": LATE}, nothing),
@@ -87,4 +90,6 @@ def test_a_device_keeps_its_contract_in_every_mode(kind: str, mode: str) -> None
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_keeps_its_contract(name: str) -> None:
-    contracts.check_command(name, *EXAMPLES[name])
+    pools: dict[str, Any] = {"pools": [{"name": "side", "pcpus": [1]}]}
+    fields, prepare = EXAMPLES[name]
+    contracts.check_command(name, fields, prepare, **(pools if name == "set_pool" else {}))

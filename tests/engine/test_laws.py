@@ -46,9 +46,11 @@ def test_every_law_holds_after_every_tick(raw: dict[str, Any]) -> None:
 def nobody_is_held_back(raw: dict[str, Any]) -> None:
     """Take out of a scenario what keeps a vCPU from a free pCPU that it may use."""
     raw["dialect"] = "textbook"
+    raw["host"].pop("pools", None)
     if getattr(module(raw["host"]["scheduler"]["policy"]), "LAZY", False):
         raw["host"]["scheduler"] = {"policy": "credit2"}
     for vm in raw["vms"]:
+        vm.pop("pool", None)
         vm["cap"] = 0
         vm["scheduler"] |= {"quota_us": 0, "extratime": True}
 
@@ -235,6 +237,26 @@ def _(state: Any) -> None:
     state.job["kind"][0] = 1
 
 
+@breaks("affinity_kept")
+def _(state: Any) -> None:
+    state.pcpu["online"][:] = 0
+
+
+@breaks("work_carried")
+def _(state: Any) -> None:
+    state.vcpu["carry"][0] = 100
+
+
+@breaks("lock_held_once")
+def _(state: Any) -> None:
+    state.vm["lock"][0] = 1
+
+
+@breaks("spun_bounded")
+def _(state: Any) -> None:
+    state.vcpu["wasted"][0] = 1 + state.vcpu["spun"][0]
+
+
 def with_storage(raw: dict[str, Any]) -> Machine:
     """Return a machine whose VM io has a snapshot and a backup, and has written since."""
     machine = built(raw)
@@ -257,7 +279,8 @@ def test_a_law_notices_what_breaks_it(name: str) -> None:
     policy = "stride" if name == "stride_in_order" else "round_robin"
     pcpus = 1 if name == "stride_in_order" else 2
     scheduler = {"policy": policy, "time_slice": 4}
-    machine = with_storage(host_under_load(scheduler=scheduler, pcpus=pcpus))
+    smt = {"threads": 2}
+    machine = with_storage(host_under_load(scheduler=scheduler, pcpus=pcpus, smt=smt))
     assert (machine.state.vcpu["state"] == RUNNABLE).any()
     assert laws.check(machine)[name]
     TAMPERED[name](machine.state)

@@ -15,8 +15,8 @@ from vms.engine.tables import LATENCY_BUCKETS, latency_edges
 pytestmark = pytest.mark.interpreted
 
 HOST = [
-    *("pcpus", "busy", "idle", "overhead", "switches", "utilisation", "jain_fairness"),
-    *("jain_by_weight", "frames", "replacement"),
+    *("pcpus", "busy", "idle", "overhead", "offline", "switches", "utilisation"),
+    *("jain_fairness", "jain_by_weight", "frames", "replacement"),
 ]
 VM = [
     *("name", "kind", "arrival", "first_run", "finish", "response", "turnaround", "wait"),

@@ -116,15 +116,16 @@ SENTENCES = [
     (
         STEP,
         {"compute": 1, "sleep": 2},
-        f"{STEP} must have exactly one of compute, touch, io, sleep, trace, got compute, sleep",
+        f"{STEP} must have exactly one of compute, touch, io, sleep, trace, spin,"
+        " got compute, sleep",
     ),
-    (STEP, {}, f"{STEP} must have exactly one of compute, touch, io, sleep, trace, got none"),
+    (STEP, {}, f"{STEP} must have exactly one of compute, touch, io, sleep, trace, spin, got none"),
     (STEP, {"comput": 1}, f"{STEP}.comput: unknown key, did you mean compute?"),
     (STEP, {"compute": 0}, f"{STEP}.compute must be 1..1000000000000 ticks, got 0"),
     (
         STEP,
         {"touch": None},
-        f"{STEP} must have exactly one of compute, touch, io, sleep, trace, got touch",
+        f"{STEP} must have exactly one of compute, touch, io, sleep, trace, spin, got touch",
     ),
     (
         STEP,

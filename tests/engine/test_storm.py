@@ -26,6 +26,7 @@ def guest(draw: random.Random, name: str) -> dict[str, Any]:
     pages = draw.randint(8, 40)
     steps: list[dict[str, Any]] = [
         {"compute": draw.randint(1, 9)},
+        {"spin": draw.randint(1, 4)},
         {
             "touch": {
                 "pattern": draw.choice(["sequential", "uniform", "zipf", "working_set"]),
@@ -74,12 +75,16 @@ def scenario(draw: random.Random) -> dict[str, Any]:
     """Return a host that is too small for its guests; now and then without swap."""
     choices: list[dict[str, Any]] = [{}, {"swap": {"device": "disk0"}}, {"swap": None}]
     swap = draw.choice(choices)
+    pcpus = draw.randint(1, 4)
+    pools = [] if pcpus == 1 or draw.random() < 0.6 else [side(draw, pcpus - 1)]
     return {
         "name": "storm",
         "seed": draw.randint(0, 1 << 40),
         "dialect": draw.choice(["textbook", "ostep", "libcachesim"]),
         "host": {
-            "pcpus": draw.randint(1, 4),
+            "pcpus": pcpus,
+            "pools": pools,
+            "smt": {"threads": draw.choice([1, 2])},
             "frames": draw.randint(12, 90),
             "scheduler": {"policy": draw.choice(list(SCHEDULERS)), "time_slice": 4},
             "devices": [
@@ -90,6 +95,12 @@ def scenario(draw: random.Random) -> dict[str, Any]:
         },
         "vms": [guest(draw, f"g{n}") for n in range(draw.randint(1, 4))],
     }
+
+
+def side(draw: random.Random, pcpu: int) -> dict[str, Any]:
+    """Return a pool of one pCPU."""
+    policy = draw.choice([name for name in SCHEDULERS if name != "arinc653"])
+    return {"name": "side", "pcpus": [pcpu], "scheduler": {"policy": policy, "time_slice": 3}}
 
 
 def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any]:
@@ -106,6 +117,13 @@ def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any
             {"type": "set_time_slice", "vm": draw.choice([None, vm]), "ticks": draw.randint(1, 9)},
             {"type": "set_weight", "vm": vm, "weight": draw.randint(1, 2000)},
             {"type": "set_scheduler", "policy": draw.choice(list(SCHEDULERS))},
+            {"type": "set_scheduler", "policy": draw.choice(list(SCHEDULERS)), "pool": "side"},
+            {"type": "unplug_pcpu", "pcpu": draw.randint(0, 3)},
+            {"type": "plug_pcpu", "pcpu": draw.randint(0, 3)},
+            {"type": "plug_pcpu", "pcpu": draw.randint(0, 3), "pool": "side"},
+            {"type": "set_pool", "vm": vm, "pool": draw.choice(["Pool-0", "side", "side"])},
+            {"type": "set_share", "vm": vm, "keys": {"pcpus": [draw.randint(0, 3)]}},
+            {"type": "set_share", "vm": vm, "keys": {"pcpus": [0, 1, 2, 3][: draw.randint(1, 4)]}},
             {
                 "type": "set_replacement",
                 "policy": draw.choice(list(REPLACEMENTS)),

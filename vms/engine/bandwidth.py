@@ -66,7 +66,7 @@ def fill_pools(s):
     following = INF
     for m in range(h.vms):
         g = s.group[m]
-        if g.most <= 0:
+        if g.most <= 0 or s.vm[m].pool != h.pool:
             continue
         if g.refill_at <= h.now:
             vm = s.vm[m]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from vms.engine.compiled.dispatch import ROOM
 from vms.engine.devices import DEVICES
 from vms.engine.parts import Parts, find_reader, reader_range
 from vms.engine.replacement import REPLACEMENTS
@@ -14,7 +15,7 @@ from vms.engine.scenario import Scenario
 from vms.engine.scenario.host import Host
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.schedulers.stride import STRIDE1
-from vms.engine.scheduling import flags, scheduler_tables
+from vms.engine.scheduling import find_usable, flags, scheduler_tables
 from vms.engine.state import State, new_table
 from vms.engine.tables import (
     ALWAYS,
@@ -177,6 +178,9 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "submit_tail": -1,
         "reader": -1,
         "epoch": 1,
+        "threads": host.smt.threads,
+        "busy_percent": host.smt.busy_percent,
+        "pools": len(host.pools),
     }
 
 
@@ -250,17 +254,19 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
     events = ring_size(host.pcpus, vcpus, requests, parts.heaviest_tick)
     state = State(
         host=rows("host", [values]),
-        pcpu=_idle_pcpus(host.pcpus, len(parts.vm)),
+        pcpu=_idle_pcpus(host, len(parts.vm)),
         device=rows("device", device_rows(host)),
         request=empty_requests(requests),
         event=new_table("event", events),
         latency=new_table("latency", latency),
-        hooks=new_table("hooks", 32),
+        hooks=new_table("hooks", ROOM * (1 + len(host.pools))),
         **free_frames(values["frames"]),
         **vm_tables(parts),
         **scheduler_tables(scenario, vcpus),
         **opt_tables(parts, values["frames"], reader),
     )
+    state.vm["pool"] = [scenario.pool_row(vm) for vm in scenario.expanded]
+    find_usable(state)
     state.vcpu["pass_"] = first_passes(state)
     _await_arrivals(state)
     return state
@@ -273,13 +279,16 @@ def first_passes(state: State) -> np.ndarray:
     """
     vcpu, host = state.vcpu, state.host[0]
     own = state.vm["time_slice"][vcpu["vm"]]
-    slices = np.where(own > 0, own, host.time_slice)
+    slices = np.where(own > 0, own, state.policy["time_slice"][state.vm["pool"][vcpu["vm"]]])
     passes: np.ndarray = slices * (STRIDE1 * host.stride_unit // vcpu["weight"])
     return passes
 
 
-def _idle_pcpus(n: int, vms: int) -> np.ndarray:
-    table = new_table("pcpu", n)
+def _idle_pcpus(host: Host, vms: int) -> np.ndarray:
+    table = new_table("pcpu", host.pcpus)
+    table["online"] = 1
+    for row, pool in enumerate(host.pools, 1):
+        table["pool"][list(pool.pcpus)] = row
     table["vcpu"] = table["last"] = -1
     table["attn"] = INF
     table["culprit"] = (vms + 1) * vms

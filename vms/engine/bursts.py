@@ -1,13 +1,13 @@
 """How long a vCPU will run before it blocks or ends: what sjf and srtf know, as textbooks do."""
 
 from vms.engine.compiled import inner
-from vms.engine.tables import COMPUTE, INF, IO, PAUSE
+from vms.engine.tables import COMPUTE, INF, IO, PAUSE, SPIN
 
 
 @inner
 def ticks_of(s, step, n):
     """Return the ticks that n units of a step take on a pCPU: references are rounded up."""
-    if step.kind == COMPUTE:
+    if step.kind == COMPUTE or step.kind == SPIN:
         return n
     return (n + step.refs_per_tick - 1) // step.refs_per_tick
 

@@ -16,9 +16,11 @@ from vms.engine.compiled.dispatch import (
     wake,
     yields,
 )
+from vms.engine.cores import work
 from vms.engine.io import access_device, bucket
+from vms.engine.locks import unlock
 from vms.engine.log import count_exits, log
-from vms.engine.queue import allowed, ask, enqueue, take, waiting
+from vms.engine.queue import ask, enqueue, take, waiting
 from vms.engine.sleepers import sleep
 from vms.engine.tables import (
     ALWAYS,
@@ -33,6 +35,7 @@ from vms.engine.tables import (
     INF,
     IO,
     LATENCY_BUCKETS,
+    NEVER,
     NOTHING,
     OFFLINE,
     PAUSE,
@@ -96,7 +99,8 @@ def sync(s, p, at):
     cpu.since = at
     v = cpu.vcpu
     if v < 0:
-        cpu.idle += n
+        cpu.idle += n * cpu.online
+        cpu.offline += n * (1 - cpu.online)
         return
     vc = s.vcpu[v]
     if vc.debt_ns >= s.host.tick_ns:
@@ -107,8 +111,17 @@ def sync(s, p, at):
         cpu.slice_overhead += k
         n -= k
     if n > 0:
-        vc.step_left -= n
+        vc.step_left -= work(s, p, v, n)
         ran(s, p, v, n)
+
+
+@inner
+def disturb(s, p, at):
+    """Let the other thread of pCPU p's core, whose speed changes, be looked at again."""
+    h = s.host
+    if h.threads == 2 and (p ^ 1) < h.pcpus and s.pcpu[p ^ 1].vcpu >= 0:
+        sync(s, p ^ 1, at)
+        s.pcpu[p ^ 1].attn = at
 
 
 @inner
@@ -121,8 +134,9 @@ def sync_all(s, at):
 
 @inner
 def next_step(s, v):
-    """Move vCPU v to the next step of its workload, -1 past the last one."""
+    """Move vCPU v to the next step of its workload, -1 past the last one; its lock is free."""
     vc = s.vcpu[v]
+    unlock(s, v)
     vc.step += 1
     if vc.step == vc.first_step + vc.steps:
         if vc.repeat_left > 0:
@@ -178,6 +192,7 @@ def part(s, v, what, at):
     if what == ENDS:
         end(s, v, at)
     elif what == DIES:
+        unlock(s, v)
         become(s, v, OFFLINE, at)
         vc.waits_for = GONE
     else:
@@ -193,6 +208,7 @@ def part(s, v, what, at):
 @inner
 def leave(s, p, why, at):
     """Take the vCPU of pCPU p off it: its slice ends, for a reason of SLICE_ENDS."""
+    disturb(s, p, at)
     cpu = s.pcpu[p]
     v = cpu.vcpu
     ended = cpu.slice_overhead << 3 | (why & 7) | (why >> 3) << SLICE_MORE
@@ -268,6 +284,8 @@ def switch(s, p, v):
         vc.debt_ns += h.context_switch_ns + h.cache_refill_ns
     if vc.last_pcpu >= 0 and vc.last_pcpu != p:
         vc.migrations += 1
+        if h.switch_cost_on != NEVER and vc.last_pcpu // h.threads != p // h.threads:
+            vc.debt_ns += h.migration_ns
     cpu.last = v
     vc.last_pcpu = p
 
@@ -295,7 +313,8 @@ def dispatch(s, p, v):
         n = slice_ticks(s, v)
         if n == 0:
             n = s.vm[vc.vm].time_slice
-        vc.remaining_time = h.time_slice if n == 0 else n
+        vc.remaining_time = s.policy.time_slice if n == 0 else n
+    disturb(s, p, h.now)
     vc.pcpu = p
     cpu.vcpu = v
     cpu.slice_at = h.now
@@ -314,7 +333,7 @@ def decide(s, p):
         cpu.resched = 0
         if cpu.vcpu >= 0 and yields(s, p):
             expire(s, p, SLICE_PREEMPTED)
-    if cpu.vcpu >= 0 or cpu.hold > h.now:
+    if cpu.vcpu >= 0 or cpu.hold > h.now or cpu.online == 0:
         return
     sync(s, p, h.now)
     while h.queue_n > 0:
@@ -358,13 +377,16 @@ def awake(s, v, at):
 
 
 @entry
-def adopt(s):
-    """Make every vCPU that runs or waits known to a policy that takes over, in their order."""
+def adopt(s, pool):
+    """Make every vCPU of a pool that runs or waits known to a policy that takes over, in order."""
     for p in range(s.host.pcpus):
-        if s.pcpu[p].vcpu >= 0:
-            wake(s, s.pcpu[p].vcpu)
+        v = s.pcpu[p].vcpu
+        if v >= 0 and s.vm[s.vcpu[v].vm].pool == pool:
+            wake(s, v)
     for k in range(s.host.queue_n):
-        wake(s, waiting(s, k))
+        v = waiting(s, k)
+        if s.vm[s.vcpu[v].vm].pool == pool:
+            wake(s, v)
 
 
 @entry
@@ -376,8 +398,5 @@ def reconsider(s, m):
     if s.host.preemptive == 0:
         return
     for p in range(s.host.pcpus):
-        v = s.pcpu[p].vcpu
-        if v >= 0 and not allowed(s, v, p):
-            s.vcpu[v].remaining_time = 0
-        if v >= 0:
+        if s.pcpu[p].vcpu >= 0 and s.pcpu[p].pool == vm.pool:
             ask(s, p)

@@ -13,6 +13,7 @@ from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.parts import compile_parts
 from vms.engine.scenario import Scenario
+from vms.engine.scheduling import find_usable
 from vms.engine.state import State
 from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE
 
@@ -70,6 +71,7 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     _move_events(old, new)
     _move_waits(old, new, vms, sizes["vms"])
     _move_latency(old, new)
+    find_usable(new)
     new = State(**new.arrays() | _contents(old, new))
     machine.__init__(scenario, new, machine.files, machine.limits, machine.vault)  # type: ignore[misc]
 

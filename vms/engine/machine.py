@@ -9,11 +9,12 @@ import numpy as np
 
 from vms.engine.build import build_state
 from vms.engine.compiled import INTERPRETED
-from vms.engine.compiled.dispatch import functions, use
+from vms.engine.compiled.dispatch import enter_first, functions, use
 from vms.engine.parts import compile_parts
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.engine.schedulers import SCHEDULERS
+from vms.engine.scheduling import policies
 from vms.engine.state import State, python_state, read_back
 from vms.engine.storage.vault import Vault
 from vms.engine.tables import EVENTS, LATENCY_BUCKETS
@@ -58,16 +59,20 @@ class Machine:
         Raises IndexError if it used a row that does not exist, which is a bug in the engine.
         """
         if INTERPRETED:
-            python = python_state(self.state, functions(self.scheduler, self.replacement))
+            hooks = functions(policies(self.state), self.replacement)
+            python = python_state(self.state, hooks)
             function(python, *args)
             read_back(self.state, python)
         else:
             function(self.state, *args)
             self.state.check()
+        if self.state.host[0].pool and function is not enter_first:
+            self.call(enter_first)
 
     def use_policies(self) -> None:
         """Load (and compile, once a process) the policies that the host's row names."""
-        use(self.state, "schedulers", self.scheduler)
+        for pool, name in enumerate(policies(self.state)):
+            use(self.state, "schedulers", name, pool)
         use(self.state, "replacement", self.replacement)
         if self.state.vdevice["clusters"].any() or self.state.job["kind"].any():
             use(self.state, "storage", "host")
@@ -92,7 +97,7 @@ class Machine:
 
     @property
     def scheduler(self) -> str:
-        """Name of the scheduler in force."""
+        """Name of the scheduler in force; of the first pool, where there are several."""
         return list(SCHEDULERS)[int(self.state.host[0].scheduler)]
 
     @property

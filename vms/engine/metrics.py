@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 EDGES = latency_edges()
 SUMS = ("slices", "preemptions", "migrations")
+SPINS = ("spun", "wasted")
 COUNTERS = ("references", "hits", "minor_faults", "major_faults", "cow_breaks", "resident")
 
 
@@ -151,8 +152,9 @@ def of_host(machine: Machine) -> Result:
         "busy": busy,
         "idle": int(idle(machine).sum()),
         "overhead": int(pcpu["overhead"].sum()),
+        "offline": int(offline(machine).sum()),
         "switches": int(pcpu["switches"].sum()),
-        "utilisation": ratio(busy, int(host.pcpus) * machine.now),
+        "utilisation": ratio(busy, int(host.pcpus) * machine.now - int(offline(machine).sum())),
         "jain_fairness": rounded(jain(shares)),
         "jain_by_weight": rounded(by_weight(machine)),
         "frames": of_frames(machine),
@@ -166,7 +168,16 @@ def of_host(machine: Machine) -> Result:
 def idle(machine: Machine) -> np.ndarray:
     """Return the ticks each pCPU was idle up to now."""
     pcpu = machine.state.pcpu[: machine.state.host[0].pcpus]
-    ticks: np.ndarray = pcpu["idle"] + np.where(pcpu["vcpu"] < 0, machine.now - pcpu["since"], 0)
+    there = (pcpu["vcpu"] < 0) & (pcpu["online"] == 1)
+    ticks: np.ndarray = pcpu["idle"] + np.where(there, machine.now - pcpu["since"], 0)
+    return ticks
+
+
+def offline(machine: Machine) -> np.ndarray:
+    """Return the ticks each pCPU was unplugged up to now."""
+    pcpu = machine.state.pcpu[: machine.state.host[0].pcpus]
+    still = np.where(pcpu["online"] == 1, 0, machine.now - pcpu["since"])
+    ticks: np.ndarray = pcpu["offline"] + still
     return ticks
 
 
@@ -209,9 +220,30 @@ def of_vms(machine: Machine) -> list[Result]:
         | {"io": io[row]}
         | {"wake_up": of_wake_ups(machine, woken[row])}
         | {"stolen_by": {names[by]: int(stolen[row, by]) for by in np.flatnonzero(stolen[row])}}
+        | of_lock(machine, row)
+        | of_threads(machine, row)
         | stored(machine, row)
         for row, values in enumerate(rows)
     ]
+
+
+def of_lock(machine: Machine, row: int) -> Result:
+    """Return what a VM's lock cost it, for those that have taken it, or tried."""
+    vm = machine.state.vm[row]
+    vcpu = machine.state.vcpu[int(vm.first_vcpu) : int(vm.first_vcpu + vm.vcpus)]
+    spun, wasted = (int(vcpu[name].sum()) for name in SPINS)
+    if not vm.acquired and not spun:
+        return {}
+    return {"spin": {"acquired": int(vm.acquired), "spun": spun, "holder_preempted": wasted}}
+
+
+def of_threads(machine: Machine, row: int) -> Result:
+    """Return the ticks of work that a VM's vCPUs lost to busy siblings, where cores have two."""
+    if machine.state.host[0].threads == 1:
+        return {}
+    vm = machine.state.vm[row]
+    vcpu = machine.state.vcpu[int(vm.first_vcpu) : int(vm.first_vcpu + vm.vcpus)]
+    return {"slowed": rounded(int(vcpu["slowed"].sum()) / 100)}
 
 
 def stored(machine: Machine, row: int) -> Result:

@@ -4,6 +4,7 @@ from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import block, wake
 from vms.engine.cpu import become, intrude, leave, sync
 from vms.engine.io import cancel, forget
+from vms.engine.locks import unlock
 from vms.engine.log import log
 from vms.engine.memory import release
 from vms.engine.queue import enqueue, withdraw
@@ -110,6 +111,7 @@ def halt(s, m, why):
         if vc.heap_pos >= 0:
             rouse(s, v)
         forget(s, v)
+        unlock(s, v)
         become(s, v, OFFLINE, h.now)
         vc.waits_for = GONE
         vc.held = 0
@@ -207,6 +209,8 @@ def revive(s, m, power, order):
         vc = s.vcpu[v]
         if vc.ended:
             continue
+        if vc.holds:
+            s.vm[m].lock = v + 1
         if vc.waits_for in (SLEEP, ARRIVAL):
             sleep(s, v, vc.wake_at)
             if power == PAUSED:

@@ -5,6 +5,7 @@ vCPU stands, and the order in the ring is the order in each of them.
 """
 
 from vms.engine.compiled import inner
+from vms.engine.compiled.dispatch import enter
 from vms.engine.tables import INF
 
 
@@ -46,8 +47,20 @@ def member(s, mask, p):
 
 @inner
 def allowed(s, v, p):
-    """Return whether vCPU v may run on pCPU p (its VM's `pcpus`)."""
-    return s.host.pinned == 0 or member(s, s.group[s.vcpu[v].vm].hard, p)
+    """Return whether vCPU v may run on pCPU p: it is online, of v's pool and its VM's `pcpus`."""
+    return s.host.pinned == 0 or member(s, s.group[s.vcpu[v].vm].usable, p)
+
+
+@inner
+def here(s, p):
+    """Return whether pCPU p is online, and of the pool whose policy is in force."""
+    return s.pcpu[p].online == 1 and s.pcpu[p].pool == s.host.pool
+
+
+@inner
+def mine(s, v):
+    """Return whether vCPU v is of the pool whose policy is in force."""
+    return s.host.pools == 0 or s.vm[s.vcpu[v].vm].pool == s.host.pool
 
 
 @inner
@@ -92,7 +105,7 @@ def ask(s, p):
 def ask_all(s):
     """Let every pCPU that runs a vCPU ask its policy."""
     for p in range(s.host.pcpus):
-        if s.pcpu[p].vcpu >= 0:
+        if s.pcpu[p].vcpu >= 0 and here(s, p):
             ask(s, p)
 
 
@@ -192,22 +205,53 @@ def charge_mapped(s, n):
     """Charge n ticks of waiting where not everybody may run everywhere.
 
     A parked vCPU waits for its cap, one of a pCPU's queue for who runs there, and the k-th of
-    those who wait for any pCPU for who runs on the first one from k mod pcpus on that it may use.
+    those who wait for any pCPU for who runs on the first one from k mod pcpus on that it may use;
+    in a pool those of the pool and its pCPUs are counted.
     """
     h = s.host
     capped, idle = h.vms * h.vms, (h.vms + 1) * h.vms
+    for k in range(h.pools + 1):
+        enter(s, k)
+        s.policy.waiters = 0
     for k in range(h.queue_n):
         v = waiting(s, k)
-        u = s.unit[v]
-        p = u.home
-        if p < 0:
-            p = k % h.pcpus
-            while not allowed(s, v, p):
-                p = (p + 1) % h.pcpus
-        culprit = capped if u.parked else s.pcpu[p].culprit
+        if h.pools:
+            enter(s, s.vm[s.vcpu[v].vm].pool)
+        p = waits_for(s, v)
+        s.policy.waiters += 1
+        culprit = capped if s.unit[v].parked else s.pcpu[p].culprit
         s.stolen[culprit + s.queue_vm[v]] += n
         if culprit == idle:
             if s.pcpu[p].hold > h.now:
                 h.held_waits += n
-            elif h.lazy:
+            elif s.policy.lazy:
                 h.idle_waits += n
+
+
+@inner
+def waits_for(s, v):
+    """Return the pCPU that vCPU v, which waits, waits for: its own, or in turn one it may use."""
+    p = s.unit[v].home
+    if p >= 0:
+        return p
+    p = in_turn(s)
+    for _ in range(s.host.pcpus):
+        if allowed(s, v, p):
+            return p
+        p = (p + 1) % s.host.pcpus
+    return p
+
+
+@inner
+def in_turn(s):
+    """Return the pCPU of the pool in force for which the next of its waiters waits: in turn."""
+    h = s.host
+    if h.pools == 0:
+        return s.policy.waiters % h.pcpus
+    left = s.policy.waiters % max(1, s.policy.pcpus)
+    for p in range(h.pcpus):
+        if here(s, p):
+            if left == 0:
+                return p
+            left -= 1
+    return 0

@@ -21,6 +21,8 @@ LEVELS = 64
 """Queues of mlfq, at the most."""
 ENTRIES = 256
 """Entries of arinc653, at the least."""
+SETS = 3
+"""Rows of `mask` of each VM: its `pcpus`, those it prefers, those it may use as things are."""
 
 
 def module(policy: str) -> ModuleType:
@@ -56,42 +58,87 @@ def numbers(keys: dict[str, Any], values: dict[str, Any], tick_ns: int) -> dict[
     }
 
 
+def policy_row(scheduler: Scheduler, tick_ns: int) -> dict[str, int]:
+    """Return what a pool's policy is told: its keys, and how the kernel is to treat it."""
+    found = module(scheduler.policy)
+    values = numbers(host_keys(scheduler.policy), scheduler.keys, tick_ns)
+    return {
+        **{name: value for name, value in values.items() if name in (POLICY_ROW.names or ())},
+        "policy": list(SCHEDULERS).index(scheduler.policy),
+        "time_slice": scheduler.time_slice,
+        "lazy": int(getattr(found, "LAZY", False)),
+        "timer_at": 0 if hasattr(found, "timer") else INF,
+    }
+
+
 def policy_table(scenario: Scenario) -> np.ndarray:
-    """Return the row of what the policy in force is told, and keeps."""
-    scheduler = scenario.host.scheduler
-    table = new_table("policy", 1)
-    values = numbers(host_keys(scheduler.policy), scheduler.keys, scenario.tick_ns)
-    for name, value in values.items():
-        if name in (POLICY_ROW.names or ()):
-            table[name] = value
+    """Return a row for each pool: what its policy is told, and keeps."""
+    schedulers = scenario.host.schedulers
+    table = new_table("policy", len(schedulers))
+    for row, scheduler in enumerate(schedulers):
+        for name, value in policy_row(scheduler, scenario.tick_ns).items():
+            table[name][row] = value
     return table
 
 
 def flags(scenario: Scenario) -> dict[str, int]:
-    """Return the fields of the host's row that depend on the scheduler."""
-    found = module(scenario.host.scheduler.policy)
-    pinned = any("pcpus" in vm.scheduler.others for vm in scenario.vms)
+    """Return the fields of the host's row that depend on the schedulers."""
     rules = scenario.rules()
+    first = policy_row(scenario.host.scheduler, scenario.tick_ns)
     return {
-        "preemptive": int(hasattr(found, "yields") or hasattr(found, "preempts")),
-        "pinned": int(pinned),
-        "mapped": int(pinned or getattr(found, "MAPPED", False)),
-        "lazy": int(getattr(found, "LAZY", False)),
-        "timer_at": 0 if hasattr(found, "timer") else INF,
+        "timer_at": first["timer_at"],
         "draws_twister": int(rules.draws == "twister"),
         "stay_falls": int(rules.stay_at_expiry == "falls"),
     }
 
 
+def policies(state: State) -> list[str]:
+    """Return the name of each pool's policy."""
+    names = list(SCHEDULERS)
+    return [names[row] for row in state.policy["policy"]]
+
+
+def find_usable(state: State) -> None:
+    """Note where each VM may run: on pCPUs that are online, of its pool and not forbidden by it.
+
+    To be called whenever one of these has changed, before the kernel is told.
+    """
+    host, pcpu = state.host[0], state.pcpu
+    n, vms = words(int(host.pcpus)), int(host.vms)
+    there = np.zeros((len(state.policy), n), np.uint64)
+    for row in range(len(state.policy)):
+        found = np.flatnonzero((pcpu["online"] == 1) & (pcpu["pool"] == row))
+        there[row] = mask_row(tuple(found.tolist()), n).view(np.uint64)
+        state.policy["pcpus"][row] = len(found)
+    masks = state.mask[: SETS * vms * n].reshape(vms, SETS, n)
+    pinned = state.group["hard"][:vms] >= 0
+    hard = np.where(pinned[:, None], masks[:, 0], -1)
+    pool = there.view(np.int64)[state.vm["pool"][:vms]]
+    masks[:, 2] = pool & hard
+    lost = ~masks[:, 2].any(axis=1)  # as Linux does: who has no pCPU left may use all of them
+    masks[lost, 2] = pool[lost]
+    whole = not host.pools and bool(pcpu["online"].all())
+    state.group["usable"][:vms] = np.where(pinned | (not whole), SETS * np.arange(vms) + 2, -1)
+    chosen = [module(name) for name in policies(state)]
+    narrow = bool(pinned.any()) or not whole
+    state.host["pinned"] = int(narrow)
+    state.host["mapped"] = int(narrow or any(getattr(each, "MAPPED", False) for each in chosen))
+    state.host["preemptive"] = int(
+        any(hasattr(each, "yields") or hasattr(each, "preempts") for each in chosen)
+    )
+
+
 def level_table(scenario: Scenario) -> np.ndarray:
-    """Return the quanta and allotments of mlfq's queues, the first queue first."""
-    keys = scenario.host.scheduler.keys
-    table = new_table("level", LEVELS)
-    table["quantum"] = scenario.host.scheduler.time_slice
+    """Return the quanta and allotments of mlfq's queues, the first queue first, pool by pool."""
+    schedulers = scenario.host.schedulers
+    table = new_table("level", LEVELS * len(schedulers))
     table["allotment"] = 1
-    for name, key in (("quantum", "quanta"), ("allotment", "allotments")):
-        given = keys.get(key) or ()
-        table[name][: len(given)] = given
+    for row, scheduler in enumerate(schedulers):
+        own = table[LEVELS * row : LEVELS * (row + 1)]
+        own["quantum"] = scheduler.time_slice
+        for name, key in (("quantum", "quanta"), ("allotment", "allotments")):
+            given = scheduler.keys.get(key) or ()
+            own[name][: len(given)] = given
     return table
 
 
@@ -138,7 +185,7 @@ def group_tables(scenario: Scenario) -> dict[str, np.ndarray]:
     """Return VMs as the scheduler sees them, and the sets of pCPUs they may use and prefer."""
     vms, n = scenario.expanded, words(scenario.host.pcpus)
     group = new_table("group", len(vms))
-    mask = new_table("mask", 2 * len(vms) * n)
+    mask = new_table("mask", SETS * len(vms) * n)
     for row, vm in enumerate(vms):
         for name, value in group_row(vm, scenario.tick_ns).items():
             if name in (GROUP_ROW.names or ()):
@@ -147,7 +194,7 @@ def group_tables(scenario: Scenario) -> dict[str, np.ndarray]:
             pcpus = vm.scheduler.others.get(key)
             group[name][row] = -1
             if pcpus is not None:
-                group[name][row] = at = 2 * row + offset
+                group[name][row] = at = SETS * row + offset
                 mask[at * n : (at + 1) * n] = mask_row(pcpus, n)
     return {"group": group, "mask": mask}
 
@@ -193,44 +240,62 @@ def scheduler_tables(scenario: Scenario, vcpus: int) -> dict[str, np.ndarray]:
     }
 
 
-def with_scheduler(scenario: Scenario, scheduler: Scheduler) -> Scenario:
-    """Return a scenario as if it had been written with another scheduler."""
-    host = scenario.host.model_copy(update={"scheduler": scheduler})
+def with_scheduler(scenario: Scenario, scheduler: Scheduler, pool: int = 0) -> Scenario:
+    """Return a scenario as if it had been written with another scheduler of a pool."""
+    update: dict[str, Any] = {"scheduler": scheduler}
+    if pool:
+        pools = list(scenario.host.pools)
+        pools[pool - 1] = pools[pool - 1].model_copy(update=update)
+        update = {"pools": tuple(pools)}
+    host = scenario.host.model_copy(update=update)
     return scenario.model_copy(update={"host": host})
 
 
-def change_policy(state: State, scenario: Scenario) -> None:
-    """Let the policy of `scenario` take over: what the one before kept is forgotten.
+FORGOTTEN = (
+    *("most", "most_period", "pool", "refill_at", "active", "entitled", "listed", "following"),
+    "stop_at",
+)
+"""What a policy kept for a VM, and another one must not read."""
+
+
+def change_policy(state: State, scenario: Scenario, pool: int = 0) -> None:
+    """Let the policy that `scenario` has for a pool take over: what the one before kept is gone.
 
     Who runs goes on, who waits stands in the queue as before; `adopt` then makes them known.
     """
     host = state.host
-    host["scheduler"] = list(SCHEDULERS).index(scenario.host.scheduler.policy)
-    for name, value in flags(scenario).items():
-        host[name] = value
-    pinned = bool((state.group["hard"][: int(host[0].vms)] >= 0).any())
-    host["pinned"] = int(pinned)
-    host["mapped"] = max(int(host[0].mapped), int(pinned))
-    if int(host[0].timer_at) < INF:
-        host["timer_at"] = host[0].now
-    state.policy[:] = policy_table(scenario)
-    state.unit[:] = unit_table(len(state.unit))
-    state.level[:] = level_table(scenario)
-    entries = entry_table(scenario)[: len(state.entry)]
-    state.entry[: len(entries)] = entries
-    for name in (
-        "most",
-        "most_period",
-        "pool",
-        "refill_at",
-        "active",
-        "entitled",
-        "listed",
-        "following",
-    ):
-        state.group[name] = 0
+    scheduler = scenario.host.schedulers[pool]
+    table = new_table("policy", 1)
+    for name, value in policy_row(scheduler, scenario.tick_ns).items():
+        table[name] = value
+    if int(table["timer_at"][0]) < INF:
+        table["timer_at"] = host[0].now
+    for name in ("global_pass", "draws"):
+        table[name] = host[0][name] if pool == 0 else state.policy[name][pool]
+    state.policy[pool] = table[0]
+    if pool == 0:
+        host["scheduler"] = table["policy"][0]
+        for name, value in flags(scenario).items():
+            host[name] = value
+        host["timer_at"] = table["timer_at"][0]
+    find_usable(state)
+    vms = np.flatnonzero(state.vm["pool"][: int(host[0].vms)] == pool)
+    forget(state, vms)
+    levels = slice(LEVELS * pool, LEVELS * (pool + 1))
+    state.level[levels] = level_table(scenario)[levels]
+    if pool == 0:
+        entries = entry_table(scenario)[: len(state.entry)]
+        state.entry[: len(entries)] = entries
     for name in ("resched", "balanced_at", "vtime", "load"):
-        state.pcpu[name] = 0
+        state.pcpu[name][state.pcpu["pool"] == pool] = 0
+
+
+def forget(state: State, vms: np.ndarray) -> None:
+    """Let nothing be known of VMs that a policy kept."""
+    vcpus = np.flatnonzero(np.isin(state.vcpu["vm"], vms))
+    state.unit[vcpus] = unit_table(len(vcpus))[: len(vcpus)]
+    for name in FORGOTTEN:
+        state.group[name][vms] = 0
 
 
 def set_share(state: State, row: int, keys: dict[str, Any]) -> None:
@@ -245,7 +310,6 @@ def set_share(state: State, row: int, keys: dict[str, Any]) -> None:
         state.group["cap"][row] = keys["cap"]
     for offset, (name, key) in enumerate((("hard", "pcpus"), ("soft", "prefers"))):
         if keys.get(key) is not None:
-            state.group[name][row] = at = 2 * row + offset
+            state.group[name][row] = at = SETS * row + offset
             state.mask[at * n : (at + 1) * n] = mask_row(tuple(keys[key]), n)
-    if "pcpus" in keys:
-        state.host["pinned"] = state.host["mapped"] = 1
+    find_usable(state)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vms.engine.tables import LAYOUT, SINGLE, TABLES
+from vms.engine.tables import LAYOUT, TABLES
 
 
 def new_table(name: str, rows: int) -> np.ndarray:
@@ -82,24 +82,34 @@ class LazyRows:
         return row
 
 
+class PythonState(SimpleNamespace):
+    """The tables as lists of objects; of `policy` the row of the pool in force."""
+
+    @property
+    def policy(self) -> Any:
+        """Return what the policy in force keeps."""
+        return self.policies[self.host.pool]
+
+
 def python_state(state: State, hooks: list[Any]) -> Any:
     """Return the state as lists of small objects: what the uncompiled engine steps through.
 
     Sixty times faster to interpret than rows of a recarray, and readable in a debugger.  `hooks`
     are the policies' functions, in the order of `dispatch.HOOKS`.
     """
-    out = SimpleNamespace()
+    out = PythonState()
     for name, array in state.arrays().items():
         names = array.dtype.names or ()
         kind = type(name.capitalize(), (), {"__slots__": names})
-        if name in LONG:
+        if name == "policy":
+            out.policies = [_row(kind, names, values) for values in array.tolist()]
+        elif name in LONG:
             setattr(out, name, LazyRows(array, kind))
         elif name in TABLES:
             setattr(out, name, [_row(kind, names, values) for values in array.tolist()])
         else:
             setattr(out, name, array.tolist())
-    for name in SINGLE:
-        setattr(out, name, getattr(out, name)[0])
+    out.host = out.host[0]
     out.hooks = hooks
     return out
 
@@ -116,13 +126,13 @@ def read_back(state: State, python: Any) -> None:
     for name, array in state.arrays().items():
         if name == "hooks":
             continue
-        rows = getattr(python, name)
+        rows = python.policies if name == "policy" else getattr(python, name)
         names = array.dtype.names or ()
         if isinstance(rows, LazyRows):
             for index, row in rows.made.items():
                 array[index] = tuple(getattr(row, field) for field in names)
             continue
-        if name in SINGLE:
+        if name == "host":
             rows = [rows]
         if name in TABLES:
             array[:] = np.array([tuple(getattr(r, n) for n in names) for r in rows], array.dtype)

@@ -31,7 +31,7 @@ OFF, ON, PAUSED, STOPPED, CRASHED = range(5)
 POWER = ("off", "on", "paused", "stopped", "crashed")
 
 # step.kind
-COMPUTE, TOUCH, IO, PAUSE, TRACE = range(5)
+COMPUTE, TOUCH, IO, PAUSE, TRACE, SPIN = range(6)
 
 # step.pattern
 SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET = range(4)
@@ -91,6 +91,10 @@ EVENTS = (
     "loss",  # a: row of vm, b: row of vdevice
     "prune",  # the oldest restore point goes.  a: row of vm, b: its number
     "done",  # the host's job is done.  a: row of vm, b: kind of job (JOBS)
+    "unplug",  # a pCPU goes offline.  a: row of pcpu
+    "plug",  # a pCPU comes back, or changes its pool.  a: row of pcpu, b: row of pool
+    "move",  # a VM changes its pool.  a: row of vm, b: row of pool
+    "spun",  # vcpu got its VM's lock.  a: ticks burnt for it, b: of them while its holder waited
 )
 (
     EV_SLICE,
@@ -118,6 +122,10 @@ EVENTS = (
     EV_LOSS,
     EV_PRUNE,
     EV_DONE,
+    EV_UNPLUG,
+    EV_PLUG,
+    EV_MOVE,
+    EV_SPUN,
 ) = range(len(EVENTS))
 
 EXITS = ("io", "fault", "timer")
@@ -183,6 +191,7 @@ COSTS = (
     "syscall_ns",
     "device_model_ns",
     "layer_lookup_ns",
+    "migration_ns",
 )
 """Fields of the host that a scenario's `costs` set, by the same names."""
 
@@ -220,7 +229,11 @@ HOST_ROW = _table(
     # runs where the waiter belongs; the policy may leave a pCPU idle while somebody waits;
     # ticks waited for pCPUs that were idle by such a policy
     "preemptive pinned mapped lazy idle_waits "
-    "draws_twister stay_falls"  # dialect
+    "draws_twister stay_falls "  # dialect
+    # threads of a core (1: none share one), speed in percent while its sibling is busy; pools
+    # beside the first one, the pool whose policy is in force (0 between two calls of the engine);
+    # tick since which shares are measured
+    "threads busy_percent pools pool fair_since"
 )
 POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own
@@ -229,7 +242,12 @@ POLICY_ROW = _table(
     "latency min_granularity wakeup_granularity base_slice run_to_parity weight_of "
     # what the policy keeps: places given at the tail and at the head of its queues, due times, …
     "tail front next_tick next_account epoch entry entry_at major reset_at max_weight "
-    "balance_credit list_head"  # credit: what all active have; 1 + the first VM of its list
+    "balance_credit list_head "  # credit: what all active have; 1 + the first VM of its list
+    # of a pool: row of its scheduler, its slice, pCPUs that are online, 1: may leave one idle;
+    # while another pool's is in force: the host's fields of these names
+    "cosched skew check "  # gang
+    "policy time_slice pcpus lazy timer_at global_pass draws "
+    "waiters"  # counted when waiting is charged
 )
 GROUP_ROW = _table(
     # the scheduler's keys of a VM, durations in ticks
@@ -237,7 +255,9 @@ GROUP_ROW = _table(
     "hard soft "  # rows of `mask`, -1: any pCPU
     # what the policy keeps for it
     "most most_period pool refill_at active entitled "
-    "listed following"  # credit: 1 = in the list of active VMs, and 1 + the next one of it
+    "listed following "  # credit: 1 = in the list of active VMs, and 1 + the next one of it
+    "usable "  # row of `mask`: pCPUs that are online, of its pool, and in `hard`; -1: any
+    "stop_at"  # gang: tick at which its turn ended
 )
 UNIT_ROW = _table(
     "home "  # pCPU in whose queue it stands, -1: in one for all
@@ -253,7 +273,8 @@ PCPU_ROW = _table(
     "slice_at slice_overhead "  # tick the slice began; ticks of it that were overhead
     "busy idle overhead switches "
     "balanced_at vtime load "  # of policies: when it last stole; virtual time, weights of its queue
-    "culprit"  # row of `stolen` (times host.vms) charged for those who wait
+    "culprit "  # row of `stolen` (times host.vms) charged for those who wait
+    "online offline pool"  # 1: it is there; ticks it was not; row of its pool
 )
 VCPU_ROW = _table(
     "vm number state ended weight pcpu last_pcpu remaining_time "
@@ -264,7 +285,12 @@ VCPU_ROW = _table(
     "waits_for held wake_at heap_pos "  # held: 1 + the state to return to after a pause
     "woke_at "  # tick of the wake-up since which it has not run, -1: it has
     "io_vdevice io_left io_open io_done submit_next "  # requests to submit, in flight, completed
-    "rewound"  # references that a revert took back: the random streams count without them
+    "rewound "  # references that a revert took back: the random streams count without them
+    # hundredths of a tick of work done beyond whole ones, and not done, beside a busy sibling;
+    # 1: it holds its VM's lock; ticks burnt for the lock, of them while the holder had no pCPU,
+    # and both before it began to spin
+    "carry slowed holds spun wasted spun_before wasted_before "
+    "fair_run fair_away"  # at host.fair_since: what it had run, and been blocked or offline
 )
 STEP_ROW = _table(
     "kind n pattern first pages refs_per_tick write_below window move_every offset vdevice kib "
@@ -282,7 +308,8 @@ VM_ROW = _table(
     # loss of a disk: tick, tick of the restored point's completion, work lost, time lost (-1: none)
     "lost_at restored_at rpo rto "
     # contents of all pages as saved, and as put back by the last revert
-    "memory_saved memory_back"
+    "memory_saved memory_back "
+    "pool lock acquired"  # row of its pool; 1 + the vCPU that holds its lock; how often one got it
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "
@@ -325,7 +352,7 @@ EVENT_ROW = np.dtype(
 
 TABLES: dict[str, np.dtype] = {
     "host": HOST_ROW,
-    "policy": POLICY_ROW,
+    "policy": POLICY_ROW,  # a row for each pool, the first one's first
     "group": GROUP_ROW,  # a VM as the scheduler sees it
     "unit": UNIT_ROW,  # a vCPU as the scheduler sees it
     "level": LEVEL_ROW,  # queues of mlfq, the first one first
@@ -374,7 +401,7 @@ PLAIN: dict[str, str] = {
 }
 LAYOUT: dict[str, np.dtype] = {**TABLES, **{name: np.dtype(kind) for name, kind in PLAIN.items()}}
 SINGLE = ("host", "policy")
-"""Tables of one row, reached as ``s.host.now``."""
+"""Tables of which one row is reached as ``s.host.now``; of `policy` that of the pool in force."""
 
 CLOCK = (1 << 31) - 1
 """frame.used keeps the low 31 bits of a tick; an age is (now - used) & CLOCK."""

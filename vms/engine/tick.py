@@ -14,14 +14,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import attend, go_on, timer
+from vms.engine.compiled.dispatch import attend, enter, go_on, timer
+from vms.engine.cores import ticks_for, work
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import complete, forget, next_completion
+from vms.engine.locks import burn, enters
 from vms.engine.log import log
 from vms.engine.queue import charge_mapped, charge_waiters, withdraw
 from vms.engine.references import make_references
 from vms.engine.sleepers import next_wake, rouse
-from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, OF_VM, RUNNABLE
+from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, OF_VM, RUNNABLE, SPIN
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -53,12 +55,15 @@ def wake_up(s):
 
 @inner
 def ring(s):
-    """Phase 3: what the policy does by the clock, if it is due."""
+    """Phase 3: what the policy of each pool does by the clock, if it is due."""
     h = s.host
-    if h.timer_at <= h.now:
-        for p in range(h.pcpus):
-            sync(s, p, h.now)
-        timer(s)
+    for k in range(h.pools + 1):
+        enter(s, k)
+        if h.timer_at <= h.now:
+            for p in range(h.pcpus):
+                if s.pcpu[p].pool == k:
+                    sync(s, p, h.now)
+            timer(s)
 
 
 @inner
@@ -86,14 +91,19 @@ def run(s, p):
         if vc.debt_ns >= h.tick_ns:
             cpu.attn = h.now + min(vc.debt_ns // h.tick_ns, h.cap)
             return
-        if s.step[vc.step].kind == COMPUTE:
-            cpu.attn = h.now + min(min(vc.step_left, vc.remaining_time), h.cap)
+        kind = s.step[vc.step].kind
+        if kind == COMPUTE or (kind == SPIN and enters(s, v)):
+            cpu.attn = h.now + min(min(ticks_for(s, p, v), vc.remaining_time), h.cap)
             return
     sync(s, p, h.now)
     cpu.since = h.now + 1
     cpu.attn = h.now + 1
     ran(s, p, v, 1)
-    if s.vm[vc.vm].power != CRASHED:
+    if s.vm[vc.vm].power == CRASHED:
+        return
+    if s.step[vc.step].kind == SPIN:
+        burn(s, v)
+    elif work(s, p, v, 1) > 0:
         make_references(s, v, h.now)
 
 
@@ -128,7 +138,9 @@ def next_event(s):
         if cpu.hold > h.now and h.queue_n > 0:
             following = min(following, cpu.hold)
     if following < INF or h.queue_n > 0:  # a policy's clock alone moves nothing
-        following = min(following, h.timer_at)
+        for k in range(h.pools + 1):
+            enter(s, k)
+            following = min(following, h.timer_at)
     return following
 
 

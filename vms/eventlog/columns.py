@@ -22,6 +22,10 @@ COLUMNS: dict[str, type] = {
     "snapshot": int,  # number of a VM's snapshot
     "of": str,  # the VM that a clone was made of
     "point": int,  # number of a restore point
+    "plugged": int,  # pCPU that goes offline or comes back
+    "pool": str,  # of pCPUs, that one comes to, or a VM
+    "spun": int,  # ticks burnt for a lock
+    "holder_preempted": int,  # of them while its holder had no pCPU
     "job": str,  # kind of a job of the host's that is done
 }
 """A key that an event does not have is an empty cell."""

@@ -132,6 +132,11 @@ def _io(machine: Machine, vdevice: int, latency_ns: int) -> Event:
     }
 
 
+def _pool(machine: Machine, row: int) -> str:
+    """The name of a pool of pCPUs."""
+    return machine.scenario.host.pool_names[row]
+
+
 _MEANINGS: dict[str, Callable[[Machine, int, int], Event]] = {
     "slice": _slice,
     "fault": lambda machine, page, major: {"page": page, "fault": "major" if major else "minor"},
@@ -143,4 +148,8 @@ _MEANINGS: dict[str, Callable[[Machine, int, int], Event]] = {
     "violation": _page,
     "oom": _page,
     "command": lambda machine, sequence, b: {"sequence": sequence},
+    "unplug": lambda machine, pcpu, b: {"plugged": pcpu},
+    "plug": lambda machine, pcpu, pool: {"plugged": pcpu, "pool": _pool(machine, pool)},
+    "move": lambda machine, vm, pool: {"vm": machine.vm_names[vm], "pool": _pool(machine, pool)},
+    "spun": lambda machine, ticks, waste: {"spun": ticks, "holder_preempted": waste},
 }

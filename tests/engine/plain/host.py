@@ -46,6 +46,8 @@ class VirtualMachine:
         self.table: dict[int, Any] = {}  # page -> Resident or "swapped"; absent = never used
         self.copied: set[int] = set()  # image pages of which it has a copy of its own
         self.crashed = False
+        self.holder: VirtualProcessor | None = None  # of its lock
+        self.acquired = 0
         self.references = self.hits = self.minor_faults = self.major_faults = 0
         self.cow_breaks = 0
         self.exits = {"io": 0, "fault": 0, "timer": 0}
@@ -80,6 +82,9 @@ class VirtualProcessor:
         self.finish: int | None = None
         self.blocked_by_fault = False
         self.woke_at: int | None = None
+        self.hundredths = self.slowed = 0  # of work beyond whole ticks; of work not done
+        self.spun = self.wasted = 0  # ticks burnt for the lock; of them while its holder waited
+        self.spun_for_this = self.wasted_for_this = 0
 
     def current(self) -> Mapping | None:
         return None if self.step is None else self.steps[self.step]
@@ -87,6 +92,8 @@ class VirtualProcessor:
     def next_step(self) -> None:
         """Go on to the next step, the next repetition, or past the last one."""
         assert self.step is not None
+        if self.vm.holder is self:
+            self.vm.holder = None
         self.step += 1
         if self.step == len(self.steps):
             self.repeat_left -= 1
@@ -403,8 +410,12 @@ class Host:
         rule = self.rules["switch_cost_on"]
         if rule == "always" or (rule == "different" and different):
             vcpu.debt_ns += self.costs["context_switch_ns"] + self.costs["cache_refill_ns"]
-        if vcpu.last_pcpu not in (None, pcpu.row):
+        if vcpu.last_pcpu is not None and vcpu.last_pcpu != pcpu.row:
             vcpu.migrations += 1
+            threads = self.given["threads"]
+            other_core = vcpu.last_pcpu // threads != pcpu.row // threads
+            if other_core and rule != "never":
+                vcpu.debt_ns += self.costs["migration_ns"]
         vcpu.state, vcpu.last_pcpu = RUNNING, pcpu.row
         vcpu.slices += 1
         if vcpu.woke_at is not None:
@@ -491,11 +502,44 @@ class Host:
         step = vcpu.current()
         assert step
         if vcpu.vm.crashed:
+            self.works(pcpu, vcpu)  # at what, nobody will know
             return
-        if step["kind"] == "compute":
-            vcpu.left -= 1
-        else:
+        if step["kind"] == "spin" and not self.has_lock(vcpu):
+            vcpu.spun += 1
+            assert vcpu.vm.holder
+            vcpu.wasted += vcpu.vm.holder.state != RUNNING
+            return
+        done = self.works(pcpu, vcpu)
+        if step["kind"] in ("compute", "spin"):
+            vcpu.left -= done
+        elif done:
             self.make_references(vcpu, step)
+
+    def has_lock(self, vcpu: VirtualProcessor) -> bool:
+        """Tell whether a vCPU in a critical section has the lock, which it takes if it is free."""
+        vm = vcpu.vm
+        if vm.holder is None:
+            vm.holder = vcpu
+            vm.acquired += 1
+            spun, wasted = vcpu.spun - vcpu.spun_for_this, vcpu.wasted - vcpu.wasted_for_this
+            vcpu.spun_for_this, vcpu.wasted_for_this = vcpu.spun, vcpu.wasted
+            if spun:
+                self.log("spun", vcpu=vcpu, a=spun, b=wasted)
+        return vm.holder is vcpu
+
+    def works(self, pcpu: PhysicalProcessor, vcpu: VirtualProcessor) -> int:
+        """Return the ticks of work that a tick is: 1, or 0 now and then beside a busy sibling."""
+        sibling = pcpu.row + 1 if pcpu.row % 2 == 0 else pcpu.row - 1
+        if self.given["threads"] == 1 or sibling >= len(self.pcpus):
+            return 1
+        if self.pcpus[sibling].vcpu is None:
+            return 1
+        percent = self.given["busy_percent"]
+        vcpu.slowed += 100 - percent
+        vcpu.hundredths += percent
+        done = vcpu.hundredths >= 100
+        vcpu.hundredths %= 100
+        return int(done)
 
     def make_references(self, vcpu: VirtualProcessor, step: Mapping) -> None:
         for _ in range(min(step["refs_per_tick"], vcpu.left)):
@@ -542,6 +586,8 @@ class Host:
         if vcpu is None:
             return
         if vcpu.vm.crashed:
+            if vcpu.vm.holder is vcpu:
+                vcpu.vm.holder = None
             self.leave(pcpu, "crash")
             self.scheduler.blocks(vcpu, gone=True)
             vcpu.state = OFFLINE

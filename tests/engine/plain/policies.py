@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.engine.plain.random_numbers import below
 
 if TYPE_CHECKING:
-    from tests.engine.plain.host import Host, PhysicalProcessor, VirtualProcessor
+    from tests.engine.plain.host import Host, PhysicalProcessor, VirtualMachine, VirtualProcessor
 
 RUNNABLE = "runnable"
 
@@ -190,13 +190,15 @@ def burst(vcpu: VirtualProcessor) -> float:
         if step["kind"] in ("io", "sleep"):
             return total
         n = vcpu.left if step is vcpu.steps[vcpu.step] else step["n"]
-        total += n if step["kind"] == "compute" else math.ceil(n / step["refs_per_tick"])
+        total += n if step["kind"] in ("compute", "spin") else math.ceil(n / step["refs_per_tick"])
     again = 0
     for step in vcpu.steps:
         if step["kind"] in ("io", "sleep"):
             return total + again if vcpu.repeat_left > 1 else total
         again += (
-            step["n"] if step["kind"] == "compute" else math.ceil(step["n"] / step["refs_per_tick"])
+            step["n"]
+            if step["kind"] in ("compute", "spin")
+            else math.ceil(step["n"] / step["refs_per_tick"])
         )
     return total if vcpu.repeat_left == 1 else total + again * (vcpu.repeat_left - 1)
 
@@ -439,6 +441,108 @@ class Rtds(Policy):
         return self.least(pcpu)
 
 
+class Gang(Policy):
+    """Whole VMs take turns; `progress` is what each vCPU ran, or might have while blocked."""
+
+    preemptive = True
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.progress = dict.fromkeys(range(len(host.vcpus)), 0)
+        self.starting: VirtualMachine | None = None
+        self.started_at = -1
+        self.turn_over: dict[int, int] = {}
+        self.strict = self.keys["cosched"] == "strict"
+        self.skew = self.ticks("skew_us")
+        self.every = self.ticks("check_us")
+        self.next_check = 0
+
+    def ticks(self, key: str) -> int:
+        return -(-self.keys[key] * 1_000 // self.host.tick_ns)
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        others = [self.progress[v.row] for v in vcpu.vm.vcpus if v is not vcpu and not v.ended]
+        self.progress[vcpu.row] = max([self.progress[vcpu.row], *others])
+
+    def ran(self, vcpu: VirtualProcessor) -> None:
+        self.progress[vcpu.row] += 1
+
+    def over(self, vm: VirtualMachine) -> bool:
+        """Tell whether its turn ended in this tick."""
+        return self.turn_over.get(vm.row) == self.host.now
+
+    def stop(self, vm: VirtualMachine) -> None:
+        self.turn_over[vm.row] = self.host.now
+        for pcpu in self.host.pcpus:
+            pcpu.asked |= pcpu.vcpu is not None and pcpu.vcpu.vm is vm
+
+    def returns(self, vcpu: VirtualProcessor, used_up: bool) -> None:
+        vcpu.remaining = 0
+        if self.strict and not self.over(vcpu.vm):
+            self.stop(vcpu.vm)
+
+    def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
+        if gone:
+            self.progress[vcpu.row] = 0
+
+    def lead(self, vcpu: VirtualProcessor) -> int:
+        wanting = [v for v in vcpu.vm.vcpus if v.state in (RUNNABLE, "running")]
+        return self.progress[vcpu.row] - min(self.progress[v.row] for v in [*wanting, vcpu])
+
+    def too_far(self, vcpu: VirtualProcessor) -> bool:
+        waits = any(v.state == RUNNABLE for v in vcpu.vm.vcpus)
+        return waits and self.lead(vcpu) >= self.skew
+
+    def clock(self) -> None:
+        if self.host.now < self.next_check:
+            return
+        for pcpu in self.host.pcpus:
+            if pcpu.vcpu and self.too_far(pcpu.vcpu):
+                if self.strict:
+                    self.stop(pcpu.vcpu.vm)
+                else:
+                    pcpu.asked = True
+        self.next_check = (self.host.now // self.every + 1) * self.every
+
+    def asks(self, vcpu: VirtualProcessor) -> PhysicalProcessor | None:
+        usable = [p for p in self.host.pcpus if self.may_run(vcpu, p) and not p.asked]
+        idle = [p for p in usable if p.vcpu is None and p.held_until <= self.host.now]
+        return next((p for p in idle if p.row == vcpu.last_pcpu), idle[0] if idle else None)
+
+    def gives_way(self, pcpu: PhysicalProcessor) -> bool:
+        assert pcpu.vcpu
+        return self.over(pcpu.vcpu.vm) if self.strict else self.too_far(pcpu.vcpu)
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        waiting = self.waiting_for(pcpu)
+        if not self.strict:
+            return next((v for v in waiting if self.lead(v) < self.skew), None)
+        for vcpu in waiting:
+            begun = self.starting is vcpu.vm and self.started_at == self.host.now
+            if begun or self.goes_on(vcpu.vm):
+                return vcpu
+        if not waiting or not self.fits(waiting[0].vm, pcpu):
+            return None
+        self.starting, self.started_at = waiting[0].vm, self.host.now
+        return waiting[0]
+
+    def goes_on(self, vm: VirtualMachine) -> bool:
+        return any(v.state == "running" for v in vm.vcpus) and not self.over(vm)
+
+    def fits(self, vm: VirtualMachine, first: PhysicalProcessor) -> bool:
+        want = (RUNNABLE, "running") if self.over(vm) else (RUNNABLE,)
+        needed = sum(v.state in want for v in vm.vcpus)
+        usable = [p for p in self.host.pcpus if self.may_run(vm.vcpus[0], p)]
+        free = [
+            p
+            for p in usable
+            if p.row >= first.row
+            and p.held_until <= self.host.now
+            and (p.vcpu is None or (p.asked and self.over(p.vcpu.vm)))
+        ]
+        return len(free) >= min(needed, len(usable))
+
+
 POLICIES: dict[str, type[Policy]] = {
     "round_robin": Policy,
     "fcfs": Fcfs,
@@ -450,4 +554,5 @@ POLICIES: dict[str, type[Policy]] = {
     "mlfq": Mlfq,
     "null": Null,
     "rtds": Rtds,
+    "gang": Gang,
 }

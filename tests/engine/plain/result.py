@@ -37,6 +37,7 @@ def of_host(host: Host) -> dict[str, Any]:
         "busy": busy,
         "idle": sum(pcpu.idle for pcpu in host.pcpus),
         "overhead": sum(pcpu.overhead for pcpu in host.pcpus),
+        "offline": 0,
         "switches": sum(pcpu.switches for pcpu in host.pcpus),
         "utilisation": rounded(busy / elapsed) if elapsed else 0.0,
         "jain_fairness": rounded(jain),
@@ -113,8 +114,26 @@ def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
             for name in [*(each.name for each in host.vms), "(cap)", "(idle)"]
             if vm.stolen_by.get(name)
         },
+        **spin(vm),
+        **slowed(host, vm),
         **stored(vm),
     }
+
+
+def spin(vm: VirtualMachine) -> dict[str, Any]:
+    """Return what the lock of a VM cost, if it was ever wanted."""
+    spun = sum(vcpu.spun for vcpu in vm.vcpus)
+    wasted = sum(vcpu.wasted for vcpu in vm.vcpus)
+    if not vm.acquired and not spun:
+        return {}
+    return {"spin": {"acquired": vm.acquired, "spun": spun, "holder_preempted": wasted}}
+
+
+def slowed(host: Host, vm: VirtualMachine) -> dict[str, Any]:
+    """Return the work lost to busy siblings, where cores have two threads."""
+    if host.given["threads"] == 1:
+        return {}
+    return {"slowed": rounded(sum(vcpu.slowed for vcpu in vm.vcpus) / 100)}
 
 
 def stored(vm: VirtualMachine) -> dict[str, Any]:

@@ -18,6 +18,7 @@ COSTS = {
     "cache_refill_ns": 20000,
     "minor_fault_ns": 2500,
     "cow_ns": 3000,
+    "migration_ns": 10_000,
     "syscall_ns": 80,
     "device_model_ns": 5000,
     "vm_start_ms": 20_000,
@@ -36,6 +37,7 @@ KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
         "bump": False,
     },
     "lottery": {"skip_draws": 0},
+    "gang": {"cosched": "strict", "skew_us": 3_000, "check_us": 1_000},
 }
 DEVICES = {  # kind: service in us, MiB/s, channels
     "disk": (250, 500, 1),
@@ -90,6 +92,8 @@ def fill(raw: Mapping) -> Mapping:
         "tick_ns": given.get("tick_us", 100) * 1000,
         "rules": rules(given.get("dialect", "textbook"), policy),
         "pcpus": host.get("pcpus", 1),
+        "threads": host.get("smt", {}).get("threads", 1),
+        "busy_percent": host.get("smt", {}).get("busy_percent", 65),
         "frames": host.get("frames", 4096) - tables,
         "tables": tables,
         "page_kib": host.get("page_kib", 4),
@@ -175,7 +179,7 @@ def machine(given: Mapping, name: str) -> Mapping:
 def steps(given: Mapping, vm_pages: int) -> list[Mapping]:
     """Return a step as dictionaries with `kind` and `n` (ticks, references or requests)."""
     ((kind, value),) = given.items()
-    if kind in ("compute", "sleep"):
+    if kind in ("compute", "sleep", "spin"):
         return [{"kind": kind, "n": value}]
     if kind == "io":
         defaults = {"requests": 1, "kib": 4, "op": "read", "pattern": "sequential"}

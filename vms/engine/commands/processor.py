@@ -11,15 +11,22 @@ from pydantic import ValidationInfo, model_validator
 from vms.engine.build import first_passes
 from vms.engine.commands.command import Command, vm_row
 from vms.engine.cpu import adopt, reconsider
-from vms.engine.errors import EngineError
+from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.scenario.checks import check_pins, check_policy
 from vms.engine.scenario.fields import Name, Quantity, unknown_key
-from vms.engine.scenario.host import Scheduler, SchedulerName, TimeSlice, Weight
+from vms.engine.scenario.host import FIRST_POOL, Scheduler, SchedulerName, TimeSlice, Weight
 from vms.engine.scenario.keys import Key, host_keys, refuse_key, vm_keys
 from vms.engine.scenario.sentences import joined
-from vms.engine.scheduling import change_policy, set_share, uses_slices, with_scheduler
+from vms.engine.scheduling import (
+    change_policy,
+    policies,
+    set_share,
+    uses_slices,
+    with_scheduler,
+)
 from vms.engine.tables import INF, RUNNING
+from vms.engine.topology import rearrange
 
 ENDLESS = ("fcfs", "sjf", "srtf")
 """Policies whose slices have no end."""
@@ -37,11 +44,32 @@ def look_again(machine: Machine) -> None:
     machine.state.pcpu["attn"][busy] = machine.now
 
 
+def slice_users(machine: Machine) -> np.ndarray:
+    """Return which vCPUs are scheduled by time slices, bool."""
+    sliced = np.array([uses_slices(name) for name in policies(machine.state)])
+    used: np.ndarray = sliced[machine.state.vm["pool"][machine.state.vcpu["vm"]]]
+    return used
+
+
+def pool_row(machine: Machine, name: str) -> int:
+    """Return the row of the pool called `name`."""
+    names = machine.scenario.host.pool_names
+    if name not in names:
+        raise EngineError(
+            "{field} must be one of {allowed}, got {given}",
+            "pool",
+            allowed=", ".join(names),
+            given=shown(name),
+        )
+    return names.index(name)
+
+
 def cut_slices(machine: Machine) -> None:
     """Cut what is left of time slices to the slices in force."""
     state = machine.state
     own = state.vm["time_slice"][state.vcpu["vm"]]
-    slices = np.where(own > 0, own, int(state.host[0].time_slice))
+    slices = np.where(own > 0, own, state.policy["time_slice"][state.vm["pool"][state.vcpu["vm"]]])
+    slices[~slice_users(machine)] = INF
     left = state.vcpu["remaining_time"]
     state.vcpu["remaining_time"] = np.minimum(left, slices)
     look_again(machine)
@@ -58,10 +86,10 @@ class SetTimeSlice(Command):
         """Set the slice; a longer rest of the slice in progress is cut."""
         if self.vm is None:
             machine.state.host["time_slice"] = self.ticks
+            machine.state.policy["time_slice"] = self.ticks
         else:
             machine.state.vm["time_slice"][vm_row(machine, self.vm)] = self.ticks
-        if uses_slices(machine.scheduler):
-            cut_slices(machine)
+        cut_slices(machine)
 
 
 class SetWeight(Command):
@@ -87,6 +115,8 @@ class SetScheduler(Command):
     time_slice: TimeSlice | None = None
     keys: Mapping[str, Any] = {}
     """As under `host.scheduler`; what is left out has its default."""
+    pool: Name = FIRST_POOL
+    """The pool whose scheduler it becomes."""
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> Any:
@@ -103,24 +133,25 @@ class SetScheduler(Command):
     def change(self, machine: Machine) -> None:
         """Choose the policy; those that run keep their pCPU until it decides otherwise."""
         state = machine.state
-        ticks = self.time_slice or int(state.host[0].time_slice)
+        pool = pool_row(machine, self.pool)
+        ticks = self.time_slice or int(state.policy["time_slice"][pool])
         scheduler = Scheduler(policy=self.policy, time_slice=ticks, **dict(self.keys))
-        scenario = with_scheduler(machine.scenario, scheduler)
+        scenario = with_scheduler(machine.scenario, scheduler, pool)
         check_policy(scenario)
-        state.host["time_slice"] = ticks
-        rules = scenario.rules()
-        state.host["unused_lost"] = int(rules.unused_slice == "lost")
-        state.vcpu["pass_"] = state.host[0].global_pass + first_passes(state)
-        change_policy(state, scenario)
+        if pool == 0:
+            state.host["time_slice"] = ticks
+            state.host["unused_lost"] = int(scenario.rules().unused_slice == "lost")
+        change_policy(state, scenario, pool)
         machine.use_policies()
-        machine.call(adopt)
-        if uses_slices(self.policy):
-            cut_slices(machine)
-        else:
-            running = state.vcpu["state"] == RUNNING
-            state.vcpu["remaining_time"][~running] = 0
+        own = state.vm["pool"][state.vcpu["vm"]] == pool
+        passed = state.host[0].global_pass if pool == 0 else state.policy["global_pass"][pool]
+        state.vcpu["pass_"][own] = passed + first_passes(state)[own]
+        machine.call(adopt, pool)
+        if not uses_slices(self.policy):
+            running = own & (state.vcpu["state"] == RUNNING)
+            state.vcpu["remaining_time"][own & ~running] = 0
             state.vcpu["remaining_time"][running] = INF if self.policy in ENDLESS else 1
-            look_again(machine)
+        cut_slices(machine)
 
 
 class SetShare(Command):
@@ -148,5 +179,19 @@ class SetShare(Command):
         row = vm_row(machine, self.vm)
         for name in ("pcpus", "prefers"):
             check_pins(self.keys.get(name), machine.scenario, f"keys.{name}")
+        self.check_place(machine, row)
         set_share(machine.state, row, dict(self.keys))
         machine.call(reconsider, row)
+        machine.call(rearrange, row)
+
+    def check_place(self, machine: Machine, row: int) -> None:
+        """Refuse pCPUs of which none is online and of the VM's pool."""
+        pins = self.keys.get("pcpus")
+        pcpu = machine.state.pcpu
+        there = (pcpu["online"] == 1) & (pcpu["pool"] == machine.state.vm["pool"][row])
+        if pins is not None and not there[list(pins)].any():
+            raise EngineError(
+                "{field} must have a pCPU of the VM's pool that is online, got {given}",
+                "keys.pcpus",
+                given=", ".join(map(str, pins)),
+            )

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vms.engine.compiled import INTERPRETED, inner
+from vms.engine.compiled import INTERPRETED, entry, inner
 from vms.engine.state import State
 
 if TYPE_CHECKING:  # made from HOOKS below
@@ -61,6 +61,10 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "attend": ("storage", 0, False, None),  # a job waits for a row, or a backup is due
 }
 NAMES = list(HOOKS)
+ROOM = 32
+"""Rows of `hooks` for each pool; what is no scheduler's stands in those of the first one."""
+OF_A_PCPU = ("pick", "yields")
+"""Schedulers' hooks whose first argument is a pCPU; of the others it is a vCPU."""
 PLAIN = ("explain", "refuse")
 """Functions of a policy that are never compiled: they read the tables for people."""
 KINDS = ("schedulers", "replacement", "storage")
@@ -71,27 +75,72 @@ def load(kind: str, name: str) -> ModuleType:
     return import_module(f"vms.engine.{kind}.{name}")
 
 
-def functions(scheduler: str, replacement: str) -> list[Callable[..., Any] | None]:
-    """Return the plain hooks of two policies in the order of HOOKS, None where one has none."""
-    chosen = {"schedulers": load("schedulers", scheduler)}
-    chosen["replacement"] = load("replacement", replacement)
-    chosen["storage"] = load("storage", "host")
-    return [getattr(chosen[HOOKS[name][0]], name, None) for name in NAMES]
+def functions(schedulers: list[str], replacement: str) -> list[Callable[..., Any] | None]:
+    """Return the plain hooks as the table `hooks` has them, a scheduler for each pool.
+
+    None where a policy has none.
+    """
+    chosen = {"replacement": load("replacement", replacement), "storage": load("storage", "host")}
+    found: list[Callable[..., Any] | None] = []
+    for name in schedulers:
+        chosen["schedulers"] = load("schedulers", name)
+        own = [getattr(chosen[HOOKS[hook][0]], hook, None) for hook in NAMES]
+        found += own + [None] * (ROOM - len(own))
+    return found
+
+
+@inner
+def enter(s, k):
+    """Let the policy of pool k be in force: its row of `policy`, its clock, its hooks."""
+    h = s.host
+    if h.pool == k:
+        return
+    aside = s.policy
+    aside.timer_at = h.timer_at
+    aside.global_pass = h.global_pass
+    aside.draws = h.draws
+    h.pool = k
+    chosen = s.policy
+    h.timer_at = chosen.timer_at
+    h.global_pass = chosen.global_pass
+    h.draws = chosen.draws
+
+
+@entry
+def enter_first(s):
+    """Let the first pool's policy be in force, as it is between two calls of the engine."""
+    enter(s, 0)
+
+
+def entering(name: str) -> str:
+    """Return the statement by which a scheduler's hook enters the pool of its first argument."""
+    if HOOKS[name][1] == 0:
+        return ""
+    whose = "s.pcpu[a].pool" if name in OF_A_PCPU else "s.vm[s.vcpu[a].vm].pool"
+    return f"    if s.host.pools:\n        enter(s, {whose})\n"
 
 
 if INTERPRETED:
 
-    def _caller(k, default):
+    def _caller(k, name):
+        kind, _, _, default = HOOKS[name]
+
         def call(s, *args):
-            hook = s.hooks[k]
+            if kind != "schedulers":
+                hook = s.hooks[k]
+            else:
+                if s.host.pools and args:
+                    row = s.pcpu[args[0]] if name in OF_A_PCPU else s.vm[s.vcpu[args[0]].vm]
+                    enter(s, row.pool)
+                hook = s.hooks[k + ROOM * s.host.pool]
             return default if hook is None else hook(s, *args)
 
         return call
 
     for _k, _name in enumerate(NAMES):
-        globals()[_name] = _caller(_k, HOOKS[_name][3])
+        globals()[_name] = _caller(_k, _name)
 
-    def use(state: State, kind: str, name: str) -> None:
+    def use(state: State, kind: str, name: str, pool: int = 0) -> None:
         """Make policy `name` the current one of its kind: nothing to compile."""
         load(kind, name)
 
@@ -135,12 +184,14 @@ else:
         return intrinsic(call)
 
     def _hook(k, name):
-        _, n_args, number, default = HOOKS[name]
+        kind, n_args, number, default = HOOKS[name]
         args = "".join(", " + a for a in "ab"[:n_args])
-        scope = {"call": _call_address(n_args, number)}
+        scope = {"call": _call_address(n_args, number), "enter": enter}
+        pooled = kind == "schedulers"
         exec(  # the text is made of HOOKS above
             f"def {name}(s{args}):\n"
-            f"    address = s.hooks[{k}]\n"
+            f"{entering(name) if pooled else ''}"
+            f"    address = s.hooks[{k}{f' + {ROOM} * s.host.pool' if pooled else ''}]\n"
             f"    if address != 0:\n"
             f"        return call(address, s{args})\n"
             f"    return {default}\n",
@@ -166,11 +217,11 @@ else:
                 _compiled[kind, name, hook] = compiler(getattr(module, hook))
         _compiled[kind, name, ""] = None
 
-    def use(state: State, kind: str, name: str) -> None:
+    def use(state: State, kind: str, name: str, pool: int = 0) -> None:
         """Make policy `name` the current one of its kind: compile it once, set its addresses."""
         if (kind, name, "") not in _compiled:
             _compile(kind, name)
         for k, hook in enumerate(NAMES):
             if HOOKS[hook][0] == kind:
                 function = _compiled.get((kind, name, hook))
-                state.hooks[k] = 0 if function is None else function.address
+                state.hooks[k + ROOM * pool] = 0 if function is None else function.address

@@ -95,6 +95,16 @@ def _pair(builder, value, k):
     return _fixed_load(builder, cgutils.gep_inbounds(builder, base, k))
 
 
+def _offset(builder, value, name):
+    """Return the bytes before the row of a single table that is meant: of `policy` the pool's."""
+    if name != "policy":
+        return ir.Constant(I64, 0)
+    field = LAYOUT["host"].fields["pool"][1]
+    host = builder.add(_pair(builder, value, 2 * INDEX["host"]), ir.Constant(I64, field))
+    pool = builder.load(builder.inttoptr(host, I64.as_pointer()))
+    return builder.mul(pool, ir.Constant(I64, LAYOUT["policy"].itemsize))
+
+
 @infer_getattr
 class StateAttributes(AttributeTemplate):
     """s.host is a row, s.<table> a table."""
@@ -113,7 +123,8 @@ def _lower_table(context, builder, typ, value, name):
     k = INDEX[name]
     if name in SINGLE:
         row = context.get_value_type(ROW[name])
-        return builder.inttoptr(_pair(builder, value, 2 * k), row)
+        first = _pair(builder, value, 2 * k)
+        return builder.inttoptr(builder.add(first, _offset(builder, value, name)), row)
     base = builder.bitcast(value, I64.as_pointer())
     return builder.bitcast(cgutils.gep_inbounds(builder, base, 2 * k), cgutils.voidptr_t)
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from vms.engine import memory, power
+from vms.engine import memory, power, topology
 from vms.engine.compiled import forget_old_kernels
 from vms.engine.compiled.dispatch import use
+from vms.engine.cpu import adopt, reconsider
 from vms.engine.io import map_device
 from vms.engine.machine import Machine, build
 from vms.engine.replacement import REPLACEMENTS
@@ -54,6 +55,11 @@ def _jobs(machine: Machine) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "restores", lambda: machine.call(jobs.start_restore, 0, 1, 0, 0)
     yield "contents", lambda: machine.call(jobs.check_of, 0)
     yield "seeking", lambda: seek(machine, 1, Stop(""))
+    yield "pCPUs", lambda: machine.call(topology.plug_pcpu, 0, 0)
+    yield "fewer pCPUs", lambda: machine.call(topology.unplug_pcpu, 0)
+    yield "affinity", lambda: machine.call(topology.rearrange, 0)
+    yield "policies", lambda: machine.call(adopt, 0)
+    yield "keys", lambda: machine.call(reconsider, 0)
     yield "frame lists", lambda: machine.call(memory.refill_lists, nothing)
     for name in SCHEDULERS:
         yield name, lambda name=name: use(machine.state, "schedulers", name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vms.engine.laws.law import law, pcpus, vcpus, vms
-from vms.engine.scheduling import uses_slices
+from vms.engine.scheduling import policies, uses_slices
 from vms.engine.tables import OFFLINE, RUNNABLE, RUNNING
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ def runstates_sum(machine: Machine) -> bool | None:
 
 @law(
     "Every tick of a pCPU is accounted for",
-    "busy + idle + overhead = elapsed, for each pCPU",
+    "busy + idle + overhead + offline = elapsed, for each pCPU",
 )
 def pcpu_time(machine: Machine) -> bool | None:
     pcpu = pcpus(machine)
-    total = pcpu["busy"] + pcpu["idle"] + pcpu["overhead"]
+    total = pcpu["busy"] + pcpu["idle"] + pcpu["overhead"] + pcpu["offline"]
     return bool(np.all(total + machine.now - pcpu["since"] == machine.now))
 
 
@@ -93,12 +93,15 @@ def stolen_sum(machine: Machine) -> bool | None:
     "0 ≤ remaining_time ≤ time_slice",
 )
 def slice_kept(machine: Machine) -> bool | None:
-    if not uses_slices(machine.scheduler):
+    sliced = np.array([uses_slices(name) for name in policies(machine.state)])
+    if not sliced.any():
         return None
     vcpu, vm = vcpus(machine), vms(machine)
-    own = np.where(vm["time_slice"] > 0, vm["time_slice"], machine.state.host[0].time_slice)
+    default = machine.state.policy["time_slice"][vm["pool"]]
+    own = np.where(vm["time_slice"] > 0, vm["time_slice"], default)[vcpu["vm"]]
     left = vcpu["remaining_time"]
-    return bool(np.all((left >= 0) & (left <= own[vcpu["vm"]])))
+    kept = (left >= 0) & (left <= own)
+    return bool(np.all(kept | ~sliced[vm["pool"]][vcpu["vm"]]))
 
 
 @law(
@@ -132,7 +135,7 @@ def ends_counted(machine: Machine) -> bool | None:
 )
 def stride_in_order(machine: Machine) -> bool | None:
     host = machine.state.host[0]
-    if machine.scheduler != "stride" or host.pcpus != 1:
+    if machine.scheduler != "stride" or host.pcpus != 1 or host.pools:
         return None
     vcpu = vcpus(machine)
     return bool(np.all(vcpu["pass_"][vcpu["state"] == RUNNABLE] >= host.global_pass))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vms.engine.errors import EngineError
 from vms.engine.scenario.fields import is_name, listed
+from vms.engine.scenario.host import FIRST_POOL
 from vms.engine.scenario.limits import Limits
 from vms.engine.scenario.vm import VM
 from vms.engine.scenario.workload import Io, Step, Touch, Trace
@@ -31,6 +32,7 @@ def check(scenario: Scenario, limits: Limits) -> None:
     for index, vm in enumerate(scenario.vms):
         check_vm(vm, f"vms[{index}]")
     _images(scenario.vms)
+    check_pools(scenario)
     _schedulers(scenario)
     _policies(scenario)
 
@@ -302,11 +304,62 @@ def _images(vms: Iterable[VM]) -> None:
             )
 
 
+def check_pools(scenario: Scenario) -> None:
+    """Refuse pools that share a pCPU, that take all from the first one, or that are not there."""
+    host = scenario.host
+    unique(host.pools, "host.pools")
+    for index, pool in enumerate(host.pools):
+        if pool.name == FIRST_POOL:
+            raise _taken(f"host.pools[{index}].name", pool.name, "the host's own pool")
+    taken: dict[int, str] = {}
+    for index, pool in enumerate(host.pools):
+        field = f"host.pools[{index}]"
+        check_pins(pool.pcpus, scenario, f"{field}.pcpus")
+        for place, pcpu in enumerate(pool.pcpus):
+            if pcpu in taken:
+                raise EngineError(
+                    "{field} must be in one pool only, got {given}, which {holder} has",
+                    f"{field}.pcpus[{place}]",
+                    given=pcpu,
+                    holder=taken[pcpu],
+                )
+            taken[pcpu] = pool.name
+    if len(taken) == host.pcpus:
+        raise EngineError(
+            "{field} must leave at least one pCPU to the host's own scheduler, got all {given}",
+            "host.pools",
+            given=host.pcpus,
+        )
+    for index, vm in enumerate(scenario.vms):
+        if vm.pool not in host.pool_names:
+            raise EngineError(
+                "{field} must be one of {allowed}, got {given}",
+                f"vms[{index}].pool",
+                allowed=listed(host.pool_names),
+                given=vm.pool,
+            )
+
+
 def _schedulers(scenario: Scenario) -> None:
     for index, vm in enumerate(scenario.vms):
         for name in ("pcpus", "prefers"):
             check_pins(vm.scheduler.others.get(name), scenario, f"vms[{index}].scheduler.{name}")
+        _check_pins_in_pool(scenario, vm, f"vms[{index}].scheduler.pcpus")
     check_policy(scenario)
+
+
+def _check_pins_in_pool(scenario: Scenario, vm: VM, field: str) -> None:
+    """Refuse a VM that may run on no pCPU of its pool."""
+    pins = vm.scheduler.others.get("pcpus")
+    if pins is None or not scenario.host.pools:
+        return
+    pools = {pcpu: pool.name for pool in scenario.host.pools for pcpu in pool.pcpus}
+    if not any(pools.get(pcpu, FIRST_POOL) == vm.pool for pcpu in pins):
+        raise EngineError(
+            "{field} must have a pCPU of the VM's pool, got {given}",
+            field,
+            given=listed(map(str, pins)),
+        )
 
 
 def check_pins(pcpus: Iterable[int] | None, scenario: Scenario, field: str) -> None:
@@ -323,12 +376,22 @@ def check_pins(pcpus: Iterable[int] | None, scenario: Scenario, field: str) -> N
 
 def check_policy(scenario: Scenario) -> None:
     """Refuse what the scheduler itself refuses: its function `refuse`, if it has one."""
-    scheduler = scenario.host.scheduler
-    if scheduler.policy == "round_robin":
-        return
-    refuse = getattr(import_module(f"vms.engine.schedulers.{scheduler.policy}"), "refuse", None)
-    if refuse:
-        refuse(scenario)
+    for row, scheduler in enumerate(scenario.host.schedulers):
+        if scheduler.policy == "round_robin":
+            continue
+        if row and scheduler.policy in FIRST_POOL_ONLY:
+            raise EngineError(
+                "{field}: only the host's own scheduler can follow a timetable, got {given}",
+                f"host.pools[{row - 1}].scheduler.policy",
+                given=scheduler.policy,
+            )
+        refuse = getattr(import_module(f"vms.engine.schedulers.{scheduler.policy}"), "refuse", None)
+        if refuse:
+            refuse(scenario)
+
+
+FIRST_POOL_ONLY = ("arinc653",)
+"""Policies whose timetable is kept once for the host."""
 
 
 def _policies(scenario: Scenario) -> None:

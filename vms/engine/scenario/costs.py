@@ -31,6 +31,13 @@ class Costs(Model):
     cache_refill_ns: Nanoseconds = _cost(
         20_000, "caches and TLB filled again after a switch", "0..1000000", "Li et al. 2007"
     )
+    migration_ns: Nanoseconds = _cost(
+        10_000,
+        "a vCPU that goes on at another core finds that core's own cache cold",
+        "0..500000",
+        "256 KiB of cache filled again at 25 GB/s; Xen's credit2 makes up for 50 µs, Linux takes a"
+        " vCPU to be hot for 500 µs (sched_migration_cost)",
+    )
     minor_fault_ns: Nanoseconds = _cost(
         2_500,
         "first use of a page: EPT violation, a zeroed page mapped; its VM exit is part of it",

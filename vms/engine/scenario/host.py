@@ -13,13 +13,14 @@ from vms.engine.errors import EngineError, shown
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.costs import Costs, CostsOrNone
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
-from vms.engine.scenario.keys import Keyed, Keys, host_keys
+from vms.engine.scenario.keys import Keyed, Keys, Several, host_keys
 from vms.engine.scenario.limits import LIMITS
 from vms.engine.schedulers import SCHEDULERS
 
 TimeSlice = Annotated[int, Quantity(1, 100_000, "ticks")]
 Weight = Annotated[int, Quantity(1, 262_144)]
 SchedulerName = Annotated[str, Choice(*SCHEDULERS)]
+PCPUS = Several(0, LIMITS.pcpus - 1, "pCPUs", LIMITS.pcpus)
 ReplacementName = Annotated[str, Choice(*REPLACEMENTS)]
 Scope = Annotated[str, Choice("global", "local")]
 
@@ -108,6 +109,28 @@ class Device(Model):
         return self
 
 
+class Smt(Model):
+    """Hardware threads: pCPUs 2k and 2k + 1 are those of one core."""
+
+    threads: Annotated[int, Quantity(1, 2, "threads of a core")] = 1
+    busy_percent: Annotated[int, Quantity(1, 100, "percent")] = 65
+    """Speed of a thread while its sibling is busy; 65: the core does 30 % more than with one
+    (Marr et al. 2002).  Seen: 50..80."""
+
+
+FIRST_POOL = "Pool-0"
+"""Name of the pool of all pCPUs that are in no other one."""
+
+
+class Pool(Model):
+    """A set of pCPUs with a scheduler of its own (Xen's cpupools)."""
+
+    name: Name
+    pcpus: Annotated[tuple[int, ...], PCPUS]
+    """pCPUs of the pool; a pCPU is in one pool only."""
+    scheduler: Scheduler = Scheduler()
+
+
 class Host(Model):
     """The one physical machine."""
 
@@ -122,10 +145,25 @@ class Host(Model):
     swap: Annotated[Swap | None, BeforeValidator(_no_word)] = None
     """Left out: an ideal store that takes no time.  null: no swap; out of memory is an event."""
     devices: tuple[Device, ...] = Field((), max_length=LIMITS.host_devices)
+    smt: Smt = Smt()
+    """Threads that share a core, and slow each other."""
+    pools: tuple[Pool, ...] = Field((), max_length=15)
+    """Pools of pCPUs; the pCPUs in none of them are the first pool, whose scheduler is `scheduler`.
+    A VM is of the first pool unless it names another."""
     posted_interrupts: Bool = True
     """Interrupts of vf and passthrough devices reach the guest without an exit."""
     account_page_tables: Bool = False
     """Whether page tables take frames too: four levels for each VM, given at the start."""
+
+    @property
+    def schedulers(self) -> tuple[Scheduler, ...]:
+        """The scheduler of each pool, the first pool's first."""
+        return (self.scheduler, *(pool.scheduler for pool in self.pools))
+
+    @property
+    def pool_names(self) -> tuple[str, ...]:
+        """The name of each pool, the first pool's first."""
+        return (FIRST_POOL, *(pool.name for pool in self.pools))
 
     @property
     def ideal_store(self) -> bool:

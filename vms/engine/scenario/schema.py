@@ -53,6 +53,10 @@ class Scenario(Model):
         """The VMs after `count`, in order, each with its final name."""
         return tuple(vm for entry in self.vms for vm in entry.copies())
 
+    def pool_row(self, vm: VM) -> int:
+        """Row of the pool that a VM runs in; 0 is the first."""
+        return self.host.pool_names.index(vm.pool)
+
     @property
     def ends(self) -> bool:
         """Whether every workload ends by itself."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
-from vms.engine.scenario.host import Weight
+from vms.engine.scenario.host import FIRST_POOL, Weight
 from vms.engine.scenario.keys import Keyed, Keys, vm_keys
 from vms.engine.scenario.limits import FAR, LIMITS
 from vms.engine.scenario.workload import PageCount, Workload
@@ -112,6 +112,8 @@ class VM(Model):
     """Share of the processor: tickets under lottery, share under stride; others ignore it."""
     cap: Annotated[int, Quantity(0, 25_600, "percent")] = 0
     """Most it may use, in percent of one pCPU; 0: no cap.  Policies without caps ignore it."""
+    pool: Name = FIRST_POOL
+    """Pool of pCPUs it runs in; Pool-0 has those that are in no other one."""
     scheduler: Share = Share()
     """Keys of schedulers: priority, budget, pcpus …"""
     start_at: Annotated[int, Quantity(0, FAR, "ticks")] = 0

@@ -107,10 +107,12 @@ class Step(Model):
     sleep: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
     """Ticks the vCPU is blocked."""
     trace: Trace | None = None
+    spin: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
+    """Ticks of a critical section, under a spin lock that all vCPUs of the VM share."""
 
     @property
     def kind(self) -> str:
-        """compute, touch, io, sleep or trace."""
+        """compute, touch, io, sleep, trace or spin."""
         return next(iter(self.model_fields_set))
 
     @model_validator(mode="after")

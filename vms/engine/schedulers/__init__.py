@@ -16,5 +16,6 @@ SCHEDULERS: dict[str, str] = {
     "rtds": "Xen's: a budget in every period, the earliest deadline first",
     "null": "Xen's: a pCPU for each vCPU, for ever",
     "arinc653": "Xen's: a timetable that repeats, whatever the load",
+    "gang": "co-scheduling: all vCPUs of a VM run together, or none of them drifts far ahead",
 }
 """Name → summary, in the order of `host.scheduler`."""

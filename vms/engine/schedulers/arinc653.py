@@ -5,7 +5,7 @@ entry is over; one that is in no entry never runs.
 Source: Xen, xen/common/sched/arinc653.c; ARINC Specification 653, Part 1.
 """
 
-from vms.engine.queue import allowed, ask, waiting
+from vms.engine.queue import allowed, ask, here, waiting
 from vms.engine.scenario.keys import Key, Timetable, micros
 from vms.engine.tables import INF
 
@@ -85,7 +85,15 @@ def timer(s):
         if policy.entry < n:
             policy.entry_at += s.entry[policy.entry].ticks
     h.timer_at = policy.entry_at if policy.entry < n else policy.reset_at
-    ask(s, 0)
+    ask(s, leader(s))
+
+
+def leader(s):
+    """Return the pCPU that follows the timetable: the first of the pool that is online."""
+    for p in range(s.host.pcpus):
+        if here(s, p):
+            return p
+    return 0
 
 
 def due(s):
@@ -94,11 +102,11 @@ def due(s):
 
 
 def pick(s, p):
-    """Return the place of the vCPU whose entry it is, on pCPU 0."""
-    if p == 0:
+    """Return the place of the vCPU whose entry it is, on the first pCPU."""
+    if p == leader(s):
         v = due(s)
         for k in range(s.host.queue_n):
-            if waiting(s, k) == v and allowed(s, v, 0):
+            if waiting(s, k) == v and allowed(s, v, p):
                 return k
     return -1
 

@@ -18,9 +18,12 @@ from vms.engine.fair import (
     reweigh,
     weigh,
 )
-from vms.engine.queue import ask, waiting
+from vms.engine.queue import ask, here, mine, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE
+from vms.engine.tolerance import Tolerance
+
+TOLERANCE = Tolerance(us=20_000, percent=0.1)
 
 MAPPED = True
 HOST_KEYS = {
@@ -43,7 +46,7 @@ NORMAL = UNIT // (64 * 1024)
 
 def scaled(s, ticks):
     """Return ticks times 1 + log2 of the pCPUs, 4 at most."""
-    n = min(8, s.host.pcpus)
+    n = min(8, s.policy.pcpus)
     factor = 1
     while n > 1:
         factor += 1
@@ -221,7 +224,7 @@ def even_out(s):
     h = s.host
     for i in range(h.pcpus):
         p = (s.policy.entry + i) % h.pcpus
-        k = overloaded(s, p)
+        k = overloaded(s, p) if here(s, p) else -1
         if k >= 0 and (s.pcpu[p].balanced_at < h.now or h.now == 0):
             s.pcpu[s.unit[waiting(s, k)].home].balanced_at = h.now
             pull(s, k, p)
@@ -235,13 +238,13 @@ def timer(s):
     for k in range(h.queue_n):
         v = waiting(s, k)
         u = s.unit[v]
-        if u.parked and not empty(s, v):
+        if u.parked and mine(s, v) and not empty(s, v):
             u.parked = 0
             place(s, v, 0)
             p = target_of(s, v)
             if p >= 0:
                 ask(s, p)
-    if h.pcpus > 1:
+    if s.policy.pcpus > 1:
         every = s.policy.balance
         if h.now % every == 0:
             even_out(s)

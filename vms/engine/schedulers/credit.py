@@ -7,9 +7,12 @@ every tick is never charged (theft of service), and keeps its boost.
 Source: Xen, xen/common/sched/credit.c; Zhou, Goel, Desnoyers and Sundaram, NCA 2011 (the theft).
 """
 
-from vms.engine.queue import allowed, ask, least, member, to_tail, waiting
+from vms.engine.queue import allowed, ask, here, least, member, mine, to_tail, waiting
 from vms.engine.scenario.keys import flag, micros, whole
 from vms.engine.tables import INF, RUNNABLE, RUNNING
+from vms.engine.tolerance import Tolerance
+
+TOLERANCE = Tolerance(us=150_000, percent=2)
 
 MAPPED = True
 LAZY = True  # for the length of the balance key
@@ -147,7 +150,7 @@ def tick(s):
     """Look at who runs: boosts end, who runs is active; and sort the queues after an accounting."""
     for p in range(s.host.pcpus):
         v = s.pcpu[p].vcpu
-        if v < 0:
+        if v < 0 or not here(s, p):
             continue
         u = s.unit[v]
         if u.allot == BOOST:
@@ -159,8 +162,9 @@ def tick(s):
     if s.policy.epoch:
         s.policy.epoch = 0
         for k in range(s.host.queue_n):
-            u = s.unit[waiting(s, k)]
-            u.rank = u.allot
+            if mine(s, waiting(s, k)):
+                u = s.unit[waiting(s, k)]
+                u.rank = u.allot
 
 
 def settle_one(s, v, fair, cap):
@@ -198,8 +202,8 @@ def ceiling(a, b):
 
 
 def weight_of(s, m):
-    """Return the weight of VM m: of all its active vCPUs."""
-    return s.vm[m].weight * s.group[m].active
+    """Return the weight of VM m: of all its active vCPUs; 0 in another pool."""
+    return s.vm[m].weight * s.group[m].active if s.vm[m].pool == s.host.pool else 0
 
 
 def account_vm(s, m, total, all_weights, left, extra):
@@ -239,7 +243,7 @@ def account(s):
     if all_weights == 0:
         policy.balance_credit = 0
         return
-    total = 10 * policy.tslice_ms * h.pcpus + max(0, -policy.balance_credit)
+    total = 10 * policy.tslice_ms * policy.pcpus + max(0, -policy.balance_credit)
     left, extra, balance = all_weights, 0, 0
     before, m = -1, policy.list_head - 1
     while m >= 0:
@@ -309,7 +313,7 @@ def pick(s, p):
     """Return the place of the head of p's queue; if that is OVER or nobody, steal a better one."""
     k = least(s, p)
     rank = IDLE if k < 0 else s.unit[waiting(s, k)].rank
-    if rank < OVER or s.host.pcpus == 1:
+    if rank < OVER or s.policy.pcpus == 1:
         return k
     other = worth(s, p, rank, 1)
     if other < 0:

@@ -7,9 +7,12 @@ One run queue for all pCPUs.  Source: Xen, xen/common/sched/credit2.c.
 """
 
 from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
-from vms.engine.queue import allowed, ask, idle_for, member, to_tail, waiting
+from vms.engine.queue import allowed, ask, idle_for, member, mine, to_tail, waiting
 from vms.engine.scenario.keys import micros
 from vms.engine.tables import INF, RUNNABLE
+from vms.engine.tolerance import Tolerance
+
+TOLERANCE = Tolerance(us=20_000)
 
 MAPPED = True
 HOST_KEYS = {
@@ -23,7 +26,7 @@ SHOWN = (
 )
 INITIAL, LOWEST, CARRY = 10_000_000, -10_000_000, 500_000
 SHORTEST, LONGEST = 500_000, 10_000_000
-RESIST, TOLERANCE = 500_000, 50_000
+RESIST, SLACK = 500_000, 50_000
 """Credits and times in ns."""
 
 
@@ -31,7 +34,7 @@ def heaviest(s):
     """Note the greatest weight of all that are up."""
     greatest = 1
     for v in range(s.host.vcpus):
-        if s.unit[v].known:
+        if s.unit[v].known and mine(s, v):
             greatest = max(greatest, s.vcpu[v].weight)
     s.policy.max_weight = greatest
 
@@ -92,14 +95,14 @@ def charge(s, v, n):
 def candidate(s, p, current):
     """Return the place of the most credit that may run on p; `current` ran here till now, or -1."""
     place, most, order = -1, -INF, INF
-    mine = -INF if current < 0 else s.unit[current].credit
+    own = -INF if current < 0 else s.unit[current].credit
     for k in range(s.host.queue_n):
         v = waiting(s, k)
         u = s.unit[v]
         if u.parked or u.credit < most or not allowed(s, v, p):
             continue
         if v != current and current >= 0:
-            ahead = u.credit - mine
+            ahead = u.credit - own
             if ahead <= 0 or (s.vcpu[v].last_pcpu != p and ahead < RESIST):
                 continue
         if u.credit > most or u.order < order:
@@ -112,7 +115,7 @@ def reset(s, credit):
     more = 2 * INITIAL if credit <= LOWEST else INITIAL
     for v in range(s.host.vcpus):
         u = s.unit[v]
-        if u.known:
+        if u.known and mine(s, v):
             u.credit = min(u.credit + more, INITIAL + CARRY)
     s.policy.epoch += 1
 
@@ -122,7 +125,7 @@ def pick(s, p):
     h = s.host
     for k in range(h.queue_n):
         v = waiting(s, k)
-        if s.unit[v].parked == 0 and empty(s, v):
+        if s.unit[v].parked == 0 and mine(s, v) and empty(s, v):
             s.unit[v].parked = 1
     last = s.pcpu[p].last
     here = last >= 0 and s.vcpu[last].state == RUNNABLE and s.unit[last].moved_at == h.now + 1
@@ -135,12 +138,12 @@ def pick(s, p):
 
 def runtime(s, v, ran):
     """Return the ns v may run: until its credit is that of the best who waits, or none."""
-    mine, best = s.unit[v].credit, 0
+    own, best = s.unit[v].credit, 0
     for k in range(s.host.queue_n):
         w = waiting(s, k)
-        if w != v and s.unit[w].parked == 0:
+        if w != v and s.unit[w].parked == 0 and mine(s, w):
             best = max(best, s.unit[w].credit)
-    ns = max(0, mine - best) * s.vcpu[v].weight // s.policy.max_weight
+    ns = max(0, own - best) * s.vcpu[v].weight // s.policy.max_weight
     return min(LONGEST, max(ns, max(SHORTEST, s.policy.ratelimit * s.host.tick_ns - ran)))
 
 
@@ -166,7 +169,7 @@ def target_of(s, v):
                 return q
     if p >= 0:
         return p
-    best, most = -1, TOLERANCE
+    best, most = -1, SLACK
     for q in range(s.host.pcpus):
         cpu = s.pcpu[q]
         if cpu.vcpu < 0 or cpu.resched or not allowed(s, v, q) or not ran_long(s, q):
@@ -200,7 +203,7 @@ def timer(s):
     following = fill_pools(s)
     for k in range(s.host.queue_n):
         v = waiting(s, k)
-        if s.unit[v].parked and not empty(s, v):
+        if s.unit[v].parked and mine(s, v) and not empty(s, v):
             s.unit[v].parked = 0
             p = target_of(s, v)
             if p >= 0:

@@ -18,9 +18,12 @@ from vms.engine.fair import (
     reweigh,
     weigh,
 )
-from vms.engine.queue import ask, waiting
+from vms.engine.queue import allowed, ask, here, mine, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE, SLICE_USED_UP
+from vms.engine.tolerance import Tolerance
+
+TOLERANCE = Tolerance(us=20_000, percent=0.1)
 
 MAPPED = True
 HOST_KEYS = {
@@ -48,7 +51,7 @@ def slice_of(s, v):
     own = s.group[s.vcpu[v].vm].slice
     if own > 0:
         return own
-    n = min(8, s.host.pcpus)
+    n = min(8, s.policy.pcpus)
     factor = 1
     while n > 1:
         factor += 1
@@ -97,9 +100,11 @@ def wake(s, v):
     u = s.unit[v]
     if u.delayed:
         u.delayed = 0
-        if virtual_time(s, u.home) > u.vtime:
+        stays = allowed(s, v, u.home)
+        if not stays or virtual_time(s, u.home) > u.vtime:
             leave_queue(s, v)
             u.lag = 0
+            u.home = u.home if stays else choose_home(s, v)
             place(s, v, 0)
         return
     if u.active:
@@ -251,7 +256,7 @@ def unpark(s):
     for k in range(s.host.queue_n):
         v = waiting(s, k)
         u = s.unit[v]
-        if u.parked and not empty(s, v):
+        if u.parked and mine(s, v) and not empty(s, v):
             u.parked = 0
             place(s, v, 0)
             p = target_of(s, v)
@@ -265,7 +270,7 @@ def even_out(s):
     h = s.host
     for i in range(h.pcpus):
         p = (s.policy.entry + i) % h.pcpus
-        k = overloaded(s, p)
+        k = overloaded(s, p) if here(s, p) else -1
         if k >= 0 and (s.pcpu[p].balanced_at < h.now or h.now == 0):
             s.pcpu[s.unit[waiting(s, k)].home].balanced_at = h.now
             pull(s, k, p)
@@ -276,7 +281,7 @@ def timer(s):
     """Fill pools, and even the loads of the queues out."""
     h = s.host
     following = unpark(s)
-    if h.pcpus > 1:
+    if s.policy.pcpus > 1:
         every = s.policy.balance
         if h.now % every == 0:
             even_out(s)

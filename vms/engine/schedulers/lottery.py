@@ -8,7 +8,10 @@ OSTEP's program (dialect ostep) draws from the Mersenne Twister, and counts in t
 from vms.engine.queue import allowed, waiting
 from vms.engine.rng import LOTTERY, below
 from vms.engine.scenario.keys import whole
+from vms.engine.tolerance import Tolerance
 from vms.engine.twister import scaled
+
+TOLERANCE = Tolerance(sigmas=4)
 
 RULE = "a ticket is drawn; whose it is, runs"
 SHOWN = (("tickets", "vcpu", "weight", 0),)

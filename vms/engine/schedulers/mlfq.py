@@ -6,7 +6,7 @@ Source: Arpaci-Dusseau, Operating Systems: Three Easy Pieces, chapter 8, and its
 whose numbers the dialect ostep gives; Corbató, Daggett and Daley, AFIPS 1962.
 """
 
-from vms.engine.queue import ask_all, gives_way, least, target, to_front, to_tail
+from vms.engine.queue import ask_all, gives_way, least, mine, target, to_front, to_tail
 from vms.engine.scenario.keys import Key, Several, flag, whole
 from vms.engine.tables import INF, SLICE_USED_UP
 
@@ -37,11 +37,16 @@ SHOWN = (
 )
 
 
+def level(s, rank):
+    """Return the row of a queue of the pool in force."""
+    return s.level[64 * s.host.pool + rank]
+
+
 def refill(s, v):
     """Give v the whole quantum and allotment of its queue."""
     u = s.unit[v]
-    u.left = s.level[u.rank].quantum
-    u.allot = s.level[u.rank].allotment
+    u.left = level(s, u.rank).quantum
+    u.allot = level(s, u.rank).allotment
 
 
 def spend(s, v):
@@ -49,7 +54,7 @@ def spend(s, v):
     u = s.unit[v]
     u.allot -= 1
     if u.allot > 0:
-        u.left = s.level[u.rank].quantum
+        u.left = level(s, u.rank).quantum
     else:
         u.rank = min(u.rank + 1, s.policy.queues - 1)
         refill(s, v)
@@ -113,7 +118,7 @@ def boost(s):
             for v in range(h.vcpus):
                 u = s.unit[v]
                 first = following < 0 or u.order < s.unit[following].order
-                if u.rank == rank and u.order > done and first:
+                if u.rank == rank and u.order > done and first and mine(s, v):
                     following = v
             if following < 0:
                 break
@@ -121,7 +126,7 @@ def boost(s):
             s.unit[following].order = to_tail(s)
             s.unit[following].rank = 0
     for v in range(h.vcpus):
-        if s.unit[v].known:
+        if s.unit[v].known and mine(s, v):
             refill(s, v)
             if s.vcpu[v].remaining_time > 0:
                 s.vcpu[v].remaining_time = s.unit[v].left

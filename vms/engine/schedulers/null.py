@@ -4,7 +4,7 @@ No decisions, no preemption, no switches; a pCPU idles while its vCPU sleeps, wh
 Source: Xen, xen/common/sched/null.c.
 """
 
-from vms.engine.queue import allowed, waiting
+from vms.engine.queue import allowed, mine, waiting
 from vms.engine.tables import INF
 
 MAPPED = True
@@ -17,15 +17,20 @@ def is_free(s, p):
     """Return whether no vCPU has pCPU p."""
     owners = 0
     for v in range(s.host.vcpus):
-        owners += 1 if s.unit[v].known and s.unit[v].home == p else 0
+        owners += 1 if s.unit[v].known and s.unit[v].home == p and mine(s, v) else 0
     return owners == 0
 
 
 def wake(s, v):
-    """Assign v, when it arrives, the first free pCPU that it may use; its last one if that is."""
+    """Assign v, when it arrives or its pCPU is none it may use, another one."""
+    if s.unit[v].home < 0 or not allowed(s, v, s.unit[v].home):
+        assign(s, v)
+
+
+def assign(s, v):
+    """Assign v the first free pCPU that it may use; its last one if that is free."""
     u = s.unit[v]
-    if u.home >= 0:
-        return
+    u.home = -1
     u.known = 1
     last = s.vcpu[v].last_pcpu
     if last >= 0 and allowed(s, v, last) and is_free(s, last):
@@ -52,6 +57,12 @@ def block(s, v, gone):
         if w != v and s.unit[w].home < 0 and allowed(s, w, p):
             s.unit[w].home = p
             return
+
+
+def renew(s, v):
+    """Let v, which waits for a pCPU of its own, have one that has come."""
+    if s.unit[v].home < 0:
+        assign(s, v)
 
 
 def slice_ticks(s, v):

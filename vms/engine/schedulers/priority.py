@@ -4,7 +4,7 @@ Who waits may rise by one level for every `aging` ticks, until it runs: else low
 Source: Silberschatz, Galvin and Gagne, Operating System Concepts, 5.3.4.
 """
 
-from vms.engine.queue import gives_way, least, target, to_tail, waiting
+from vms.engine.queue import gives_way, least, mine, target, to_tail, waiting
 from vms.engine.scenario.keys import flag, whole
 from vms.engine.tables import SLICE_USED_UP
 
@@ -30,6 +30,8 @@ def age(s):
     h = s.host
     for k in range(h.queue_n):
         v = waiting(s, k)
+        if not mine(s, v):
+            continue
         u = s.unit[v]
         u.rank = max(0, base(s, v) - (h.now - u.queued_at) // s.policy.aging)
 

@@ -5,6 +5,9 @@ Source: Silberschatz, Galvin and Gagne, Operating System Concepts, 5.3.3.
 """
 
 from vms.engine.queue import first_allowed
+from vms.engine.tolerance import Tolerance
+
+TOLERANCE = Tolerance(slices=1, by_weight=False)
 
 
 def pick(s, p):

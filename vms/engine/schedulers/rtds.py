@@ -6,7 +6,7 @@ waits for the next period, or with `extratime` goes on one priority level lower.
 Source: Xen, xen/common/sched/rt.c; Xi, Xu, Lu, Phan, Gill, Sokolsky and Lee, EMSOFT 2014.
 """
 
-from vms.engine.queue import ask, gives_way, least, target, to_tail
+from vms.engine.queue import ask, gives_way, least, mine, target, to_tail
 from vms.engine.scenario.keys import flag, micros
 from vms.engine.tables import INF, RUNNABLE, RUNNING
 
@@ -118,7 +118,7 @@ def timer(s):
     following = INF
     for v in range(h.vcpus):
         u = s.unit[v]
-        if u.active == 0:
+        if u.active == 0 or not mine(s, v):
             continue
         if u.deadline <= h.now:
             replenish(s, v)

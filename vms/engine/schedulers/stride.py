@@ -7,6 +7,9 @@ Source: Waldspurger and Weihl, Stride Scheduling, MIT/LCS/TM-528, 1995.
 
 from vms.engine.queue import allowed, waiting
 from vms.engine.tables import INF
+from vms.engine.tolerance import Tolerance
+
+TOLERANCE = Tolerance(slices=1)
 
 RULE = "the least pass"
 SHOWN = (("pass", "vcpu", "pass_", 1),)

@@ -235,7 +235,10 @@ def put_memory_back(machine: Machine, snapshot: Snapshot, vm: int) -> None:
 
 # Contexts
 
-PLAIN = ("step_left", "repeat_left", "position", "debt_ns", "remaining_time", "ended", "finish")
+PLAIN = (
+    *("step_left", "repeat_left", "position", "debt_ns", "remaining_time", "ended", "finish"),
+    *("carry", "holds"),
+)
 
 
 def contexts(machine: Machine, vm: int) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from vms.engine.scenario.vm import VM
     from vms.engine.scenario.workload import Io, Step, Touch, Trace
 
-COMPUTE, TOUCH, IO, SLEEP, TRACE = 0, 1, 2, 3, 4
-KINDS = ("compute", "touch", "io", "sleep", "trace")
+COMPUTE, TOUCH, IO, SLEEP, TRACE, SPIN = 0, 1, 2, 3, 4, 5
+KINDS = ("compute", "touch", "io", "sleep", "trace", "spin")
 FOREVER = 0
 
 
@@ -26,7 +26,7 @@ FOREVER = 0
 class StepRecord:
     """One step for the kernel.  All numbers are int; what does not apply is 0 or None.
 
-    `n` is the length: ticks (compute, sleep), references (touch, trace), requests (io).
+    `n` is the length: ticks (compute, sleep, spin), references (touch, trace), requests (io).
     """
 
     kind: int
@@ -82,6 +82,8 @@ def _records(
         yield StepRecord(COMPUTE, step.compute)
     elif step.sleep is not None:
         yield StepRecord(SLEEP, step.sleep)
+    elif step.spin is not None:
+        yield StepRecord(SPIN, step.spin)
     elif step.touch:
         yield _touch(vm, step.touch)
     elif step.io:
