@@ -33,6 +33,11 @@ KEYS = (
     "belady",
     "real_programs",
     "backup",
+    "theft",
+    "flattening",
+    "dhall",
+    "lock_holder",
+    "smt",
 )
 """The files, in the order in which they are offered."""
 
