@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vms.engine.laws import check
+from vms.engine.laws import MEASURES, check, measured
 
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.engine.machine import Machine
@@ -37,7 +37,18 @@ class Judge:
             if broken_at is None and not holds:
                 broken_at = tick
             self.verdicts[name] = {"holds": holds, "broken_at": broken_at}
+        self._measure(machine)
         self._at = tick
         self._next_s = now_s + max(self.EVERY_S, 50 * (clock() - now_s))
         if everything:
             self._all_s = now_s + self.ALL_EVERY_S
+
+    def _measure(self, machine: Machine) -> None:
+        """Note the laws that are measured, with value and bound; those that apply just now."""
+        found = {row["name"]: row for row in measured(machine)}
+        for name in MEASURES:
+            if name in found:
+                kept = {key: found[name][key] for key in ("holds", "value", "bound")}
+                self.verdicts[name] = {**kept, "broken_at": None}
+            else:
+                self.verdicts.pop(name, None)

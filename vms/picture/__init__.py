@@ -81,7 +81,14 @@ def laws(machine: Machine | None) -> list[dict[str, Any]]:
 
 
 def law_words() -> dict[str, dict[str, str]]:
-    """Return title and formula of every law, in the reader's language."""
-    from vms.engine.laws import LAWS  # noqa: PLC0415 - reads the whole engine, only needed here
+    """Return title and formula of every law, and the unit of measured ones, translated."""
+    from vms.engine.laws import (  # noqa: PLC0415 - reads the whole engine, only needed here
+        LAWS,
+        MEASURES,
+    )
 
-    return {name: {"title": _(law.title), "formula": _(law.formula)} for name, law in LAWS.items()}
+    words = {name: {"title": _(law.title), "formula": _(law.formula)} for name, law in LAWS.items()}
+    return words | {
+        name: {"title": _(one.title), "formula": _(one.formula), "unit": _(one.unit)}
+        for name, one in MEASURES.items()
+    }

@@ -28,10 +28,20 @@ export function draw(model, all) {
   write(none, gettext("The laws are checked with the first step. Press play."));
 }
 
-function row([name, { holds, broken_at: at }]) {
-  const { title: head, formula } = words[name] ?? { title: name.replaceAll("_", " "), formula: "" };
+function row([name, { holds, broken_at: at, value, bound }]) {
+  const { title: head, formula, unit } = words[name] ?? { title: name.replaceAll("_", " "), formula: "" };
   const sign = holds ? gettext("holds") : gettext("broken");
   const parts = [icon(holds ? "ok" : "cross"), el("div", {}, el("b", {}, head, el("span", { class: "sr" }, `: ${sign}`)), el("span", {}, formula))];
-  if (!holds) parts.push(el("em", { class: "bad" }, at === null ? gettext("broken") : say(gettext("tick %(n)s"), { n: count(at) })));
+  if (value !== undefined) parts.push(el("em", { class: holds ? null : "bad" }, measured(value, bound, unit)));
+  else if (!holds) parts.push(el("em", { class: "bad" }, at === null ? gettext("broken") : say(gettext("tick %(n)s"), { n: count(at) })));
   return el("li", { class: holds ? null : "broken" }, ...parts);
 }
+
+/** What was measured, and the bound it should stay within. */
+function measured(value, bound, unit) {
+  const sign = value <= bound ? "≤" : ">";
+  return say(gettext("%(value)s %(sign)s %(bound)s %(unit)s"), { value: round(value), sign, bound: round(bound), unit: unit ?? "" });
+}
+
+const digits = new Intl.NumberFormat(document.documentElement.lang || "en", { maximumSignificantDigits: 3 });
+const round = (number) => digits.format(number);

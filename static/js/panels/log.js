@@ -100,7 +100,7 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
   const device = model.meta.devices[vdevice?.device]?.name ?? "";
   const n = count(a);
   const [owner, page] = sort === "evict" || sort === "writeback" ? pageOfRow(a) : [a, 0];
-  const ofVm = ["start", "pause", "resume", "stop", "evict", "writeback", ...STORAGE].includes(sort);
+  const ofVm = ["start", "pause", "resume", "stop", "move", "evict", "writeback", ...STORAGE].includes(sort);
   const who = ofVm ? model.meta.vms[owner]?.name : name;
   const sentences = {
     slice: () => say(b ? gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks, %(b)s of them overhead") : gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks"), { pcpu, from: count(tick), n, b: count(b) }),
@@ -120,12 +120,16 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
     backup: () => say(gettext("restore point %(n)s is begun"), { n: count(b) }), restore: () => say(gettext("is restored from restore point %(n)s"), { n: count(b) }),
     loss: () => say(gettext("lost its disk %(disk)s"), { disk: model.meta.vdevices[b]?.name ?? "" }), prune: () => say(gettext("restore point %(n)s is let go of"), { n: count(b) }),
     done: () => say(gettext("%(job)s is done"), { job: jobName(b) }),
+    unplug: () => say(gettext("pCPU %(n)s went offline"), { n }), plug: () => say(gettext("pCPU %(n)s came to pool %(pool)s"), { n, pool: poolName(b) }),
+    move: () => say(gettext("moved to pool %(pool)s"), { pool: poolName(b) }),
+    spun: () => say(b ? gettext("spun for %(n)s ticks, %(b)s of them while the holder had no pCPU") : gettext("spun for %(n)s ticks"), { n, b: count(b) }),
   };
   return { tick, kind: "event", who: who || gettext("host"), what: (sentences[sort] ?? (() => sort))(), accepted: null };
 }
 
 /** Events of disks with contents; a is the row of their VM. */
 const STORAGE = ["snapshot", "revert", "clone", "merge", "backup", "restore", "loss", "prune", "done"];
+const poolName = (row) => model.meta.pools?.[row]?.name ?? count(row);
 const jobName = (kind) => [gettext("saving the memory"), gettext("merging"), gettext("copying"), gettext("the backup"), gettext("letting go of a restore point"), gettext("the restore")][kind] ?? gettext("a job");
 
 const exitWord = (reason) => [gettext("I/O"), gettext("page fault"), gettext("timer")][reason] ?? "";

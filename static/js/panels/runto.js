@@ -94,6 +94,7 @@ export function eventWord(kind) {
     violation: gettext("a violation"), oom: gettext("out of memory"), stalled: gettext("nothing can happen any more"),
     snapshot: gettext("a snapshot is taken"), revert: gettext("a VM goes back to a snapshot"), clone: gettext("a VM is cloned"), merge: gettext("a snapshot is merged"),
     backup: gettext("a backup"), restore: gettext("a restore"), loss: gettext("a disk is lost"), prune: gettext("an old backup is dropped"), done: gettext("a storage job is done"),
+    unplug: gettext("a pCPU goes offline"), plug: gettext("a pCPU comes back"), move: gettext("a VM changes its pool"), spun: gettext("a lock is taken after spinning"),
   };
   return words[kind] ?? kind.replaceAll("_", " ");
 }

@@ -60,12 +60,15 @@ def _columns(text: str) -> tuple[Column, ...]:
 # Rows, states and small numbers travel as i4; ticks, counters and nanoseconds as f8, which is what
 # a browser counts with, exact up to 2^53.
 TABLES: dict[str, tuple[Column, ...]] = {
-    "pcpu": _columns("vcpu:i4 last:i4 slice_at:f8 slice_overhead:f8 busy:f8 idle:f8 overhead:f8"),
+    "pcpu": _columns(
+        "vcpu:i4 last:i4 slice_at:f8 slice_overhead:f8 busy:f8 idle:f8 overhead:f8 "
+        "online:i4 pool:i4"
+    ),
     "vcpu": _columns(
         "vm:i4 state:i4 pcpu:i4 ended:i4 waits_for:i4 weight:f8 remaining_time:f8 pass:f8 "
         "debt_ns:f8 references:f8 run:f8 overhead:f8 "
         "runnable:f8+runnable blocked:f8+blocked offline:f8+offline "
-        "slices:f8 preemptions:f8 migrations:f8 first_run:f8 finish:f8"
+        "slices:f8 preemptions:f8 migrations:f8 first_run:f8 finish:f8 spun:f8 wasted:f8 slowed:f8"
     ),
     "vm": _columns(
         "power:i4 references:f8 hits:f8 minor_faults:f8 major_faults:f8 cow_breaks:f8 resident:f8 "

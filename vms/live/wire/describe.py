@@ -27,6 +27,9 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
         "seed": machine.scenario.seed,
         "tick_us": int(host["tick_ns"]) / 1000,
         "pcpus": int(host["pcpus"]),
+        "threads": int(host["threads"]),
+        "busy_percent": int(host["busy_percent"]),
+        "pools": _pools(machine),
         "frames": int(host["frames"]),
         "page_kib": int(host["page_kib"]),
         "scheduler": {
@@ -51,6 +54,19 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
     }
 
 
+def _pools(machine: Machine) -> list[dict[str, Any]]:
+    """The pools of pCPUs, the first one first: each has a scheduler of its own."""
+    rows = machine.state.policy
+    return [
+        {
+            "name": name,
+            "policy": list(SCHEDULERS)[rows["policy"][row]],
+            "time_slice": int(rows["time_slice"][row]),
+        }
+        for row, name in enumerate(machine.scenario.host.pool_names)
+    ]
+
+
 def _vms(machine: Machine) -> list[dict[str, Any]]:
     rows = machine.state.vm[: len(machine.vm_names)].tolist()
     names = machine.state.vm.dtype.names or ()
@@ -65,6 +81,7 @@ def _vms(machine: Machine) -> list[dict[str, Any]]:
                 "vcpus": list(range(first, first + vm["vcpus"])),
                 "pages": vm["pages"],
                 "weight": vm["weight"],
+                "pool": vm["pool"],
                 "time_slice": vm["time_slice"],
                 "keys": knobs.of_vm(machine, row),
                 "start_at": vm["start_at"],

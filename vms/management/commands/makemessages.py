@@ -14,7 +14,7 @@ from django.core.management.commands import makemessages
 
 from vms.engine.devices import DEVICES
 from vms.engine.explain import FIRST, GOES_ON, QUEUE, TIES
-from vms.engine.laws import LAWS
+from vms.engine.laws import LAWS, MEASURES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import COSTS
 from vms.engine.scenario.keys import host_keys, vm_keys
@@ -51,6 +51,8 @@ def texts() -> Iterator[str]:
         yield from (template.title, template.about, *template.watch, *template.try_)
     for law in LAWS.values():
         yield from (law.title, law.formula)
+    for measure in MEASURES.values():
+        yield from (measure.title, measure.formula, measure.unit)
     yield from (cost.what for cost in COSTS)
     for registry in (SCHEDULERS, REPLACEMENTS, DEVICES):
         yield from registry.values()
