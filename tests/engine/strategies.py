@@ -124,6 +124,7 @@ HOST_KEYS |= {
         "skew_us": st.sampled_from([100, 300, 1000]),
         "check_us": st.sampled_from([100, 400]),
     },
+    "shares": {"window_us": st.sampled_from([1000, 2300])},
     "arinc653": {"entry_us": st.sampled_from([100, 700]), "major_us": st.just(30_000)},
 }
 VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
@@ -135,10 +136,13 @@ VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
     "quota_us": st.sampled_from([0, 0, 300, 2000]),
     "quota_period_us": st.sampled_from([1000, 4000]),
     "prefers": st.just([0]),
+    "shares": st.sampled_from([1, 500, 2000]),
+    "reservation": st.sampled_from([0, 0, 10]),
+    "limit": st.sampled_from([0, 0, 30, 150]),
 }
 TWINNED = (
     *("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq"),
-    *("null", "rtds", "gang"),
+    *("null", "rtds", "shares", "gang"),
 )
 """Policies that the plain twin has."""
 

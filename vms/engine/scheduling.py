@@ -253,7 +253,7 @@ def with_scheduler(scenario: Scenario, scheduler: Scheduler, pool: int = 0) -> S
 
 FORGOTTEN = (
     *("most", "most_period", "pool", "refill_at", "active", "entitled", "listed", "following"),
-    "stop_at",
+    *("served", "pace", "demand", "wanted", "fresh", "stop_at"),
 )
 """What a policy kept for a VM, and another one must not read."""
 
@@ -286,7 +286,7 @@ def change_policy(state: State, scenario: Scenario, pool: int = 0) -> None:
     if pool == 0:
         entries = entry_table(scenario)[: len(state.entry)]
         state.entry[: len(entries)] = entries
-    for name in ("resched", "balanced_at", "vtime", "load"):
+    for name in ("resched", "balanced_at", "vtime", "load", "head", "tail"):
         state.pcpu[name][state.pcpu["pool"] == pool] = 0
 
 
@@ -296,6 +296,27 @@ def forget(state: State, vms: np.ndarray) -> None:
     state.unit[vcpus] = unit_table(len(vcpus))[: len(vcpus)]
     for name in FORGOTTEN:
         state.group[name][vms] = 0
+
+
+def turn_knobs(state: State, scenario: Scenario, given: dict[str, Any], pool: int) -> None:
+    """Set keys of a pool's policy; what it knows, and keys that are not given, stay."""
+    policy = scenario.host.schedulers[pool].policy
+    tick_ns = int(state.host[0].tick_ns)
+    for name, value in numbers(host_keys(policy), given, tick_ns).items():
+        if name in (POLICY_ROW.names or ()):
+            state.policy[name][pool] = value
+    levels = slice(LEVELS * pool, LEVELS * (pool + 1))
+    for name, key in (("quantum", "quanta"), ("allotment", "allotments")):
+        if key in given:
+            state.level[name][levels] = level_table(scenario)[name][levels]
+    if {"schedule", "entry_us"} & set(given):
+        entries = entry_table(scenario)[: len(state.entry)]
+        state.entry[: len(entries)] = entries
+        state.entry[len(entries) :] = 0
+    clock = state.host if pool == 0 else state.policy[pool : pool + 1]
+    if int(clock[0].timer_at) < INF:
+        state.policy["reset_at"][pool] = 0
+        clock["timer_at"] = state.host[0].now
 
 
 def set_share(state: State, row: int, keys: dict[str, Any]) -> None:

@@ -247,7 +247,8 @@ POLICY_ROW = _table(
     # while another pool's is in force: the host's fields of these names
     "cosched skew check "  # gang
     "policy time_slice pcpus lazy timer_at global_pass draws "
-    "waiters"  # counted when waiting is charged
+    "waiters "  # counted when waiting is charged
+    "window served"  # shares: its key; the most that any VM picked had consumed
 )
 GROUP_ROW = _table(
     # the scheduler's keys of a VM, durations in ticks
@@ -257,13 +258,17 @@ GROUP_ROW = _table(
     "most most_period pool refill_at active entitled "
     "listed following "  # credit: 1 = in the list of active VMs, and 1 + the next one of it
     "usable "  # row of `mask`: pCPUs that are online, of its pool, and in `hard`; -1: any
-    "stop_at"  # gang: tick at which its turn ended
+    "stop_at "  # gang: tick at which its turn ended
+    # shares: consumed of what it is entitled to, by a tick, of the last window; all it ever wanted;
+    # 1: not seen for a window yet
+    "served pace demand wanted fresh"
 )
 UNIT_ROW = _table(
     "home "  # pCPU in whose queue it stands, -1: in one for all
     "known active parked "  # 1 each: the policy has seen it; it counts; it may not run (cap)
     "weight rank order left allot "  # class (least first), place in it, ticks of slice or burst
-    "credit rest deadline budget vtime lag delayed moved_at queued_at"
+    "credit rest deadline budget vtime lag delayed moved_at queued_at "
+    "line next before"  # its place in the line of a pCPU (lines.py)
 )
 LEVEL_ROW = _table("quantum allotment")
 ENTRY_ROW = _table("vcpu ticks")
@@ -273,6 +278,7 @@ PCPU_ROW = _table(
     "slice_at slice_overhead "  # tick the slice began; ticks of it that were overhead
     "busy idle overhead switches "
     "balanced_at vtime load "  # of policies: when it last stole; virtual time, weights of its queue
+    "head tail "  # of its line (lines.py)
     "culprit "  # row of `stolen` (times host.vms) charged for those who wait
     "online offline pool"  # 1: it is there; ticks it was not; row of its pool
 )

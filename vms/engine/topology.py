@@ -60,13 +60,12 @@ def uproot(s, v):
 
 @inner
 def look_round(s):
-    """Let those move who may not stay, and those who wait look for a pCPU."""
+    """Let those move who may not stay; everybody's place among the others may have changed."""
     h = s.host
     for v in range(h.vcpus):
         uproot(s, v)
     for v in range(h.vcpus):
-        if s.vcpu[v].state == RUNNABLE:
-            renew(s, v)
+        renew(s, v)
 
 
 @entry
@@ -92,8 +91,12 @@ def unplug_pcpu(s, p):
 def plug_pcpu(s, p, pool):
     """Let pCPU p come back, in a pool."""
     sync(s, p, s.host.now)
-    s.pcpu[p].online = 1
-    s.pcpu[p].pool = pool
+    cpu = s.pcpu[p]
+    cpu.online = 1
+    if cpu.pool != pool:
+        cpu.pool = pool
+        cpu.vtime = 0
+        cpu.load = 0
     log(s, EV_PLUG, s.host.now, -1, p, p, pool)
     look_round(s)
 

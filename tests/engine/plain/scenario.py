@@ -38,6 +38,7 @@ KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
     },
     "lottery": {"skip_draws": 0},
     "gang": {"cosched": "strict", "skew_us": 3_000, "check_us": 1_000},
+    "shares": {"window_us": 50_000},
 }
 DEVICES = {  # kind: service in us, MiB/s, channels
     "disk": (250, 500, 1),

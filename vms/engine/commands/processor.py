@@ -13,6 +13,7 @@ from vms.engine.commands.command import Command, vm_row
 from vms.engine.cpu import adopt, reconsider
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
+from vms.engine.scenario import Scenario
 from vms.engine.scenario.checks import check_pins, check_policy
 from vms.engine.scenario.fields import Name, Quantity, unknown_key
 from vms.engine.scenario.host import FIRST_POOL, Scheduler, SchedulerName, TimeSlice, Weight
@@ -20,8 +21,10 @@ from vms.engine.scenario.keys import Key, host_keys, refuse_key, vm_keys
 from vms.engine.scenario.sentences import joined
 from vms.engine.scheduling import (
     change_policy,
+    module,
     policies,
     set_share,
+    turn_knobs,
     uses_slices,
     with_scheduler,
 )
@@ -114,7 +117,7 @@ class SetScheduler(Command):
     policy: SchedulerName
     time_slice: TimeSlice | None = None
     keys: Mapping[str, Any] = {}
-    """As under `host.scheduler`; what is left out has its default."""
+    """As under `host.scheduler`; what is left out stays (same policy) or has its default."""
     pool: Name = FIRST_POOL
     """The pool whose scheduler it becomes."""
 
@@ -140,6 +143,22 @@ class SetScheduler(Command):
         check_policy(scenario)
         if pool == 0:
             state.host["time_slice"] = ticks
+        state.policy["time_slice"][pool] = ticks
+        if self.policy == policies(state)[pool]:
+            self._turn(machine, scenario, pool)
+        else:
+            self._take_over(machine, scenario, pool)
+
+    def _turn(self, machine: Machine, scenario: Scenario, pool: int) -> None:
+        """Set keys of the policy in force, which keeps all it knows."""
+        turn_knobs(machine.state, scenario, dict(self.keys), pool)
+        for row in np.flatnonzero(machine.state.vm["pool"][: len(machine.vm_names)] == pool):
+            machine.call(reconsider, int(row))
+        cut_slices(machine)
+
+    def _take_over(self, machine: Machine, scenario: Scenario, pool: int) -> None:
+        state = machine.state
+        if pool == 0:
             state.host["unused_lost"] = int(scenario.rules().unused_slice == "lost")
         change_policy(state, scenario, pool)
         machine.use_policies()
@@ -180,6 +199,10 @@ class SetShare(Command):
         for name in ("pcpus", "prefers"):
             check_pins(self.keys.get(name), machine.scenario, f"keys.{name}")
         self.check_place(machine, row)
+        pool = int(machine.state.vm["pool"][row])
+        refuse = getattr(module(policies(machine.state)[pool]), "refuse_share", None)
+        if refuse:
+            refuse(machine.state, row, self.keys)
         set_share(machine.state, row, dict(self.keys))
         machine.call(reconsider, row)
         machine.call(rearrange, row)

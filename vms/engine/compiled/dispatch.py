@@ -65,7 +65,7 @@ ROOM = 32
 """Rows of `hooks` for each pool; what is no scheduler's stands in those of the first one."""
 OF_A_PCPU = ("pick", "yields")
 """Schedulers' hooks whose first argument is a pCPU; of the others it is a vCPU."""
-PLAIN = ("explain", "refuse")
+PLAIN = ("explain", "refuse", "refuse_share", "refuse_beyond", "facts")
 """Functions of a policy that are never compiled: they read the tables for people."""
 KINDS = ("schedulers", "replacement", "storage")
 

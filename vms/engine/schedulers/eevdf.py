@@ -14,11 +14,10 @@ from vms.engine.fair import (
     leave_queue,
     overloaded,
     pace,
-    place_of,
     reweigh,
     weigh,
 )
-from vms.engine.queue import allowed, ask, here, mine, waiting
+from vms.engine.queue import allowed, ask, here, mine, place_of, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE, SLICE_USED_UP
 from vms.engine.tolerance import Tolerance
@@ -246,7 +245,12 @@ def renew(s, v):
     """Let v have the weight its VM was given."""
     g = s.group[s.vcpu[v].vm]
     limit(s, v, g.quota, g.quota_period)
-    if s.unit[v].known:
+    u = s.unit[v]
+    if u.delayed and not allowed(s, v, u.home):
+        u.delayed = 0
+        leave_queue(s, v)
+        u.lag = 0
+    if u.known:
         reweigh(s, v)
 
 

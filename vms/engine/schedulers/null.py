@@ -5,7 +5,7 @@ Source: Xen, xen/common/sched/null.c.
 """
 
 from vms.engine.queue import allowed, mine, waiting
-from vms.engine.tables import INF
+from vms.engine.tables import INF, RUNNABLE
 
 MAPPED = True
 LAZY = True
@@ -61,7 +61,7 @@ def block(s, v, gone):
 
 def renew(s, v):
     """Let v, which waits for a pCPU of its own, have one that has come."""
-    if s.unit[v].home < 0:
+    if s.unit[v].home < 0 and s.vcpu[v].state == RUNNABLE:
         assign(s, v)
 
 
