@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,6 +11,21 @@ from vms.engine.schedulers import SCHEDULERS
 
 Scenario = dict[str, Any]
 PAGES = 12
+KEYS = {
+    "clear_every": [1, 3, 10],
+    "counter_bits": [1, 2, 4],
+    "counter_max": [1, 2, 5],
+    "in_percent": [1, 25, 50, 99],
+    "out_percent": [1, 50, 100, 500],
+    "hir_percent": [1, 20, 50, 99],
+    "small_percent": [1, 10, 40, 99],
+    "ghost_percent": [1, 50, 90, 400],
+    "tau": [0, 2, 10, 50],
+}
+POLICIES = [
+    *("fifo", "lru", "clock", "random", "opt", "mru", "second_chance", "gclock", "nru", "aging"),
+    *("lfu", "wsclock", "sieve", "2q", "s3fifo", "arc", "lirs"),
+]
 
 
 def small(low: int, high: int) -> st.SearchStrategy[int]:
@@ -65,8 +81,9 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
         "frames": draw(small(1, 20)) if memory else 64,
         "scheduler": draw(schedulers(twin)),
         "replacement": {
-            "policy": draw(st.sampled_from(["fifo", "lru", "clock", "random", "opt"])),
+            "policy": draw(st.sampled_from(POLICIES)),
             "scope": draw(st.sampled_from(["global", "local"])),
+            **draw(replacement_keys()),
         },
         "costs": draw(st.just("none") | costs()),
         "devices": hardware,
@@ -137,6 +154,12 @@ def schedulers(draw: st.DrawFn, twin: bool) -> Scenario:
     policy = draw(st.sampled_from(TWINNED if twin else tuple(SCHEDULERS)))
     keys = draw(st.fixed_dictionaries({}, optional=HOST_KEYS.get(policy, {})))
     return {"policy": policy, "time_slice": draw(small(1, 7)), **keys}
+
+
+@st.composite
+def replacement_keys(draw: st.DrawFn) -> Scenario:
+    names = draw(st.lists(st.sampled_from(list(KEYS)), unique=True, max_size=4))
+    return {name: draw(st.sampled_from(KEYS[name])) for name in names}
 
 
 @st.composite
@@ -294,3 +317,50 @@ def opt_needs_one_reader(given: Scenario) -> None:
         )
     if given["host"]["replacement"]["policy"] == "opt" and (readers != 1 or touches):
         given["host"]["replacement"]["policy"] = "lru"
+
+
+def under_pressure(draw: random.Random, policy: str) -> Scenario:
+    """Return VMs that share images, write, and need far more frames than there are."""
+    vms: list[Scenario] = []
+    for name in "abc"[: draw.randint(1, 3)]:
+        work = {
+            "repeat": draw.choice(["forever", "forever", 1]),
+            "steps": [{"touch": pressing(draw)} for _ in range(draw.randint(1, 3))],
+        }
+        vm: Scenario = {"name": name, "pages": PAGES, "workload": work}
+        vm |= {"count": draw.choice([1, 1, 2]), "vcpus": draw.choice([1, 1, 2])}
+        vm["start_at"] = draw.choice([0, 0, 7])
+        if draw.random() < 0.4:
+            vm["image"] = {"name": "x", "pages": 6}
+        vms.append(vm)
+    keys = {name: draw.choice(values) for name, values in KEYS.items()}
+    scope = draw.choice(["global", "local"])
+    stores: list[Scenario] = [
+        {},
+        {"swap": None},
+        {"swap": {"device": "d"}, "devices": [{"name": "d", "kind": "disk", "service_us": 100}]},
+    ]
+    return {
+        "name": "pressure",
+        "seed": draw.randrange(1 << 30),
+        "dialect": draw.choice(["textbook", "ostep", "libcachesim"]),
+        "host": {
+            "pcpus": draw.randint(1, 3),
+            "frames": draw.randint(2, 14),
+            "scheduler": {"policy": "round_robin", "time_slice": draw.randint(1, 6)},
+            "replacement": {"policy": policy, "scope": scope, **keys},
+            **draw.choice(stores),
+        },
+        "vms": vms,
+    }
+
+
+def pressing(draw: random.Random) -> Scenario:
+    return {
+        "pattern": draw.choice(["uniform", "zipf", "sequential", "working_set"]),
+        "first": draw.choice([0, 0, 3]),
+        "pages": draw.randint(3, 9),
+        "refs": draw.randint(20, 200),
+        "refs_per_tick": draw.randint(1, 8),
+        "write": draw.choice([0, 0.2, 0.6]),
+    }

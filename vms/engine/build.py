@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from vms.engine.compiled.dispatch import load
 from vms.engine.devices import DEVICES
 from vms.engine.parts import Parts, find_reader, reader_range
 from vms.engine.replacement import REPLACEMENTS
@@ -21,13 +22,16 @@ from vms.engine.tables import (
     ARRIVAL,
     COSTS,
     DIFFERENT,
+    GHOSTS,
     IDEAL_STORE,
     INF,
     IO,
     LATENCY_BUCKETS,
     LAYOUT,
+    LISTS,
     NEVER,
     NO_SWAP,
+    REPLACEMENT_KEYS,
 )
 from vms.engine.workloads import traces
 
@@ -82,7 +86,6 @@ def vm_tables(parts: Parts) -> dict[str, np.ndarray]:
         "sleepers": new_table("sleepers", vcpus),
         "stolen": new_table("stolen", vms * (vms + 2)),
         "woken": new_table("woken", vms * LATENCY_BUCKETS),
-        "flist": _lists(1 + vms),
         **disk_tables(parts),
     }
 
@@ -108,11 +111,25 @@ def disk_tables(parts: Parts) -> dict[str, np.ndarray]:
     }
 
 
-def _lists(n: int) -> np.ndarray:
-    table = new_table("flist", n)
-    for column in ("head", "tail", "hand"):
-        table[column] = -1
-    return table
+def policy_tables(policy: str, vms: int, frames: int, pages: int) -> dict[str, np.ndarray]:
+    """Return the empty tables of a replacement policy.
+
+    `pages`: rows of pte and of image_frame together.  What the policy's NEEDS lack has one row.
+    """
+    needs = getattr(load("replacement", policy), "NEEDS", ())
+    sizes = {"note": frames, "ghost": pages, "cohort": frames + 2}
+    tables = {name: new_table(name, n if name in needs else 1) for name, n in sizes.items()}
+    tables["flink"] = new_table("flink", frames)
+    tables["flist"] = new_table("flist", LISTS * (1 + vms))
+    tables["glist"] = new_table("glist", GHOSTS * (1 + vms))
+    tables["aim"] = new_table("aim", 1 + vms)
+    for table in tables.values():
+        for column in {"head", "tail", "hand", "prev", "list"} & set(table.dtype.names or ()):
+            table[column] = -1
+    for name in ("flink", "ghost"):
+        tables[name]["next"] = -1
+    tables["cohort"]["next"] = np.append(np.arange(1, len(tables["cohort"])), -1)
+    return tables
 
 
 def ring_size(pcpus: int, vcpus: int, requests: int, heaviest_tick: int) -> int:
@@ -158,6 +175,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "scheduler": list(SCHEDULERS).index(host.scheduler.policy),
         "replacement": list(REPLACEMENTS).index(host.replacement.policy),
         "time_slice": host.scheduler.time_slice,
+        **{name: getattr(host.replacement, name) for name in REPLACEMENT_KEYS},
         "scope_local": int(host.replacement.scope == "local"),
         "swap": swap_row(host),
         "posted_interrupts": int(host.posted_interrupts),
@@ -220,11 +238,9 @@ def empty_requests(n: int) -> np.ndarray:
 
 def free_frames(n: int) -> dict[str, np.ndarray]:
     """Return the tables of n free frames."""
-    frame, flink = new_table("frame", n), new_table("flink", n)
+    frame = new_table("frame", n)
     frame["page"] = -1
-    for column in ("prev", "next", "list"):
-        flink[column] = -1
-    return {"frame": frame, "flink": flink, "changed": new_table("changed", n)}
+    return {"frame": frame, "changed": new_table("changed", n)}
 
 
 def build_state(scenario: Scenario, parts: Parts) -> State:
@@ -259,6 +275,12 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         **free_frames(values["frames"]),
         **vm_tables(parts),
         **scheduler_tables(scenario, vcpus),
+        **policy_tables(
+            host.replacement.policy,
+            len(parts.vm),
+            values["frames"],
+            max(1, parts.pages) + max(1, parts.image_pages),
+        ),
         **opt_tables(parts, values["frames"], reader),
     )
     state.vcpu["pass_"] = first_passes(state)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vms.engine.build import build_state, first_passes
+from vms.engine.build import build_state, first_passes, policy_tables
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.parts import compile_parts
@@ -17,20 +17,12 @@ from vms.engine.state import State
 from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE
 
 KEPT: tuple[str, ...] = (
-    "pcpu",
-    "vcpu",
-    "vm",
-    "device",
-    "job",
-    "flist",
-    "flink",
-    "frame",
-    "pte",
-    "mate",
-    "image_frame",
+    *("pcpu", "vcpu", "vm", "device", "job", "frame", "pte", "mate", "image_frame"),
+    *("woken", "group", "unit", "mask", "policy", "level", "entry", "twister"),
 )
-KEPT += ("woken", "group", "unit", "mask", "policy", "level", "entry", "twister")
 """Tables whose old rows are the first rows of the new ones; workloads are compiled anew."""
+LISTS_KEPT = ("flist", "flink", "note", "glist", "ghost", "aim", "cohort")
+"""Those of the replacement policy, of which this holds too but for the keys of image pages."""
 SIZES = ("vcpus", "vms", "vdevices", "reader", "reader_first", "reader_n")
 """Fields of the host that come from the larger scenario."""
 
@@ -48,6 +40,7 @@ def grow(machine: Machine, scenario: Scenario) -> None:
         raise EngineError(
             "{field}: under opt one vCPU alone must make references, got another one", "vm"
         )
+    new = State(**{**new.arrays(), **_lists(machine, new)})
     sizes = {name: int(new.host[0][name]) for name in SIZES}
     vms, now = int(before.vms), int(before.now)
     new.host[:] = old.host
@@ -99,6 +92,33 @@ def _contents(old: State, new: State) -> dict[str, np.ndarray]:
         rest = np.zeros(len(new.pte) - len(old.pte), old.content.dtype)
         found["content"] = np.concatenate((old.content, rest))
     return found
+
+
+def _lists(machine: Machine, new: State) -> dict[str, np.ndarray]:
+    """Return the policy's tables as they are, a size larger; keys of image pages move up."""
+    old, vms = machine.state, len(new.vm)
+    pages = len(new.pte) + len(new.image_frame)
+    tables = policy_tables(machine.replacement, vms, len(new.frame), pages)
+    first, further = len(old.pte), len(new.pte) - len(old.pte)
+
+    def moved(keys: np.ndarray) -> np.ndarray:
+        return np.where(keys >= first, keys + further, keys)
+
+    for name in LISTS_KEPT:
+        tables[name][: len(getattr(old, name))] = getattr(old, name)
+    if len(old.ghost) == 1:
+        return tables
+    rows = len(old.glist)
+    for column in ("head", "tail", "hand"):
+        tables["glist"][column][:rows] = moved(old.glist[column])
+    tables["note"]["key"] = moved(old.note["key"])
+    empty = policy_tables(machine.replacement, vms, 1, pages)["ghost"]
+    keys = moved(np.arange(len(old.ghost)))
+    empty[keys] = old.ghost
+    for column in ("prev", "next"):
+        empty[column][keys] = moved(old.ghost[column])
+    tables["ghost"] = empty
+    return tables
 
 
 def _arrive(new: State, vcpus: int, vms: int, now: int) -> None:

@@ -5,7 +5,7 @@ index first; when none is free the replacement policy names a victim.
 """
 
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import drop, fill, hit, victim
+from vms.engine.compiled.dispatch import drop, fill, forget, hit, victim
 from vms.engine.io import swap_in, write_back
 from vms.engine.log import count_exits, log
 from vms.engine.tables import (
@@ -22,6 +22,7 @@ from vms.engine.tables import (
     EXIT_FAULT,
     FRAME,
     INF,
+    LISTS,
     NO_SWAP,
     PRESENT,
     SHARED,
@@ -35,8 +36,8 @@ HIT, FAULT, BLOCKS, OUT = range(4)
 
 @inner
 def scope(s, page):
-    """Return the list of frames among which a victim for page is looked for."""
-    return 1 + s.page_vm[page] if s.host.scope_local else 0
+    """Return the first of the lists of the frames among which a victim for page is looked for."""
+    return LISTS * (1 + s.page_vm[page]) if s.host.scope_local else 0
 
 
 @inner
@@ -167,12 +168,14 @@ def take_frame(s, page, at):
         return f
     f = victim(s, page)
     u = 0
+    h.robbing = 1
     while f < 0 and u < h.vms:  # local scope, and the VM has no frame: take one of another's
         if s.vm[u].resident > 0:
             f = victim(s, s.vm[u].first_page)
             if f >= 0 and s.flink[f].list >= 0:
                 drop(s, f)
         u += 1
+    h.robbing = 0
     evict(s, f, at)
     return f
 
@@ -315,6 +318,7 @@ def release(s, m):
         s.pte[page] = 0
         if s.host.tracks:
             s.content[page] = 0
+        forget(s, page)
 
 
 @inner

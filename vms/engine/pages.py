@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vms.engine.compiled import entry
-from vms.engine.compiled.dispatch import fill
+from vms.engine.compiled.dispatch import fill, forget
 from vms.engine.errors import EngineError
 from vms.engine.memory import free_frame, map_page, unmap
 from vms.engine.tables import ACCESSED, CLOCK, DIRTY, FRAME, PRESENT, SHARED, SWAPPED, WRITABLE
@@ -28,6 +28,7 @@ def take_out(s, page):  # type: ignore[no-untyped-def]
         unmap(s, page, 0)
         free_frame(s, entry_ & FRAME)
     s.pte[page] = 0
+    forget(s, page)
 
 
 @entry

@@ -54,6 +54,9 @@ OF_VM = -3
 ZEROS = -1
 """A cluster that a layer holds, empty: it hides what the layers below have there."""
 
+LISTS, GHOSTS = 4, 2
+"""Rows of flist and glist for each scope: a policy has as many lists at the most."""
+
 # A page table entry is one int32: the low 24 bits are the frame, the rest flags.
 FRAME = (1 << 24) - 1
 PRESENT, WRITABLE, ACCESSED, DIRTY, SHARED, SWAPPED = (1 << bit for bit in range(24, 30))
@@ -186,6 +189,19 @@ COSTS = (
 )
 """Fields of the host that a scenario's `costs` set, by the same names."""
 
+REPLACEMENT_KEYS = (
+    "clear_every",
+    "counter_bits",
+    "counter_max",
+    "in_percent",
+    "out_percent",
+    "hir_percent",
+    "small_percent",
+    "ghost_percent",
+    "tau",
+)
+"""Fields of the host that a scenario's `replacement` sets, by the same names."""
+
 HOST_ROW = _table(
     # the clock and the sizes
     "now seed tick_ns pcpus vcpus vms frames devices vdevices page_kib "
@@ -204,6 +220,9 @@ HOST_ROW = _table(
     # memory: no free frame below frame_hint; frames of page tables, beside `frames`; the vCPU whose
     # future OPT knows, its references; OPT's heap; 1 = a VM crashed in this tick
     "frame_hint free_frames table_frames reader reader_first reader_n heap_n loads crashed "
+    # 1 = the victim is for a page of another VM; periods of nru and aging that have begun; lfu's
+    # first free group; pages that wsclock wrote back ahead of their eviction
+    "robbing period group_free cleanings " + " ".join(REPLACEMENT_KEYS) + " "
     # requests: first free row; vCPUs that wait for one (linked by submit_next); host writes waiting
     "request_free submit_head submit_tail host_writes "
     # counters of the random streams of lottery and random replacement; stride's unit and clock
@@ -317,6 +336,9 @@ REQUEST_ROW = _table(
 )
 LIST_ROW = _table("head tail n hand")
 LINK_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4")])
+GHOST_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4"), ("frame", "i4")])
+NOTE_ROW = np.dtype([("key", "i4"), ("count", "i4"), ("bit", "i4"), ("time", "i8")], align=True)
+COHORT_ROW = _table("head tail n hand count scope prev next")
 FRAME_ROW = np.dtype([("page", "i4"), ("stamp", "i4"), ("vm", "i4"), ("used", "i4")])
 EVENT_ROW = np.dtype(
     [("tick", "i8"), ("a", "i8"), ("b", "i8"), ("kind", "i4"), ("vcpu", "i4"), ("pcpu", "i4")],
@@ -339,9 +361,14 @@ TABLES: dict[str, np.dtype] = {
     "layer": LAYER_ROW,
     "job": JOB_ROW,  # the job of each VM
     "request": REQUEST_ROW,
-    "flist": LIST_ROW,  # lists of frames: row 0 all, row 1 + v those of VM v (scope local)
+    "flist": LIST_ROW,  # lists of frames: LISTS rows for all, then LISTS for each VM (scope local)
     "flink": LINK_ROW,  # the place of each frame in its list
     "frame": FRAME_ROW,  # page: row of pte (-1 free), vm: whose, used: tick of last reference
+    "note": NOTE_ROW,  # what a policy keeps of the page in each frame; one row where it keeps none
+    "glist": LIST_ROW,  # lists of pages, in memory or not: GHOSTS rows where flist has LISTS
+    "ghost": GHOST_ROW,  # the place of each page in such a list, and its frame; one row where none
+    "aim": np.dtype([("value", "f8")]),  # arc: the size it aims at for its list of recent pages
+    "cohort": COHORT_ROW,  # lfu: frames used equally often, linked by how often; one row where none
     "event": EVENT_ROW,  # a ring: slot = number & (length - 1)
 }
 PLAIN: dict[str, str] = {

@@ -141,7 +141,9 @@ class Host:
         ]
         self.swap = given["swap"]  # "ideal", None or a device's name
         self.swap_device = next((d for d in self.devices if d.name == self.swap), None)
-        self.memory = Memory(self, given["frames"], given["replacement"], given["local"])
+        self.memory = Memory(
+            self, given["frames"], given["replacement"], given["local"], given["replacement_keys"]
+        )
         self.table_frames: int = given["tables"]
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.engine.plain.random_numbers import below
+from tests.engine.plain.replacement import POLICIES, Policy
 
 if TYPE_CHECKING:
     from tests.engine.plain.host import Host, VirtualMachine, VirtualProcessor
@@ -21,11 +22,16 @@ class Resident:
     frame: int
     loaded: int  # number of the load, and of the last use, counted over the whole host
     used: int
-    bit: int
+    bit: int  # of policies that keep one a frame
+    young: set[tuple[VirtualMachine, int]] = field(default_factory=set)  # whose entry's bit is set
     mappers: list[tuple[VirtualMachine, int]] = field(default_factory=list)  # (VM, page)
     image: tuple[str, int] | None = None
     dirty: bool = False
     owner: VirtualMachine | None = None  # who loaded it: its frame under scope local
+    last_vm: VirtualMachine | None = None  # who mapped it last
+    identity: tuple[Any, ...] = ()  # what it is known by when it has left memory
+    count: int = 0  # of the policy
+    time: int = 0  # of the policy
 
     def page_row(self) -> int:
         return min(vm.first_page + page for vm, page in self.mappers)
@@ -59,7 +65,9 @@ class Circle:
 class Memory:
     """The page frames of the host."""
 
-    def __init__(self, host: Host, frames: int, policy: str, local: bool) -> None:
+    def __init__(
+        self, host: Host, frames: int, policy: str, local: bool, keys: dict[str, int]
+    ) -> None:
         self.host = host
         self.frames: list[Resident | None] = [None] * frames
         self.images: dict[tuple[str, int], Resident] = {}
@@ -68,19 +76,22 @@ class Memory:
         self.clock_time = 0  # numbers loads and uses
         self.draws = 0
         self.evictions = self.writebacks = 0
+        self.counted: VirtualMachine | None = None  # whose reference in hand is counted already
+        self.rules = POLICIES.get(policy, Policy)(self, keys)
 
     # One reference
 
     def reference(self, vcpu: VirtualProcessor, page: int, write: bool) -> str:
         """Make one reference; return         SERVED, WAITS or REFUSED."""
         vm = vcpu.vm
+        self.counted = None
         entry = vm.table.get(page)
         if isinstance(entry, Resident):
             if write and entry.image:
                 if not self.copy_on_write(vcpu, page):
                     return REFUSED
             else:
-                self.use(entry, write)
+                self.use(entry, vm, page, write)
             self.count(vcpu, "hits")
             return SERVED
         return self.fault(vcpu, page, write, major=entry == SWAPPED)
@@ -100,7 +111,7 @@ class Memory:
         self.count(vcpu, "major_faults" if major else "minor_faults")
         if there:
             self.map(there, vm, page)
-            self.use(there, write=False)
+            self.use(there, vm, page, write=False)
         else:
             self.load(vm, page, image, write and not image)
         self.host.count_exits(vcpu, "fault", 1)
@@ -127,12 +138,11 @@ class Memory:
             self.host.log("oom", vcpu=vcpu, a=page)
             return False
         source = vm.table[page]
-        frame = self.take_frame(vm)
+        frame = self.take_frame(vm, (vm.row, page))
         if vm.table[page] is source:  # it may have been the victim itself
             self.unmap(source, vm, page)
         vm.copied.add(page)
-        self.fill(frame, vm, page, None, write=True)
-        vm.table[page].bit = 1  # the write that made the copy has used it
+        self.fill(frame, vm, page, None, write=True, copied=True)
         vm.cow_breaks += 1
         vcpu.debt_ns += self.host.costs["cow_ns"]
         self.host.log("cow", vcpu=vcpu, a=page, b=frame)
@@ -140,6 +150,7 @@ class Memory:
         return True
 
     def count(self, vcpu: VirtualProcessor, what: str) -> None:
+        self.counted = vcpu.vm
         vcpu.references += 1
         vcpu.vm.references += 1
         setattr(vcpu.vm, what, getattr(vcpu.vm, what) + 1)
@@ -149,58 +160,89 @@ class Memory:
     def room_for(self, vm: VirtualMachine) -> bool:
         return self.host.swap is not None or None in self.frames
 
-    def take_frame(self, vm: VirtualMachine) -> int:
+    def take_frame(self, vm: VirtualMachine, wanted: tuple[Any, ...]) -> int:
         """Return the lowest free frame, or the one of the policy's victim."""
         if None in self.frames:
             return self.frames.index(None)
-        frame = self.victim(vm)
+        frame = self.victim(vm, wanted)
         self.evict(frame, vm)
         return frame
 
-    def load(self, vm: VirtualMachine, page: int, image: Any, write: bool) -> None:
-        self.fill(self.take_frame(vm), vm, page, image, write)
+    def virtual_time(self, vm: VirtualMachine | None) -> int:
+        """Return the references a VM had made before the one in hand."""
+        assert vm
+        return int(vm.references) - (self.counted is vm)
 
-    def fill(self, frame: int, vm: VirtualMachine, page: int, image: Any, write: bool) -> None:
-        """Put a page into a frame that is free, or has just lost its page."""
+    def group(self, owner: VirtualMachine | None) -> int:
+        """Return the scope of a frame: the row of its owner, or -1 for all."""
+        assert owner
+        return int(owner.row) if self.local else -1
+
+    def load(self, vm: VirtualMachine, page: int, image: Any, write: bool) -> None:
+        self.fill(self.take_frame(vm, image or (vm.row, page)), vm, page, image, write)
+
+    def fill(
+        self,
+        frame: int,
+        vm: VirtualMachine,
+        page: int,
+        image: Any,
+        write: bool,
+        copied: bool = False,
+    ) -> None:
+        """Put a page into a frame that is free, or has just lost its page.
+
+        The write that made a copy has used it, whatever the rule for pages brought in.
+        """
+        self.rules.look()
         self.clock_time += 1
         now = self.clock_time
-        bit = self.host.rules["reference_bit_on_load"]
+        bit = 1 if copied else self.host.rules["reference_bit_on_load"]
         content = Resident(frame, now, now, bit, image=image, dirty=write)
         self.frames[frame] = content
         if image:
             self.images[image] = content
         content.owner = vm
+        content.identity = image or (vm.row, page)
         circle = self.circle_of(vm)
         if frame not in circle.frames:  # else it takes the place of the page before it
             circle.insert(frame)
         self.map(content, vm, page)
+        if bit:
+            content.young.add((vm, page))
+        self.rules.loaded(content)
 
     def circle_of(self, owner: VirtualMachine | None) -> Circle:
-        assert owner
-        return self.circles.setdefault(owner.row if self.local else -1, Circle())
+        return self.circles.setdefault(self.group(owner), Circle())
 
     def map(self, content: Resident, vm: VirtualMachine, page: int) -> None:
         content.mappers.append((vm, page))
+        content.last_vm = vm
         vm.table[page] = content
 
     def unmap(self, content: Resident, vm: VirtualMachine, page: int) -> None:
         """Take one VM's page off a frame; a frame that nobody maps becomes free."""
         content.mappers.remove((vm, page))
+        content.young.discard((vm, page))
         del vm.table[page]
         if not content.mappers:
             self.free(content)
 
     def free(self, content: Resident) -> None:
         self.frames[content.frame] = None
+        self.rules.freed(content)
         if content.image:
             del self.images[content.image]
         self.circle_of(content.owner).remove(content.frame)
 
-    def use(self, content: Resident, write: bool) -> None:
+    def use(self, content: Resident, vm: VirtualMachine, page: int, write: bool) -> None:
+        self.rules.look()
         self.clock_time += 1
         content.used = self.clock_time
         content.bit = 1
+        content.young.add((vm, page))
         content.dirty = content.dirty or write
+        self.rules.used(content)
 
     def drop_all(self, vm: VirtualMachine) -> None:
         """Free what a stopped VM had."""
@@ -208,6 +250,8 @@ class Memory:
             if isinstance(entry, Resident):
                 self.unmap(entry, vm, page)
         vm.table.clear()
+        for page in range(vm.pages):
+            self.rules.forget((vm.row, page))
 
     def evict(self, frame: int, for_vm: VirtualMachine) -> None:
         """Unmap a page from everybody; a dirty one is written to the swap device."""
@@ -217,10 +261,7 @@ class Memory:
         self.host.log("evict", a=row, b=frame)
         self.evictions += 1
         if content.dirty:
-            self.host.log("writeback", a=row, b=frame)
-            self.writebacks += 1
-            if self.host.swap_device:
-                self.host.submit_host(self.host.swap_device, None)
+            self.write_back(content)
         for vm, page in content.mappers:
             vm.table[page] = SWAPPED
         if content.image:
@@ -229,16 +270,28 @@ class Memory:
         if content.owner is not for_vm and self.local:
             self.circle_of(content.owner).remove(frame)
 
+    def write_back(self, content: Resident) -> None:
+        """Have a page written to the swap device; it is clean then."""
+        content.dirty = False
+        self.host.log("writeback", a=content.page_row(), b=content.frame)
+        self.writebacks += 1
+        if self.host.swap_device:
+            self.host.submit_host(self.host.swap_device, None)
+
     # Who has to leave
 
-    def victim(self, vm: VirtualMachine) -> int:
-        """Return the frame that the policy takes for a page of `vm`."""
+    def victim(self, vm: VirtualMachine, wanted: tuple[Any, ...]) -> int:
+        """Return the frame that the policy takes for a page of `vm`, known as `wanted`."""
+        self.rules.look()
         scope, owner = [content for content in self.frames if content], vm
         if self.local:
             owners = [each.owner for each in scope if each.owner]
             if vm not in owners:  # then the first VM that has a frame
                 owner = min(owners, key=lambda each: each.row)
             scope = [each for each in scope if each.owner is owner]
+        if self.policy in POLICIES:
+            group = self.rules.groups[self.group(owner)]
+            return self.rules.victim(scope, group, wanted if owner is vm else None)
         if self.policy == "fifo":
             return min(scope, key=lambda each: each.loaded).frame
         if self.policy == "lru":
@@ -255,9 +308,9 @@ class Memory:
             frame = circle.advance()
             content = self.frames[frame]
             assert content
-            if not content.bit:
+            if not content.young:
                 return frame
-            content.bit = 0
+            content.young.clear()
 
     def draw(self, scope: set[int]) -> int:
         """Draw frames at random; for the clock without a hand a set bit buys another round."""
@@ -268,9 +321,9 @@ class Memory:
                 continue
             content = self.frames[frame]
             assert content
-            if self.policy == "random" or not content.bit:
+            if self.policy == "random" or not content.young:
                 return frame
-            content.bit = 0
+            content.young.clear()
 
     def furthest(self, scope: list[Resident]) -> Resident:
         """Return the page that will not be used for the longest time."""

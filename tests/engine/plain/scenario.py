@@ -37,6 +37,17 @@ KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
     },
     "lottery": {"skip_draws": 0},
 }
+REPLACEMENT_KEYS: dict[str, int] = {
+    "clear_every": 100,
+    "counter_bits": 8,
+    "counter_max": 3,
+    "in_percent": 25,
+    "out_percent": 50,
+    "hir_percent": 1,
+    "small_percent": 10,
+    "ghost_percent": 90,
+    "tau": 1000,
+}
 DEVICES = {  # kind: service in us, MiB/s, channels
     "disk": (250, 500, 1),
     "nic": (20, 1000, 4),
@@ -97,6 +108,8 @@ def fill(raw: Mapping) -> Mapping:
         "keys": KEYS.get(policy, {}) | {k: v for k, v in scheduler.items() if k not in OWN},
         "time_slice": scheduler.get("time_slice", 30),
         "replacement": replacement.get("policy", "clock"),
+        "replacement_keys": REPLACEMENT_KEYS
+        | {key: value for key, value in replacement.items() if key in REPLACEMENT_KEYS},
         "local": replacement.get("scope", "global") == "local",
         "costs": costs(host.get("costs", {})),
         "swap": swap(host),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from vms.engine.build import policy_tables
 from vms.engine.commands.command import Command
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.memory import refill_lists
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.host import ReplacementName, Scope
+from vms.engine.state import State
 from vms.engine.tables import CLOCK, INF
 
 
@@ -32,12 +34,7 @@ class SetReplacement(Command):
         if self.scope is not None:
             state.host["scope_local"] = int(self.scope == "local")
         state.host["replacement"] = list(REPLACEMENTS).index(self.policy)
-        machine.use_policies()
-        for column in ("head", "tail", "hand"):
-            state.flist[column] = -1
-        state.flist["n"] = 0
-        state.flink["list"] = -1
-        state.host["heap_n"] = 0
+        state = self._with_empty_tables(machine)
         resident = np.flatnonzero(state.frame["page"] >= 0)
         age = (machine.now - state.frame["used"][resident].astype(np.int64)) & CLOCK
         order = resident[np.lexsort((resident, -age))].astype(np.int32)
@@ -45,6 +42,19 @@ class SetReplacement(Command):
             look_ahead(machine, order)
         else:
             machine.call(refill_lists, order)
+
+    def _with_empty_tables(self, machine: Machine) -> State:
+        """Give the machine the policy's own tables, and start what it counts anew."""
+        state = machine.state
+        pages = len(state.pte) + len(state.image_frame)
+        tables = policy_tables(self.policy, len(machine.vm_names), len(state.frame), pages)
+        machine.state = State(**{**state.arrays(), **tables})
+        machine.use_policies()
+        host = machine.state.host
+        for name in ("heap_n", "loads", "group_free"):
+            host[name] = 0
+        host["period"] = machine.now // int(host[0].clear_every)
+        return machine.state
 
 
 def look_ahead(machine: Machine, frames: np.ndarray) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # made from HOOKS below
     wrote: Callable[..., Any]
     go_on: Callable[..., Any]
     attend: Callable[..., Any]
+    forget: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -59,6 +60,7 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "wrote": ("storage", 1, False, None),  # (r): such a write is complete
     "go_on": ("storage", 1, False, None),  # (m): a request of the job of VM m is complete
     "attend": ("storage", 0, False, None),  # a job waits for a row, or a backup is due
+    "forget": ("replacement", 1, False, None),  # (page), in no frame, counts as never used
 }
 NAMES = list(HOOKS)
 PLAIN = ("explain", "refuse")
@@ -67,8 +69,9 @@ KINDS = ("schedulers", "replacement", "storage")
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Return the module of policy `name` of a kind."""
-    return import_module(f"vms.engine.{kind}.{name}")
+    """Return the module of policy `name` of a kind; before a digit its file has an underscore."""
+    file = name if name.isidentifier() else f"_{name}"
+    return import_module(f"vms.engine.{kind}.{file}")
 
 
 def functions(scheduler: str, replacement: str) -> list[Callable[..., Any] | None]:

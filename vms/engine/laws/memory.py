@@ -77,7 +77,10 @@ def fault_exits(machine: Machine) -> bool | None:
     return bool(np.array_equal(vm["exit_fault"][guest], faults[guest]) and not others[~guest].any())
 
 
-@law("Only what was written is written back", "write-backs ≤ evictions")
+@law(
+    "Only what was written is written back",
+    "write-backs ≤ evictions + pages cleaned ahead of theirs",
+)
 def writebacks_bounded(machine: Machine) -> bool | None:
     host = machine.state.host[0]
-    return bool(0 <= host.writebacks <= host.evictions)
+    return bool(0 <= host.writebacks - host.cleanings <= host.evictions)

@@ -14,13 +14,14 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.costs import Costs, CostsOrNone
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
 from vms.engine.scenario.keys import Keyed, Keys, host_keys
-from vms.engine.scenario.limits import LIMITS
+from vms.engine.scenario.limits import FAR, LIMITS
 from vms.engine.schedulers import SCHEDULERS
 
 TimeSlice = Annotated[int, Quantity(1, 100_000, "ticks")]
 Weight = Annotated[int, Quantity(1, 262_144)]
 SchedulerName = Annotated[str, Choice(*SCHEDULERS)]
 ReplacementName = Annotated[str, Choice(*REPLACEMENTS)]
+Percent = Annotated[int, Quantity(1, 99, "percent")]
 Scope = Annotated[str, Choice("global", "local")]
 
 
@@ -56,6 +57,24 @@ class Replacement(Model):
     policy: ReplacementName = "clock"
     scope: Scope = "global"
     """global: a victim of any VM; local: one of the faulting VM's own pages."""
+    clear_every: Annotated[int, Quantity(1, 10**9, "ticks")] = 100
+    """nru, aging: how often reference bits are cleared."""
+    counter_bits: Annotated[int, Quantity(1, 30, "bits")] = 8
+    """aging: width of a page's counter."""
+    counter_max: Annotated[int, Quantity(1, 65_535)] = 3
+    """gclock: how far a page's counter goes."""
+    in_percent: Percent = 25
+    """2q: frames for pages referenced once."""
+    out_percent: Annotated[int, Quantity(1, 1_000, "percent")] = 50
+    """2q: pages remembered when they have left those frames, in percent of the frames."""
+    hir_percent: Percent = 1
+    """lirs: frames for pages referenced at long intervals."""
+    small_percent: Percent = 10
+    """s3fifo: frames for new pages."""
+    ghost_percent: Annotated[int, Quantity(1, 1_000, "percent")] = 90
+    """s3fifo: new pages remembered when they have left, in percent of the frames."""
+    tau: Annotated[int, Quantity(0, FAR, "references")] = 1_000
+    """wsclock: references of its VM after which a page is no longer in the working set."""
 
 
 class Swap(Model):
