@@ -72,7 +72,7 @@ class Trace(Model):
     pages: Annotated[tuple[int, ...] | None, PageList] = None
     """The page of each reference, in order."""
     file: Annotated[str | None, FileName()] = None
-    """An uploaded list of pages: one number per line."""
+    """An uploaded trace: one page number per line, lackey's, or libCacheSim's."""
     recorded: Annotated[str | None, Choice(*RECORDED)] = None
     """A recording of a real program."""
     utilisation: Annotated[tuple[int, ...] | None, PercentList] = None
