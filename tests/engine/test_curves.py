@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tests.engine.running import built, faults, run, to_the_end
 from tests.engine.strategies import scenarios
 from tests.engine.test_plain_twin import quiet
-from vms.engine import curves, foresight
+from vms.engine import compiled, curves, foresight
 from vms.engine.commands import parse
 from vms.engine.workloads.traces import recorded
 
 pytestmark = pytest.mark.interpreted
+compiled_only = pytest.mark.skipif(compiled.INTERPRETED, reason="takes half a minute uncompiled")
 strings = st.lists(st.integers(0, 12), max_size=80)
 
 
@@ -69,6 +70,7 @@ def test_a_curve_has_the_misses_of_every_size(pages: list[int], frames: int) -> 
     assert [best] == curves.opt_misses(np.array(pages), [frames])
 
 
+@compiled_only
 def test_a_recorded_program_misses_in_the_engine_as_its_curve_says() -> None:
     pages = recorded("matmulb") >> 1
     lru = curves.misses(curves.stack_histogram(pages))
@@ -83,6 +85,7 @@ def test_a_recorded_program_misses_in_the_engine_as_its_curve_says() -> None:
         assert faults(to_the_end(raw, "engine")["vms"][0]) == opt <= lru[frames]
 
 
+@compiled_only
 @pytest.mark.parametrize("name", ["sqlite", "python", "zipf"])
 def test_a_sample_gives_nearly_the_curve(name: str) -> None:
     """The mean error of the miss ratio over all sizes is below one hundredth, from 1 in 10 pages.
