@@ -1,8 +1,8 @@
 """LFU: the page used least often since it was brought in leaves first.  O(1) per reference.
 
-Of several the one not used for the longest time.  Frames used equally often are a cohort, and groups
-stand in order, so a reference moves a frame to the next cohort.  What a page was used before it left
-is forgotten, so this is no stack algorithm: more frames can mean more faults.
+Of several the one not used for the longest time.  Frames used equally often are a cohort, and
+cohorts stand in order, so a reference moves a frame to the next cohort.  What a page was used
+before it left is forgotten, so this is no stack algorithm: more frames can mean more faults.
 Source: Shah, Mitra and Matani, An O(1) Algorithm for Implementing the LFU Cache Eviction Scheme,
 2010; Silberschatz, Galvin and Gagne, Operating System Concepts, 10.4.6.
 """
