@@ -175,7 +175,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "scheduler": list(SCHEDULERS).index(host.scheduler.policy),
         "replacement": list(REPLACEMENTS).index(host.replacement.policy),
         "time_slice": host.scheduler.time_slice,
-        **{name: getattr(host.replacement, name) for name in REPLACEMENT_KEYS},
+        **{name: host.replacement.keys[name] for name in REPLACEMENT_KEYS},
         "scope_local": int(host.replacement.scope == "local"),
         "swap": swap_row(host),
         "posted_interrupts": int(host.posted_interrupts),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from pydantic import ValidationInfo, model_validator
 
 from vms.engine.build import policy_tables
 from vms.engine.commands.command import Command
@@ -11,6 +15,7 @@ from vms.engine.machine import Machine
 from vms.engine.memory import refill_lists
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.host import ReplacementName, Scope
+from vms.engine.scenario.keys import refuse_keys, replacement_keys
 from vms.engine.state import State
 from vms.engine.tables import CLOCK, INF
 
@@ -21,9 +26,19 @@ class SetReplacement(Command):
     type = "set_replacement"
     policy: ReplacementName
     scope: Scope | None = None
+    keys: Mapping[str, Any] = {}
+    """As under `host.replacement`; what is left out stays as it is."""
+
+    @model_validator(mode="after")
+    def _known(self, info: ValidationInfo) -> Any:
+        refuse_keys(replacement_keys(), self.keys, info)
+        return self
 
     def change(self, machine: Machine) -> None:
-        """Choose the policy; frames enter its lists in the order of their last reference."""
+        """Choose the policy; frames enter its lists in the order of their last reference.
+
+        Where policy and scope are those in force, only its keys change: its lists stay.
+        """
         state = machine.state
         if self.policy == "opt" and int(state.host[0].reader) < 0:
             raise EngineError(
@@ -31,8 +46,13 @@ class SetReplacement(Command):
                 " trace steps only, got a workload of another kind",
                 "policy",
             )
-        if self.scope is not None:
-            state.host["scope_local"] = int(self.scope == "local")
+        for name, value in self.keys.items():
+            state.host[name] = value
+        local = int(state.host[0].scope_local) if self.scope is None else self.scope == "local"
+        if (self.policy, local) == (machine.replacement, int(state.host[0].scope_local)):
+            state.host["period"] = machine.now // int(state.host[0].clear_every)
+            return
+        state.host["scope_local"] = int(local)
         state.host["replacement"] = list(REPLACEMENTS).index(self.policy)
         state = self._with_empty_tables(machine)
         resident = np.flatnonzero(state.frame["page"] >= 0)

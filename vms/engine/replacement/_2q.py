@@ -19,6 +19,18 @@ from vms.engine.ghosts import (
 )
 from vms.engine.links import push, remove, to_head
 from vms.engine.memory import scope
+from vms.engine.scenario.keys import whole
+
+HOST_KEYS = {
+    "in_percent": whole(1, 99, 25, "frames for pages referenced once", "percent"),
+    "out_percent": whole(
+        1,
+        1_000,
+        50,
+        "pages remembered when they have left those frames, in percent of the frames",
+        "percent",
+    ),
+}
 
 NEEDS = ("note", "ghost")
 A1IN, AM = 0, 1

@@ -11,7 +11,13 @@ Modern Operating Systems, 3.4.7.
 
 from vms.engine.links import append, insert_before, remove
 from vms.engine.memory import scope, unreference
+from vms.engine.scenario.keys import whole
 from vms.engine.tables import ACCESSED, LISTS
+
+HOST_KEYS = {
+    "clear_every": whole(1, 10**9, 100, "how often reference bits are cleared", "ticks"),
+    "counter_bits": whole(1, 30, 8, "width of a page's counter", "bits"),
+}
 
 NEEDS = ("note",)
 

@@ -8,7 +8,12 @@ Source: Smith, Sequentiality and Prefetching in Database Systems, ACM TODS 3(3),
 from vms.engine.links import append, insert_before, remove
 from vms.engine.memory import scope, unreference
 from vms.engine.rng import VICTIM, below
+from vms.engine.scenario.keys import whole
 from vms.engine.tables import ACCESSED
+
+HOST_KEYS = {
+    "counter_max": whole(1, 65_535, 3, "how far a page's counter goes"),
+}
 
 NEEDS = ("note",)
 

@@ -11,7 +11,12 @@ Improve Buffer Cache Performance, SIGMETRICS 2002.
 from vms.engine.ghosts import forget_key, frames_of, ghosts_of, key_of, share
 from vms.engine.links import append, push, remove, to_head
 from vms.engine.memory import scope
+from vms.engine.scenario.keys import whole
 from vms.engine.tables import LISTS
+
+HOST_KEYS = {
+    "hir_percent": whole(1, 99, 1, "frames for pages referenced at long intervals", "percent"),
+}
 
 NEEDS = ("note", "ghost")
 HIR, LIR = 0, 1

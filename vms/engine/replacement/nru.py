@@ -8,7 +8,12 @@ Source: Tanenbaum and Bos, Modern Operating Systems, 3.4.2.
 from vms.engine.links import append, remove
 from vms.engine.memory import scope, unreference
 from vms.engine.rng import VICTIM, below
+from vms.engine.scenario.keys import whole
 from vms.engine.tables import ACCESSED, DIRTY, LISTS
+
+HOST_KEYS = {
+    "clear_every": whole(1, 10**9, 100, "how often reference bits are cleared", "ticks"),
+}
 
 
 def new_period(s):

@@ -19,6 +19,18 @@ from vms.engine.ghosts import (
 )
 from vms.engine.links import push, remove, to_head
 from vms.engine.memory import scope
+from vms.engine.scenario.keys import whole
+
+HOST_KEYS = {
+    "small_percent": whole(1, 99, 10, "frames for new pages", "percent"),
+    "ghost_percent": whole(
+        1,
+        1_000,
+        90,
+        "new pages remembered when they have left, in percent of the frames",
+        "percent",
+    ),
+}
 
 NEEDS = ("note", "ghost")
 SMALL, MAIN = 0, 1

@@ -12,7 +12,19 @@ from vms.engine.io import write_back
 from vms.engine.links import append, insert_before, remove
 from vms.engine.log import log
 from vms.engine.memory import changed, referenced, scope, unreference
+from vms.engine.scenario.keys import whole
+from vms.engine.scenario.limits import FAR
 from vms.engine.tables import DIRTY, EV_WRITEBACK
+
+HOST_KEYS = {
+    "tau": whole(
+        0,
+        FAR,
+        1_000,
+        "references of its VM after which a page is no longer in the working set",
+        "references",
+    ),
+}
 
 NEEDS = ("note",)
 

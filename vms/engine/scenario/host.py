@@ -13,15 +13,14 @@ from vms.engine.errors import EngineError, shown
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.costs import Costs, CostsOrNone
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
-from vms.engine.scenario.keys import Keyed, Keys, host_keys
-from vms.engine.scenario.limits import FAR, LIMITS
+from vms.engine.scenario.keys import Keyed, Keys, host_keys, replacement_keys
+from vms.engine.scenario.limits import LIMITS
 from vms.engine.schedulers import SCHEDULERS
 
 TimeSlice = Annotated[int, Quantity(1, 100_000, "ticks")]
 Weight = Annotated[int, Quantity(1, 262_144)]
 SchedulerName = Annotated[str, Choice(*SCHEDULERS)]
 ReplacementName = Annotated[str, Choice(*REPLACEMENTS)]
-Percent = Annotated[int, Quantity(1, 99, "percent")]
 Scope = Annotated[str, Choice("global", "local")]
 
 
@@ -51,30 +50,27 @@ class Scheduler(Keyed):
         return default | self.others
 
 
-class Replacement(Model):
-    """Which page leaves its frame when none is free."""
+class Replacement(Keyed):
+    """Which page leaves its frame when none is free; and keys of several policies."""
 
     policy: ReplacementName = "clock"
     scope: Scope = "global"
     """global: a victim of any VM; local: one of the faulting VM's own pages."""
-    clear_every: Annotated[int, Quantity(1, 10**9, "ticks")] = 100
-    """nru, aging: how often reference bits are cleared."""
-    counter_bits: Annotated[int, Quantity(1, 30, "bits")] = 8
-    """aging: width of a page's counter."""
-    counter_max: Annotated[int, Quantity(1, 65_535)] = 3
-    """gclock: how far a page's counter goes."""
-    in_percent: Percent = 25
-    """2q: frames for pages referenced once."""
-    out_percent: Annotated[int, Quantity(1, 1_000, "percent")] = 50
-    """2q: pages remembered when they have left those frames, in percent of the frames."""
-    hir_percent: Percent = 1
-    """lirs: frames for pages referenced at long intervals."""
-    small_percent: Percent = 10
-    """s3fifo: frames for new pages."""
-    ghost_percent: Annotated[int, Quantity(1, 1_000, "percent")] = 90
-    """s3fifo: new pages remembered when they have left, in percent of the frames."""
-    tau: Annotated[int, Quantity(0, FAR, "references")] = 1_000
-    """wsclock: references of its VM after which a page is no longer in the working set."""
+
+    @classmethod
+    def declared(cls, data: Mapping[str, Any]) -> Keys:
+        """Return the keys of all policies: those of another one wait for it."""
+        return replacement_keys()
+
+    @classmethod
+    def every(cls) -> Keys:
+        """Return the keys of all policies."""
+        return replacement_keys()
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Every key of every policy, as given or by default."""
+        return {name: key.default for name, key in replacement_keys().items()} | self.others
 
 
 class Swap(Model):
