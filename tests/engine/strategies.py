@@ -89,10 +89,30 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
         "devices": hardware,
         "posted_interrupts": draw(st.booleans()),
     }
+    if memory and draw(st.booleans()):
+        host["overcommit"] = draw(overcommitments())
+        if host["replacement"]["policy"] not in ("fifo", "lru", "clock", "random"):
+            host["overcommit"]["ksm_scan"] = 0  # the twin joins pages under these alone
     swap = draw(st.sampled_from(["ideal", None, *(device["name"] for device in hardware)]))
     if swap != "ideal":
         host["swap"] = swap and {"device": swap}
     return host
+
+
+@st.composite
+def overcommitments(draw: st.DrawFn) -> Scenario:
+    return {
+        "oom": draw(st.sampled_from(["kill", "refuse"])),
+        "ksm_scan": draw(st.sampled_from([0, 1, 5, 30])),
+        "ksm_every": draw(small(1, 4)),
+        "balloon_auto": draw(st.booleans()),
+        "balloon_every": draw(small(1, 5)),
+        "balloon_pages": draw(small(1, 4)),
+        "idle_tax": draw(st.sampled_from([0, 75, 99])),
+        "free_percent": draw(st.sampled_from([0, 10, 40])),
+        "sample_every": draw(st.sampled_from([0, 3, 11])),
+        "sample_pages": draw(small(1, 8)),
+    }
 
 
 HOST_KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -226,6 +246,10 @@ def machines(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenari
             ),
         },
     }
+    if all("free" in step for step in vm["workload"]["steps"]):
+        vm["workload"]["steps"].append({"compute": 1})
+    if memory and draw(st.booleans()):
+        vm |= draw(promises(vm))
     vm["scheduler"] = draw(st.fixed_dictionaries({}, optional=VM_KEYS))
     if "period_us" in vm["scheduler"]:
         vm["scheduler"].setdefault("budget_us", 200)
@@ -253,7 +277,7 @@ def contents(draw: st.DrawFn) -> Scenario:
 
 @st.composite
 def steps(draw: st.DrawFn, devices: list[str], memory: bool) -> Scenario:
-    kinds = ["compute", "sleep", "load"] + ["touch", "touch", "trace"] * memory
+    kinds = ["compute", "sleep", "load"] + ["touch", "touch", "trace", "free"] * memory
     kind = draw(st.sampled_from(kinds + ["io", "io"] * bool(devices)))
     if kind in ("compute", "sleep"):
         return {kind: draw(small(1, 9))}
@@ -264,6 +288,9 @@ def steps(draw: st.DrawFn, devices: list[str], memory: bool) -> Scenario:
         op = draw(st.sampled_from(["read", "write"]))
         pattern = draw(st.sampled_from(["sequential", "uniform"]))
         return {"io": io | {"op": op, "pattern": pattern}}
+    if kind == "free":
+        first = draw(small(0, PAGES - 1))
+        return {"free": {"first": first, "pages": draw(small(1, PAGES - first))}}
     if kind == "load":
         percents = draw(st.lists(small(0, 100), min_size=1, max_size=4).filter(any))
         return {"trace": {"utilisation": percents, "every": draw(small(1, 10))}}
@@ -290,6 +317,24 @@ def touches(draw: st.DrawFn) -> Scenario:
         touch["window"] = draw(small(1, touch["pages"]))
         touch["move_every"] = draw(small(1, 20))
     return touch
+
+
+@st.composite
+def promises(draw: st.DrawFn, vm: Scenario) -> Scenario:
+    """Return what a VM says of memory that is promised twice."""
+    names = draw(st.lists(st.sampled_from(["os", "lib"]), max_size=2))
+    found: Scenario = {"contents": []}
+    for name in names:
+        first = draw(small(0, PAGES - 1))
+        found["contents"].append(
+            {"name": name, "first": first, "pages": draw(small(1, PAGES - first))}
+        )
+    if vm["kind"] != "container":
+        found["balloon"] = draw(st.sampled_from([0, 0, 2, 7, 11]))
+        found["free_page_reporting"] = draw(st.booleans())
+        if vm["devices"]:
+            found["guest_swap"] = draw(st.sampled_from([None, "v0"]))
+    return found
 
 
 def keep_exclusive(given: Scenario) -> None:

@@ -51,6 +51,8 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "set_scheduler": ({"policy": "stride", "time_slice": 3}, nothing),
     "set_share": ({"vm": "hog-2", "keys": {"pcpus": [1], "priority": 5}}, nothing),
     "set_replacement": ({"policy": "fifo", "scope": "local"}, nothing),
+    "set_overcommit": ({"keys": {"ksm_scan": 50, "oom": "pause", "sample_every": 20}}, nothing),
+    "set_balloon": ({"vm": "pages", "pages": 5}, nothing),
     "set_device_mode": ({"vm": "io", "device": "vda", "mode": "emulated"}, nothing),
     "add_vm": ({"vm": LATE}, nothing),
     "start_vm": ({"vm": "pages"}, after("stop_vm", "pages")),

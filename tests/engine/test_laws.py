@@ -21,7 +21,7 @@ from vms.engine.laws import LAWS
 from vms.engine.machine import Machine
 from vms.engine.scheduling import module
 from vms.engine.replacement import REPLACEMENTS
-from vms.engine.tables import POINT, PRESENT, RUNNABLE
+from vms.engine.tables import DIRTY, FRAME, MERGED, POINT, PRESENT, RUNNABLE, WRITABLE
 
 quiet = settings(
     deadline=None,
@@ -236,6 +236,34 @@ def _(state: Any) -> None:
     state.job["kind"][0] = 1
 
 
+@breaks("shared_protected")
+def _(state: Any) -> None:
+    state.pte[np.flatnonzero(state.pte & MERGED)[0]] |= WRITABLE
+
+
+@breaks("contents_kept")
+def _(state: Any) -> None:
+    state.holds[state.pte[np.flatnonzero(state.pte & PRESENT)[0]] & FRAME] += 1
+
+
+@breaks("merged_alike")
+def _(state: Any) -> None:
+    state.pte[np.flatnonzero(state.pte & MERGED)[0]] ^= DIRTY
+
+
+@breaks("balloons_apart")
+def _(state: Any) -> None:
+    state.vm["balloon"][0] += 1
+
+
+@breaks("frames_owned")
+def _(state: Any) -> None:
+    state.host["hypervisor_frames"] += 1
+
+
+MERGING = {"ksm_scan": 100, "ksm_every": 3}
+
+
 def with_storage(raw: dict[str, Any]) -> Machine:
     """Return a machine whose VM io has a snapshot and a backup, and has written since."""
     machine = built(raw)
@@ -258,7 +286,7 @@ def test_a_law_notices_what_breaks_it(name: str) -> None:
     policy = "stride" if name == "stride_in_order" else "round_robin"
     pcpus = 1 if name == "stride_in_order" else 2
     scheduler = {"policy": policy, "time_slice": 4}
-    machine = with_storage(host_under_load(scheduler=scheduler, pcpus=pcpus))
+    machine = with_storage(host_under_load(scheduler=scheduler, pcpus=pcpus, overcommit=MERGING))
     assert (machine.state.vcpu["state"] == RUNNABLE).any()
     assert laws.check(machine)[name]
     TAMPERED[name](machine.state)

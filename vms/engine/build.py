@@ -9,6 +9,7 @@ import numpy as np
 
 from vms.engine.compiled.dispatch import load
 from vms.engine.devices import DEVICES
+from vms.engine.overcommit.tables import host_fields, overcommit_tables
 from vms.engine.parts import Parts, find_reader, reader_range
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
@@ -64,10 +65,10 @@ def filled(name: str, rows: int, value: int) -> np.ndarray:
     return table
 
 
-def vm_tables(parts: Parts) -> dict[str, np.ndarray]:
+def vm_tables(parts: Parts, overcommits: bool) -> dict[str, np.ndarray]:
     """Return the tables that depend on the VMs, before their first tick."""
     vms, vcpus = len(parts.vm), len(parts.vcpu)
-    images = parts.image_pages > 0
+    shared = parts.image_pages > 0 or overcommits
     vcpu_vm = [entry["vm"] for entry in parts.vcpu]
     return {
         "vm": rows("vm", parts.vm),
@@ -79,7 +80,7 @@ def vm_tables(parts: Parts) -> dict[str, np.ndarray]:
         "alias_i": join("alias_i", (i for _, i in parts.alias)),
         "pte": new_table("pte", parts.pages),
         "page_vm": np.repeat(np.arange(vms), [e["pages"] for e in parts.vm]).astype(np.int16),
-        "mate": filled("mate", parts.pages if images else 1, -1),
+        "mate": filled("mate", parts.pages if shared else 1, -1),
         "image_frame": filled("image_frame", parts.image_pages, -1),
         "queue": new_table("queue", power_of_two(vcpus)),
         "queue_vm": np.array(vcpu_vm, np.int32),
@@ -167,9 +168,10 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "seed": scenario.seed,
         "tick_ns": scenario.tick_ns,
         "pcpus": host.pcpus,
-        "frames": host.frames - scenario.table_frames,
-        "free_frames": host.frames - scenario.table_frames,
+        "frames": host.frames - scenario.own_frames,
+        "free_frames": host.frames - scenario.own_frames,
         "table_frames": scenario.table_frames,
+        "hypervisor_frames": host.hypervisor_frames,
         "devices": len(host.devices),
         "page_kib": host.page_kib,
         "scheduler": list(SCHEDULERS).index(host.scheduler.policy),
@@ -191,6 +193,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "point": -1,
         "stop_at_end": 1,
         **flags(scenario),
+        **host_fields(scenario),
         "submit_head": -1,
         "submit_tail": -1,
         "reader": -1,
@@ -273,7 +276,8 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         latency=new_table("latency", latency),
         hooks=new_table("hooks", 32),
         **free_frames(values["frames"]),
-        **vm_tables(parts),
+        **vm_tables(parts, scenario.overcommits),
+        **overcommit_tables(scenario, values["frames"], scenario.overcommits),
         **scheduler_tables(scenario, vcpus),
         **policy_tables(
             host.replacement.policy,

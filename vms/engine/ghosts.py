@@ -1,13 +1,14 @@
 """What policies remember of pages that may have left memory: ghosts.
 
 A page has a key: its row of pte, or, where it still is a page of an image that VMs share, a row
-beyond all those.  `glist` and `ghost` are lists of keys as `flist` and `flink` are of frames.
+beyond all those.  Merged pages have that of the first of them.  `glist` and `ghost` are lists of
+keys as `flist` and `flink` are of frames.
 """
 
 from vms.engine.compiled import inner
 from vms.engine.links import remove
 from vms.engine.memory import image_row
-from vms.engine.tables import GHOSTS, LISTS, PRESENT, SHARED
+from vms.engine.tables import FRAME, GHOSTS, LISTS, MERGED, PRESENT, SHARED
 
 CALLED = -2
 """ghost.list of a page that was found to be a ghost, and is about to be brought in."""
@@ -16,7 +17,10 @@ CALLED = -2
 @inner
 def key_of(s, page):
     """Return the key of a page that is in memory."""
-    if s.pte[page] & SHARED:
+    entry = s.pte[page]
+    if entry & MERGED:
+        return s.frame[entry & FRAME].page
+    if entry & SHARED:
         return len(s.pte) + image_row(s, page)
     return page
 
@@ -27,7 +31,7 @@ def key_wanted(s, page):
     entry = s.pte[page]
     if entry & SHARED and entry & PRESENT == 0:
         return len(s.pte) + image_row(s, page)
-    if entry == 0:
+    if entry == 0 and (s.host.watch == 0 or s.stored[page] == -1):
         vm = s.vm[s.page_vm[page]]
         if page - vm.first_page < vm.image_pages:
             return len(s.pte) + image_row(s, page)

@@ -11,10 +11,11 @@ import numpy as np
 from vms.engine.build import build_state, first_passes, policy_tables
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
+from vms.engine.overcommit.tables import TABLES as OVERCOMMITTED
 from vms.engine.parts import compile_parts
 from vms.engine.scenario import Scenario
 from vms.engine.state import State
-from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE
+from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE, TRACKS_GUESTS
 
 KEPT: tuple[str, ...] = (
     *("pcpu", "vcpu", "vm", "device", "job", "frame", "pte", "mate", "image_frame"),
@@ -50,6 +51,7 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     new.host["live"] = before.live + np.count_nonzero(come)
     for name in KEPT:
         getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
+    _tell(old, new)
     n = int(before.vdevices)
     new.vdevice[:n] = old.vdevice[:n]
     n = int(before.changed_n)
@@ -65,6 +67,17 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     _move_latency(old, new)
     new = State(**new.arrays() | _contents(old, new))
     machine.__init__(scenario, new, machine.files, machine.limits, machine.vault)  # type: ignore[misc]
+
+
+def _tell(old: State, new: State) -> None:
+    """Where somebody overcommits: what the new VMs' pages hold is known, if need be all others'."""
+    if old.host[0].watch & TRACKS_GUESTS:
+        for name in OVERCOMMITTED:
+            getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
+    elif len(new.guest) > 1:
+        raise EngineError(
+            "{field}: nobody overcommits memory on this host yet: set_overcommit comes first", "vm"
+        )
 
 
 def _contents(old: State, new: State) -> dict[str, np.ndarray]:

@@ -1,9 +1,10 @@
 """The memory references of a vCPU in one tick: which pages, and whether it writes."""
 
 from vms.engine.compiled import entry, inner
-from vms.engine.memory import BLOCKS, FAULT, OUT, access, crash
+from vms.engine.compiled.dispatch import noted
+from vms.engine.memory import BLOCKS, FAULT, NOT_MADE, OUT, access, crash
 from vms.engine.rng import MOVES, WRITES, below, draw
-from vms.engine.tables import CLOCK, SEQUENTIAL, TOUCH, TRACE, UNIFORM, ZIPF
+from vms.engine.tables import CLOCK, REFUSE, SEQUENTIAL, TOUCH, TRACE, UNIFORM, ZIPF
 
 
 @inner
@@ -52,6 +53,7 @@ def make_references(s, v, at):
     vm = s.vm[vc.vm]
     step = s.step[vc.step]
     made, faults = 0, 0
+    watch = s.host.watch
     for _ in range(min(step.refs_per_tick, vc.step_left)):
         if step.kind == TRACE:
             reference = s.trace[step.offset + vc.position]
@@ -62,15 +64,18 @@ def make_references(s, v, at):
             write = writes(s, v, step, n)
         what = access(s, v, gpn, write, at)
         if what == OUT:
-            crash(s, v, gpn, at)
-            break
-        if write and s.host.tracks:
+            if crash(s, v, gpn, at) != REFUSE:
+                break
+            what = NOT_MADE
+        if write and s.host.tracks and what != NOT_MADE:
             s.content[vm.first_page + gpn] = at % CLOCK + 1
+        if watch and what != NOT_MADE:
+            noted(s, vm.first_page + gpn << 1 | (1 if write else 0))
         vc.references += 1
         vc.step_left -= 1
         advance_position(s, v, step)
         made += 1
-        if what == FAULT:
+        if what in (FAULT, NOT_MADE):
             faults += 1
         elif what == BLOCKS:
             faults += 1

@@ -31,7 +31,7 @@ OFF, ON, PAUSED, STOPPED, CRASHED = range(5)
 POWER = ("off", "on", "paused", "stopped", "crashed")
 
 # step.kind
-COMPUTE, TOUCH, IO, PAUSE, TRACE = range(5)
+COMPUTE, TOUCH, IO, PAUSE, TRACE, FREE_PAGES = range(6)
 
 # step.pattern
 SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET = range(4)
@@ -59,7 +59,28 @@ LISTS, GHOSTS = 4, 2
 
 # A page table entry is one int32: the low 24 bits are the frame, the rest flags.
 FRAME = (1 << 24) - 1
-PRESENT, WRITABLE, ACCESSED, DIRTY, SHARED, SWAPPED = (1 << bit for bit in range(24, 30))
+PRESENT, WRITABLE, ACCESSED, DIRTY, SHARED, SWAPPED, MERGED = (1 << bit for bit in range(24, 31))
+"""SHARED alone: a page of an image; with MERGED: pages that were found to be equal."""
+
+# guest: what the guest, and who estimates, know of each page
+BALLOON, GUEST_OUT, GUEST_USED, GUEST_DIRTY, FREED, SAMPLED = (1 << bit for bit in range(6))
+"""In the balloon; in the guest's swap; used since its clock came by; written since it was there;
+freed by the guest; watched for the estimate of the working set."""
+
+# host.oom: what happens to a VM that needs a frame when there is none
+KILL, HOLD, REFUSE = range(3)
+OOM = ("kill", "pause", "refuse")
+
+# scan: what KSM found at a page when it last came by, if it did not merge it
+NOT_SEEN, VOLATILE, UNSHARED = range(3)
+
+TRACKS_GUESTS = 1
+"""Bit of host.watch: every reference is told to `noted`."""
+
+CLASS_OF_IMAGE = -2
+"""Content of an image's page: this less its row of image_frame."""
+UNIQUE = 1 << 32
+"""Content of a page that was written: this and the number of the write."""
 
 # host.swap when it is no device row
 IDEAL_STORE, NO_SWAP = -1, -2
@@ -82,7 +103,7 @@ EVENTS = (
     "resume",  # a: row of vm
     "stop",  # a: row of vm
     "violation",  # a: page (gpn)
-    "oom",  # out of memory: the VM of vcpu was stopped.  a: page (gpn)
+    "oom",  # out of memory.  a: page (gpn), b: what became of the VM of vcpu (OOM)
     "stalled",  # nothing can ever happen again
     "command",  # a: sequence in the journal
     "snapshot",  # a: row of vm, b: number of the snapshot
@@ -94,6 +115,12 @@ EVENTS = (
     "loss",  # a: row of vm, b: row of vdevice
     "prune",  # the oldest restore point goes.  a: row of vm, b: its number
     "done",  # the host's job is done.  a: row of vm, b: kind of job (JOBS)
+    "balloon",  # a balloon moved.  a: row of vm, b: pages in it now
+    "guest_out",  # the guest swapped a page out.  a: page (row of pte), b: 1 if it was written
+    "guest_in",  # the guest needs a page it had given up.  a: page (gpn), b: 1 if it is read back
+    "double_paging",  # it swapped out a page that the host had swapped.  a, b as guest_out
+    "share",  # KSM merged two pages.  a: page (row of pte), b: the frame they share
+    "report",  # the guest told of free pages.  a: row of vm, b: how many
 )
 (
     EV_SLICE,
@@ -121,6 +148,12 @@ EVENTS = (
     EV_LOSS,
     EV_PRUNE,
     EV_DONE,
+    EV_BALLOON,
+    EV_GUEST_OUT,
+    EV_GUEST_IN,
+    EV_DOUBLE_PAGING,
+    EV_SHARE,
+    EV_REPORT,
 ) = range(len(EVENTS))
 
 EXITS = ("io", "fault", "timer")
@@ -186,6 +219,8 @@ COSTS = (
     "syscall_ns",
     "device_model_ns",
     "layer_lookup_ns",
+    "ksm_page_ns",
+    "balloon_page_ns",
 )
 """Fields of the host that a scenario's `costs` set, by the same names."""
 
@@ -201,6 +236,19 @@ REPLACEMENT_KEYS = (
     "tau",
 )
 """Fields of the host that a scenario's `replacement` sets, by the same names."""
+
+OVERCOMMIT_KEYS = (
+    "ksm_scan",
+    "ksm_every",
+    "balloon_auto",
+    "balloon_every",
+    "balloon_pages",
+    "idle_tax",
+    "free_percent",
+    "sample_every",
+    "sample_pages",
+)
+"""Fields of the host that a scenario's `overcommit` sets, by the same names."""
 
 HOST_ROW = _table(
     # the clock and the sizes
@@ -239,7 +287,14 @@ HOST_ROW = _table(
     # runs where the waiter belongs; the policy may leave a pCPU idle while somebody waits;
     # ticks waited for pCPUs that were idle by such a policy
     "preemptive pinned mapped lazy idle_waits "
-    "draws_twister stay_falls"  # dialect
+    "draws_twister stay_falls "  # dialect
+    # overcommit: which references are told of (bits); next tick in which there is something to do;
+    # what to do out of memory, and 1 = a VM is to be paused at the end of this tick; writes of
+    # guests that are numbered; frames of the hypervisor's own
+    "watch tend_at oom halted page_writes hypervisor_frames "
+    # KSM: next page, passes over all pages, pages merged and copied again, pages looked at;
+    # ns of work the host did; samples drawn
+    "ksm_at ksm_scans ksm_merged ksm_broken ksm_seen work_ns samples " + " ".join(OVERCOMMIT_KEYS)
 )
 POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own
@@ -272,7 +327,8 @@ PCPU_ROW = _table(
     "slice_at slice_overhead "  # tick the slice began; ticks of it that were overhead
     "busy idle overhead switches "
     "balanced_at vtime load "  # of policies: when it last stole; virtual time, weights of its queue
-    "culprit"  # row of `stolen` (times host.vms) charged for those who wait
+    "culprit "  # row of `stolen` (times host.vms) charged for those who wait
+    "work_ns own"  # work of the host it has still to do, and ticks of it done while it was idle
 )
 VCPU_ROW = _table(
     "vm number state ended weight pcpu last_pcpu remaining_time "
@@ -283,7 +339,8 @@ VCPU_ROW = _table(
     "waits_for held wake_at heap_pos "  # held: 1 + the state to return to after a pause
     "woke_at "  # tick of the wake-up since which it has not run, -1: it has
     "io_vdevice io_left io_open io_done submit_next "  # requests to submit, in flight, completed
-    "rewound"  # references that a revert took back: the random streams count without them
+    "rewound "  # references that a revert took back: the random streams count without them
+    "swap_device"  # device row of the swap it waits for
 )
 STEP_ROW = _table(
     "kind n pattern first pages refs_per_tick write_below window move_every offset vdevice kib "
@@ -301,7 +358,14 @@ VM_ROW = _table(
     # loss of a disk: tick, tick of the restored point's completion, work lost, time lost (-1: none)
     "lost_at restored_at rpo rto "
     # contents of all pages as saved, and as put back by the last revert
-    "memory_saved memory_back"
+    "memory_saved memory_back "
+    # balloon: pages in it, how many there ought to be; the guest's clock; 1 = no page of it is
+    # free; device row of the guest's swap (-1 ideal); pages it swapped out, in, back from the
+    # balloon; pages out that the host had swapped; 1 each: reports free pages, has some to report
+    "balloon balloon_target guest_hand guest_full guest_swap guest_outs guest_ins guest_backs "
+    "double_paging reporting freed reported refused held memory_shares "
+    # working set: pages watched, of those used; the estimate (-1: none yet), and smoothed
+    "sampled touched active working_set"
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "
@@ -396,6 +460,15 @@ PLAIN: dict[str, str] = {
     "stamp": "i8",  # number of the write that made each cluster of each layer (0: not in it)
     "dirty": "i1",  # 1: a cluster of a disk that was written since its last backup
     "content": "i4",  # tick of the last write to each page + 1; one row until contents are kept
+    "guest": "i1",  # flags of each page; this and those below one row where nobody overcommits
+    "class_of": "i4",  # what each page holds when the guest reads it first: 0 zeros, or a class
+    "shows": "i8",  # what each page holds as its guest wrote it: a class, UNIQUE + number of write
+    "stored": "i8",  # what swap holds of each page, -1: nothing
+    "holds": "i8",  # what each frame holds
+    "scan": "i1",  # what KSM found at each page
+    "seen": "i8",  # what each page held when KSM came by, -1: it has not
+    "stable": "i4",  # frame of the merged pages of each class, -1
+    "unstable": "i4",  # page of each class that was found in this pass, -1
     "saved": "i4",  # pages of snapshots: content, -1 for one that was never used
     "hooks": "i8",  # addresses of the policies' functions: of this process, never saved
 }

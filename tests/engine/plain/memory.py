@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SWAPPED = "swapped"
 SERVED, WAITS, REFUSED = "served", "waits for the swap device", "out of memory"
+LEFT_OUT = "refused, and the guest goes on"
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Resident:
     mappers: list[tuple[VirtualMachine, int]] = field(default_factory=list)  # (VM, page)
     image: tuple[str, int] | None = None
     dirty: bool = False
+    merged: bool = False  # KSM found several pages equal
+    content: Any = None
     owner: VirtualMachine | None = None  # who loaded it: its frame under scope local
     last_vm: VirtualMachine | None = None  # who mapped it last
     identity: tuple[Any, ...] = ()  # what it is known by when it has left memory
@@ -87,9 +90,9 @@ class Memory:
         self.counted = None
         entry = vm.table.get(page)
         if isinstance(entry, Resident):
-            if write and entry.image:
+            if write and (entry.image or entry.merged):
                 if not self.copy_on_write(vcpu, page):
-                    return REFUSED
+                    return self.refusal()
             else:
                 self.use(entry, vm, page, write)
             self.count(vcpu, "hits")
@@ -98,26 +101,34 @@ class Memory:
 
     def fault(self, vcpu: VirtualProcessor, page: int, write: bool, major: bool) -> str:
         """Serve a page fault: first use is minor, a page that was evicted is major."""
-        vm = vcpu.vm
+        vm, extra = vcpu.vm, self.host.overcommit
+        surfaced = extra.surface(vcpu, page) if extra else ""
         image = (vm.image, page) if page < vm.image_pages and page not in vm.copied else None
         there = self.images.get(image) if image else None
         if there:
             major = False
         elif not self.room_for(vm):
-            self.host.log("oom", vcpu=vcpu, a=page)
-            return REFUSED
+            self.oom(vcpu, page)
+            return self.refusal()
         self.host.log("fault", vcpu=vcpu, a=page, b=int(major))
         self.charge_fault(vcpu, major)
         self.count(vcpu, "major_faults" if major else "minor_faults")
         if there:
             self.map(there, vm, page)
+            if extra:
+                extra.loaded(there, vm, page)
             self.use(there, vm, page, write=False)
         else:
-            self.load(vm, page, image, write and not image)
+            self.load(vm, page, image, (write or surfaced == "read") and not image)
         self.host.count_exits(vcpu, "fault", 1)
         if write and image and not self.copy_on_write(vcpu, page):
-            return REFUSED
+            if self.refusal() == LEFT_OUT:
+                vcpu.references += 1
+                vm.references += 1
+            return self.refusal()
         device = self.host.swap_device if major else None
+        if surfaced == "read" and vm.guest.swap:
+            device = vm.vdevices[vm.guest.swap].device
         if device:  # the read comes after the write-backs that made room for it
             self.host.submit_host(device, vcpu)
         return WAITS if device else SERVED
@@ -134,20 +145,75 @@ class Memory:
     def copy_on_write(self, vcpu: VirtualProcessor, page: int) -> bool:
         """Give the VM a private copy of an image page; False when there is no frame for it."""
         vm = vcpu.vm
-        if not self.room_for(vm):
-            self.host.log("oom", vcpu=vcpu, a=page)
-            return False
         source = vm.table[page]
-        frame = self.take_frame(vm, (vm.row, page))
-        if vm.table[page] is source:  # it may have been the victim itself
-            self.unmap(source, vm, page)
-        vm.copied.add(page)
-        self.fill(frame, vm, page, None, write=True, copied=True)
+        frame = source.frame
+        if source.merged and len(source.mappers) == 1:
+            self.part(source, vm, page)
+            self.use(source, vm, page, write=True)
+        else:
+            if not self.room_for(vm):
+                self.oom(vcpu, page)
+                return False
+            content = source.content
+            if source.merged:
+                self.part(source, vm, page)
+            frame = self.take_frame(vm, (vm.row, page))
+            if vm.table[page] is source:  # it may have been the victim itself
+                self.unmap(source, vm, page)
+            vm.copied.add(page)
+            self.fill(frame, vm, page, None, write=True, copied=True)
+            vm.table[page].content = content
         vm.cow_breaks += 1
         vcpu.debt_ns += self.host.costs["cow_ns"]
         self.host.log("cow", vcpu=vcpu, a=page, b=frame)
         self.host.count_exits(vcpu, "fault", 1)
         return True
+
+    def part(self, source: Resident, vm: VirtualMachine, page: int) -> None:
+        """Prepare a merged page to leave the others: the next one is brought in in its stead."""
+        extra = self.host.overcommit
+        assert extra
+        if source.mappers[0] != (vm, page):
+            return
+        extra.broken += 1
+        if len(source.mappers) == 1:
+            source.merged = False
+            return
+        self.rules.freed(source)
+        self.circle_of(source.owner).remove(source.frame)
+        source.mappers.append(source.mappers.pop(0))
+        owner, other = source.mappers[0]
+        self.clock_time += 1
+        source.loaded = source.used = self.clock_time
+        source.owner, source.identity = owner, (owner.row, other)
+        self.circle_of(owner).insert(source.frame)
+        self.rules.loaded(source)
+
+    def take_away(self, vm: VirtualMachine, page: int) -> None:
+        """Take a page of a VM out of memory, or out of swap."""
+        entry = vm.table.get(page)
+        if isinstance(entry, Resident):
+            if entry.merged:
+                self.part(entry, vm, page)
+            self.unmap(entry, vm, page)
+        vm.table.pop(page, None)
+        self.rules.forget((vm.row, page))
+
+    def oom(self, vcpu: VirtualProcessor, page: int) -> None:
+        """Say that there is no memory left; where that is the rule, refuse."""
+        self.host.log("oom", vcpu=vcpu, a=page, b=2 if self.refusal() == LEFT_OUT else 0)
+
+    def refusal(self) -> str:
+        keys = self.host.given["overcommit"]
+        return LEFT_OUT if keys and keys["oom"] == "refuse" else REFUSED
+
+    def refuse(self, vcpu: VirtualProcessor) -> None:
+        """Count a reference that its guest goes on without."""
+        vm = vcpu.vm
+        vcpu.references += 1
+        vm.references += 1
+        vm.guest.refused += 1
+        self.host.exit(vcpu, "fault", 1)
 
     def count(self, vcpu: VirtualProcessor, what: str) -> None:
         self.counted = vcpu.vm
@@ -208,6 +274,8 @@ class Memory:
         if frame not in circle.frames:  # else it takes the place of the page before it
             circle.insert(frame)
         self.map(content, vm, page)
+        if self.host.overcommit:
+            self.host.overcommit.loaded(content, vm, page)
         if bit:
             content.young.add((vm, page))
         self.rules.loaded(content)
@@ -246,12 +314,16 @@ class Memory:
 
     def drop_all(self, vm: VirtualMachine) -> None:
         """Free what a stopped VM had."""
-        for page, entry in list(vm.table.items()):
+        for page, entry in sorted(vm.table.items()):
             if isinstance(entry, Resident):
+                if entry.merged:
+                    self.part(entry, vm, page)
                 self.unmap(entry, vm, page)
         vm.table.clear()
         for page in range(vm.pages):
             self.rules.forget((vm.row, page))
+        if self.host.overcommit:
+            self.host.overcommit.drop(vm)
 
     def evict(self, frame: int, for_vm: VirtualMachine) -> None:
         """Unmap a page from everybody; a dirty one is written to the swap device."""
@@ -259,6 +331,8 @@ class Memory:
         assert content
         row = content.page_row()
         self.host.log("evict", a=row, b=frame)
+        if self.host.overcommit:
+            self.host.overcommit.leaving(content)
         self.evictions += 1
         if content.dirty:
             self.write_back(content)

@@ -46,6 +46,12 @@ class SetReplacement(Command):
                 " trace steps only, got a workload of another kind",
                 "policy",
             )
+        if self.policy == "opt" and int(state.host[0].ksm_scan) > 0:
+            raise EngineError(
+                "{field}: opt knows the next use of a page, not of pages that are merged: KSM must"
+                " be off",
+                "policy",
+            )
         for name, value in self.keys.items():
             state.host[name] = value
         local = int(state.host[0].scope_local) if self.scope is None else self.scope == "local"

@@ -34,6 +34,17 @@ if TYPE_CHECKING:  # made from HOOKS below
     go_on: Callable[..., Any]
     attend: Callable[..., Any]
     forget: Callable[..., Any]
+    tend: Callable[..., Any]
+    noted: Callable[..., Any]
+    loaded: Callable[..., Any]
+    copied: Callable[..., Any]
+    leaving: Callable[..., Any]
+    surface: Callable[..., Any]
+    part_from: Callable[..., Any]
+    discarded: Callable[..., Any]
+    freed: Callable[..., Any]
+    out_of_memory: Callable[..., Any]
+    hold: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -61,11 +72,22 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "go_on": ("storage", 1, False, None),  # (m): a request of the job of VM m is complete
     "attend": ("storage", 0, False, None),  # a job waits for a row, or a backup is due
     "forget": ("replacement", 1, False, None),  # (page), in no frame, counts as never used
+    "tend": ("overcommit", 0, False, None),  # host.tend_at is due
+    "noted": ("overcommit", 1, False, None),  # (page << 1 | write): a reference was made
+    "loaded": ("overcommit", 2, False, None),  # (f, page): page was brought into f by a fault
+    "copied": ("overcommit", 2, False, None),  # (f, source): frame f is a copy
+    "leaving": ("overcommit", 1, False, None),  # (f): what is in it is evicted, or cleaned
+    "surface": ("overcommit", 2, True, 0),  # (v, page): the guest makes room for a page -> SURFACED
+    "part_from": ("overcommit", 1, True, 0),  # (page) leaves those merged with it -> 1: none left
+    "discarded": ("overcommit", 1, False, None),  # (page): its VM is stopped
+    "freed": ("overcommit", 1, False, None),  # (v): its guest frees the pages of its step
+    "out_of_memory": ("overcommit", 1, True, 0),  # (v) -> what becomes of its VM (OOM)
+    "hold": ("overcommit", 0, False, None),  # VMs that need a frame are paused
 }
 NAMES = list(HOOKS)
 PLAIN = ("explain", "refuse")
 """Functions of a policy that are never compiled: they read the tables for people."""
-KINDS = ("schedulers", "replacement", "storage")
+KINDS = ("schedulers", "replacement", "storage", "overcommit")
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -79,6 +101,7 @@ def functions(scheduler: str, replacement: str) -> list[Callable[..., Any] | Non
     chosen = {"schedulers": load("schedulers", scheduler)}
     chosen["replacement"] = load("replacement", replacement)
     chosen["storage"] = load("storage", "host")
+    chosen["overcommit"] = load("overcommit", "host")
     return [getattr(chosen[HOOKS[name][0]], name, None) for name in NAMES]
 
 

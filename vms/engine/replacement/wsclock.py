@@ -8,13 +8,14 @@ Source: Carr and Hennessy, WSClock: A Simple and Effective Algorithm for Virtual
 SOSP 1981; Tanenbaum and Bos, Modern Operating Systems, 3.4.9.
 """
 
+from vms.engine.compiled.dispatch import leaving
 from vms.engine.io import write_back
 from vms.engine.links import append, insert_before, remove
 from vms.engine.log import log
 from vms.engine.memory import changed, referenced, scope, unreference
 from vms.engine.scenario.keys import whole
 from vms.engine.scenario.limits import FAR
-from vms.engine.tables import DIRTY, EV_WRITEBACK
+from vms.engine.tables import DIRTY, EV_WRITEBACK, SHARED
 
 HOST_KEYS = {
     "tau": whole(
@@ -68,7 +69,12 @@ def clean(s, f):
     """Write the page in frame f back, ahead of its eviction."""
     h = s.host
     page = s.frame[f].page
-    s.pte[page] &= ~DIRTY
+    leaving(s, f)
+    first = page
+    while page >= 0:
+        s.pte[page] &= ~DIRTY
+        page = s.mate[page] if s.pte[page] & SHARED else -1
+    page = first
     changed(s, f)
     h.writebacks += 1
     h.cleanings += 1

@@ -53,6 +53,15 @@ class Touch(Model):
     """working_set: references after which the window moves to another place."""
 
 
+class Free(Model):
+    """Pages that the guest frees: what is in them is of no use to it any more.  Takes no time."""
+
+    first: PageNumber = 0
+    """Lowest page freed."""
+    pages: Annotated[int | None, Quantity(1, LIMITS.pages, "pages", "pages")] = None
+    """Number of pages from `first` on; left out: all the rest of the VM's pages."""
+
+
 class Io(Model):
     """Requests to a virtual device, submitted at once; the vCPU waits for the last of them."""
 
@@ -107,10 +116,11 @@ class Step(Model):
     sleep: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
     """Ticks the vCPU is blocked."""
     trace: Trace | None = None
+    free: Free | None = None
 
     @property
     def kind(self) -> str:
-        """compute, touch, io, sleep or trace."""
+        """compute, touch, io, sleep, trace or free."""
         return next(iter(self.model_fields_set))
 
     @model_validator(mode="after")
