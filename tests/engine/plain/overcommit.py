@@ -101,7 +101,7 @@ class Overcommit:
             guest.shows[page] = ("write", self.writes)
             entry = vm.table.get(page)
             if hasattr(entry, "content"):
-                entry.content = guest.shows[page]
+                entry.content = guest.shows[page]  # type: ignore[union-attr]
 
     def loaded(self, content: Resident, vm: VirtualMachine, page: int) -> None:
         if content.image:
