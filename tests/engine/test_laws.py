@@ -19,8 +19,8 @@ from vms.engine import laws, metrics
 from vms.engine.commands import parse
 from vms.engine.laws import LAWS
 from vms.engine.machine import Machine
-from vms.engine.scheduling import module
 from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scheduling import module
 from vms.engine.tables import DIRTY, FRAME, MERGED, POINT, PRESENT, RUNNABLE, WRITABLE
 
 quiet = settings(
