@@ -38,6 +38,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "set_share": {"vm": "one", "keys": {"cap": 50}},
     "set_scheduler": {"policy": "fcfs"},
     "set_replacement": {"policy": "fifo"},
+    "set_overcommit": {"keys": {"ksm_scan": 10}},
+    "set_balloon": {"vm": "one", "pages": 1},
     "set_device_mode": {"vm": "one", "device": "vda", "mode": "emulated"},
     "add_vm": {"vm": {**first_steps()["vms"][0], "name": "late"}},
     "start_vm": {"vm": "two"},

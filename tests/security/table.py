@@ -297,6 +297,8 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "set_scheduler",
         "set_share",
         "set_replacement",
+        "set_overcommit",
+        "set_balloon",
         "set_device_mode",
         "add_vm",
         "start_vm",
