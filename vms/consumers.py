@@ -196,6 +196,7 @@ class LabConsumer(AsyncWebsocketConsumer):
 
     def _close_soon(self, code: int, reason: str) -> None:
         self.leaving = True  # what it still asks for is not done
+        self.seat.viewer.close()  # and nothing more of the lab is sent
         if self.room is not None and code in {KICKED, RENEWED}:
             self.room.drop(self.seat)
         with translation.override(self.language):

@@ -1,4 +1,5 @@
 // What every page but the lab screen does with scripts: theme switch, menus that close, copying.
+import "./uploads.js";
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {
   button.hidden = false;

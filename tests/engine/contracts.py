@@ -20,6 +20,7 @@ from tests.engine.running import built, run
 from vms.engine import laws, metrics
 from vms.engine.checkpoint import load, save
 from vms.engine.commands import COMMANDS, parse
+from vms.engine.compiled import dispatch
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.tables import NOTHING, RUNNING
@@ -39,7 +40,7 @@ HOOKS = {
         "yields",
         "renew",
     },
-    "replacement": {"hit", "fill", "victim", "drop"},
+    "replacement": {"hit", "fill", "victim", "drop", "forget"},
 }
 
 
@@ -193,7 +194,9 @@ def check_refusal(name: str, fields: Raw) -> None:
 
 
 def module(registry: str, name: str) -> ModuleType:
-    return importlib.import_module(f"vms.engine.{registry}.{name}")
+    if registry == "devices":
+        return importlib.import_module(f"vms.engine.{registry}.{name}")
+    return dispatch.load(registry, name)
 
 
 def check_documented(found: ModuleType) -> None:

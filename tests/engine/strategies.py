@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,6 +11,21 @@ from vms.engine.schedulers import SCHEDULERS
 
 Scenario = dict[str, Any]
 PAGES = 12
+KEYS = {
+    "clear_every": [1, 3, 10],
+    "counter_bits": [1, 2, 4],
+    "counter_max": [1, 2, 5],
+    "in_percent": [1, 25, 50, 99],
+    "out_percent": [1, 50, 100, 500],
+    "hir_percent": [1, 20, 50, 99],
+    "small_percent": [1, 10, 40, 99],
+    "ghost_percent": [1, 50, 90, 400],
+    "tau": [0, 2, 10, 50],
+}
+POLICIES = [
+    *("fifo", "lru", "clock", "random", "opt", "mru", "second_chance", "gclock", "nru", "aging"),
+    *("lfu", "wsclock", "sieve", "2q", "s3fifo", "arc", "lirs"),
+]
 
 
 def small(low: int, high: int) -> st.SearchStrategy[int]:
@@ -66,8 +82,9 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
         "frames": draw(small(1, 20)) if memory else 64,
         "scheduler": draw(schedulers(twin)),
         "replacement": {
-            "policy": draw(st.sampled_from(["fifo", "lru", "clock", "random", "opt"])),
+            "policy": draw(st.sampled_from(POLICIES)),
             "scope": draw(st.sampled_from(["global", "local"])),
+            **draw(replacement_keys()),
         },
         "costs": draw(st.just("none") | costs()),
         "devices": hardware,
@@ -78,10 +95,30 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
     if not twin and host["pcpus"] > 1 and draw(st.booleans()):
         other = draw(schedulers(twin).filter(lambda each: each["policy"] != "arinc653"))
         host["pools"] = [{"name": "other", "pcpus": [host["pcpus"] - 1], "scheduler": other}]
+    if memory and draw(st.booleans()):
+        host["overcommit"] = draw(overcommitments())
+        if host["replacement"]["policy"] not in ("fifo", "lru", "clock", "random"):
+            host["overcommit"]["ksm_scan"] = 0  # the twin joins pages under these alone
     swap = draw(st.sampled_from(["ideal", None, *(device["name"] for device in hardware)]))
     if swap != "ideal":
         host["swap"] = swap and {"device": swap}
     return host
+
+
+@st.composite
+def overcommitments(draw: st.DrawFn) -> Scenario:
+    return {
+        "oom": draw(st.sampled_from(["kill", "refuse"])),
+        "ksm_scan": draw(st.sampled_from([0, 1, 5, 30])),
+        "ksm_every": draw(small(1, 4)),
+        "balloon_auto": draw(st.booleans()),
+        "balloon_every": draw(small(1, 5)),
+        "balloon_pages": draw(small(1, 4)),
+        "idle_tax": draw(st.sampled_from([0, 75, 99])),
+        "free_percent": draw(st.sampled_from([0, 10, 40])),
+        "sample_every": draw(st.sampled_from([0, 3, 11])),
+        "sample_pages": draw(small(1, 8)),
+    }
 
 
 HOST_KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -155,6 +192,12 @@ def schedulers(draw: st.DrawFn, twin: bool) -> Scenario:
 
 
 @st.composite
+def replacement_keys(draw: st.DrawFn) -> Scenario:
+    names = draw(st.lists(st.sampled_from(list(KEYS)), unique=True, max_size=4))
+    return {name: draw(st.sampled_from(KEYS[name])) for name in names}
+
+
+@st.composite
 def costs(draw: st.DrawFn) -> Scenario:
     names = [
         "vm_exit_ns",
@@ -219,6 +262,10 @@ def machines(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenari
             ),
         },
     }
+    if all("free" in step for step in vm["workload"]["steps"]):
+        vm["workload"]["steps"].append({"compute": 1})
+    if memory and draw(st.booleans()):
+        vm |= draw(promises(vm))
     vm["scheduler"] = draw(st.fixed_dictionaries({}, optional=VM_KEYS))
     if "period_us" in vm["scheduler"]:
         vm["scheduler"].setdefault("budget_us", 200)
@@ -246,7 +293,7 @@ def contents(draw: st.DrawFn) -> Scenario:
 
 @st.composite
 def steps(draw: st.DrawFn, devices: list[str], memory: bool) -> Scenario:
-    kinds = ["compute", "sleep", "load", "spin"] + ["touch", "touch", "trace"] * memory
+    kinds = ["compute", "sleep", "load", "spin"] + ["touch", "touch", "trace", "free"] * memory
     kind = draw(st.sampled_from(kinds + ["io", "io"] * bool(devices)))
     if kind in ("compute", "sleep", "spin"):
         return {kind: draw(small(1, 9))}
@@ -257,6 +304,9 @@ def steps(draw: st.DrawFn, devices: list[str], memory: bool) -> Scenario:
         op = draw(st.sampled_from(["read", "write"]))
         pattern = draw(st.sampled_from(["sequential", "uniform"]))
         return {"io": io | {"op": op, "pattern": pattern}}
+    if kind == "free":
+        first = draw(small(0, PAGES - 1))
+        return {"free": {"first": first, "pages": draw(small(1, PAGES - first))}}
     if kind == "load":
         percents = draw(st.lists(small(0, 100), min_size=1, max_size=4).filter(any))
         return {"trace": {"utilisation": percents, "every": draw(small(1, 10))}}
@@ -292,6 +342,24 @@ def put_into_pools(draw: st.DrawFn, given: Scenario) -> None:
             vm["pool"] = "other"
 
 
+@st.composite
+def promises(draw: st.DrawFn, vm: Scenario) -> Scenario:
+    """Return what a VM says of memory that is promised twice."""
+    names = draw(st.lists(st.sampled_from(["os", "lib"]), max_size=2))
+    found: Scenario = {"contents": []}
+    for name in names:
+        first = draw(small(0, PAGES - 1))
+        found["contents"].append(
+            {"name": name, "first": first, "pages": draw(small(1, PAGES - first))}
+        )
+    if vm["kind"] != "container":
+        found["balloon"] = draw(st.sampled_from([0, 0, 2, 7, 11]))
+        found["free_page_reporting"] = draw(st.booleans())
+        if vm["devices"]:
+            found["guest_swap"] = draw(st.sampled_from([None, "v0"]))
+    return found
+
+
 def keep_exclusive(given: Scenario) -> None:
     """Make the modes fit: a device passed through has one mapping and swaps nothing."""
     backends = [device["backend"] for vm in given["vms"] for device in vm["devices"] * vm["count"]]
@@ -317,3 +385,50 @@ def opt_needs_one_reader(given: Scenario) -> None:
         )
     if given["host"]["replacement"]["policy"] == "opt" and (readers != 1 or touches):
         given["host"]["replacement"]["policy"] = "lru"
+
+
+def under_pressure(draw: random.Random, policy: str) -> Scenario:
+    """Return VMs that share images, write, and need far more frames than there are."""
+    vms: list[Scenario] = []
+    for name in "abc"[: draw.randint(1, 3)]:
+        work = {
+            "repeat": draw.choice(["forever", "forever", 1]),
+            "steps": [{"touch": pressing(draw)} for _ in range(draw.randint(1, 3))],
+        }
+        vm: Scenario = {"name": name, "pages": PAGES, "workload": work}
+        vm |= {"count": draw.choice([1, 1, 2]), "vcpus": draw.choice([1, 1, 2])}
+        vm["start_at"] = draw.choice([0, 0, 7])
+        if draw.random() < 0.4:
+            vm["image"] = {"name": "x", "pages": 6}
+        vms.append(vm)
+    keys = {name: draw.choice(values) for name, values in KEYS.items()}
+    scope = draw.choice(["global", "local"])
+    stores: list[Scenario] = [
+        {},
+        {"swap": None},
+        {"swap": {"device": "d"}, "devices": [{"name": "d", "kind": "disk", "service_us": 100}]},
+    ]
+    return {
+        "name": "pressure",
+        "seed": draw.randrange(1 << 30),
+        "dialect": draw.choice(["textbook", "ostep", "libcachesim"]),
+        "host": {
+            "pcpus": draw.randint(1, 3),
+            "frames": draw.randint(2, 14),
+            "scheduler": {"policy": "round_robin", "time_slice": draw.randint(1, 6)},
+            "replacement": {"policy": policy, "scope": scope, **keys},
+            **draw.choice(stores),
+        },
+        "vms": vms,
+    }
+
+
+def pressing(draw: random.Random) -> Scenario:
+    return {
+        "pattern": draw.choice(["uniform", "zipf", "sequential", "working_set"]),
+        "first": draw.choice([0, 0, 3]),
+        "pages": draw.randint(3, 9),
+        "refs": draw.randint(20, 200),
+        "refs_per_tick": draw.randint(1, 8),
+        "write": draw.choice([0, 0.2, 0.6]),
+    }

@@ -165,8 +165,13 @@ def test_the_scheduler_can_be_changed_while_it_runs(first: str, then: str) -> No
     assert all(laws.check(machine).values())
 
 
-@pytest.mark.parametrize("first", [name for name in REPLACEMENTS if name != "opt"])
-@pytest.mark.parametrize("then", [name for name in REPLACEMENTS if name != "opt"])
+OTHERS = [name for name in REPLACEMENTS if name != "opt"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(OTHERS[k - step], OTHERS[k]) for step in (1, 6) for k in range(len(OTHERS))],
+)
 @pytest.mark.parametrize("scope", ["global", "local"])
 def test_the_replacement_can_be_changed_while_it_runs(first: str, then: str, scope: str) -> None:
     machine = built(raw(replacement={"policy": first}))
@@ -273,8 +278,8 @@ def test_a_stalled_run_goes_on_when_a_vm_is_started() -> None:
     assert machine.state.vcpu["run"][0] == 7
 
 
-@given(st.integers(0, 120), st.sampled_from(list(SCHEDULERS)), st.sampled_from(["lru", "clock"]))
-@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 120), st.sampled_from(list(SCHEDULERS)), st.sampled_from(OTHERS))
+@settings(max_examples=40, deadline=None)
 def test_a_vm_added_at_a_tick_is_as_one_that_starts_then(
     tick: int, scheduler: str, replacement: str
 ) -> None:

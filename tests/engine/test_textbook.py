@@ -8,6 +8,7 @@ import pytest
 
 from tests.engine.plain import Event
 from tests.engine.running import built, faults, run, to_the_end
+from vms.engine.replacement import REPLACEMENTS
 
 pytestmark = pytest.mark.interpreted
 
@@ -246,7 +247,7 @@ def test_clock_that_loads_pages_with_the_bit_clear(simulator: str) -> None:
         assert faults(result["vms"][0]) == expected
 
 
-@pytest.mark.parametrize("policy", ["fifo", "lru", "clock", "random", "opt"])
+@pytest.mark.parametrize("policy", REPLACEMENTS)
 def test_with_enough_frames_every_page_faults_once(simulator: str, policy: str) -> None:
     result = to_the_end(string(BELADY, 5, policy), simulator)
     assert result["vms"][0]["minor_faults"] == 5

@@ -1,6 +1,7 @@
 """Workloads: alias tables, traces, next use, and the table of steps."""
 
 import itertools
+import struct
 import time
 from fractions import Fraction
 from importlib import resources
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.examples import EXAMPLE, SMALLEST
+from tests.engine.running import faults, to_the_end
+from vms.engine import curves
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Limits, Scenario, scenario_with
 from vms.engine.workloads import patterns, steps, traces
@@ -183,8 +186,115 @@ def test_a_bad_list_is_refused_with_its_line(content, sentence):
     assert str(refusal.value).isprintable()
 
 
+LACKEY = b"""==7== Lackey, an example Valgrind tool
+I  04001f20,3
+ L 1ffeffe7c8,8
+ S 1ffeffeffc,8
+ M 04001f28,4
+
+==7== Counted 1 call
+"""
+
+
+def oracle(*ids):
+    return b"".join(struct.pack("<IQIq", n, number, 512, -1) for n, number in enumerate(ids))
+
+
+@pytest.mark.parametrize(
+    ("content", "references"),
+    [
+        (LACKEY, [(0, 0), (1, 0), (1, 1), (2, 1), (0, 1)]),
+        (LACKEY.replace(b"\n", b"\r\n"), [(0, 0), (1, 0), (1, 1), (2, 1), (0, 1)]),
+        (oracle(2**63, 7, 7, 2**63, 1), [(0, 0), (1, 0), (1, 0), (0, 0), (2, 0)]),
+        (b"version,time,op,size,lbn\n1,9,2a,512,42932745\n1,9,2a,512,7\n", [(0, 0), (1, 0)]),
+        (b"time, obj-id, size\n1, a, 4\n2, b, 4\n3, a, 4\n", [(0, 0), (1, 0), (0, 0)]),
+        (b"0,55,1\n1,56,1\n2,55,1", [(0, 0), (1, 0), (0, 0)]),
+    ],
+)
+def test_traces_of_other_programs_number_what_they_name_as_it_occurs(content, references):
+    found = traces.uploaded("t", content, 100)
+    assert found.dtype == np.int32
+    assert [(r >> 1, r & 1) for r in found.tolist()] == references
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (LACKEY + b" X 12,4\n", "line 8: must be I, L, S or M, a hexadecimal address"),
+        (LACKEY + b" L 12\n", "line 8: must be I, L, S or M, a hexadecimal address"),
+        (LACKEY + b" L 12,0\n", "line 8: must be I, L, S or M, a hexadecimal address"),
+        (b"I  12,4\n" * 100_000 + b"I  zz,4", "line 100001: must be I, L, S or M"),
+        (oracle(1, 2)[:-1], "trace t must have whole records of 24 bytes, got 47 bytes"),
+        (b"time,size\n1,2\n", "line 1: must have a column obj_id, objid"),
+        (b"time,obj_id\n1,2\n3\n", 'line 3: must name what is referenced in column 2, got "3"'),
+        (b"1,2\n1,\n", "line 2: must name what is referenced in column 2, got 1,"),
+        (b"1,2\n" * 101, "trace t must have 1..100 references, got 101"),
+        (b"time,id\n", "trace t must have 1..100 references, got 0"),
+    ],
+)
+def test_a_bad_trace_of_another_program_is_refused_with_its_line(content, sentence):
+    with pytest.raises(EngineError) as refusal:
+        traces.uploaded("t", content, 100)
+    assert sentence in str(refusal.value)
+    assert str(refusal.value).isprintable()
+
+
+def test_a_file_of_more_than_64_mib_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr(traces, "MOST_BYTES", 10)
+    with pytest.raises(EngineError, match=r"must have 1\.\.10 bytes, got 11"):
+        traces.uploaded("t", b"1\n" * 5 + b"1", 100)
+
+
+def test_reading_tells_how_far_it_is():
+    seen = []
+    content = b"I  12,4\n" * 300_000
+    traces.uploaded("t", content, 10**6, lambda *at: seen.append(at))
+    assert len(seen) == 3
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(content), len(content))
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_recording_misses_as_its_program_did_from_its_validity_limit_up(name):
+    distances = traces.exact_distances(name)
+    limit = RECORDED[name].valid_from
+    if distances is None:
+        assert (name, limit) == ("teachos", None)
+        return
+    program = curves.misses(distances)
+    recording = curves.misses(curves.stack_histogram(traces.recorded(name) >> 1))
+    assert len(program) == len(recording) == RECORDED[name].pages + 1
+    error = np.abs(recording - program) / program
+    assert error[limit:].max() <= 0.02 < error[limit - 1]
+
+
+def test_a_simulated_program_misses_as_the_real_one_did():
+    """In these sizes the programs missed so often; the recordings do so within 2 %."""
+    for name, frames, program in (("sort", 128, 43_160), ("sqlite", 512, 1_478)):
+        assert curves.misses(traces.exact_distances(name))[frames] == program
+        ours = curves.misses(curves.stack_histogram(traces.recorded(name) >> 1))[frames]
+        assert abs(ours - program) <= 0.02 * program
+        step = {"trace": {"recorded": name, "refs_per_tick": 100_000}}
+        raw = {
+            "name": name,
+            "host": {"frames": frames, "costs": "none", "replacement": {"policy": "lru"}},
+            "vms": [{"name": "a", "pages": 1_132, "workload": {"steps": [step]}}],
+        }
+        assert faults(to_the_end(raw, "engine")["vms"][0]) == ours
+
+
 @given(st.binary(max_size=30))
 def test_any_bytes_are_references_or_an_engine_error(content):
+    check_bytes(content)
+
+
+@given(st.sampled_from([LACKEY, oracle(5, 6, 5), b"time,id\n1,2\n"]), st.data())
+def test_a_damaged_trace_is_references_or_an_engine_error(content, data):
+    cut = data.draw(st.integers(0, len(content)))
+    check_bytes(content[:cut] + data.draw(st.binary(max_size=9)) + content[cut:])
+
+
+def check_bytes(content):
     try:
         count = len(traces.uploaded("t", content, 100))
     except EngineError as error:

@@ -85,3 +85,13 @@ test("along a Hilbert curve every cell has one place, and neighbours in number a
     assert.equal(far, 1);
   }
 });
+
+test("a curve is read between the sizes it was counted at, and frames that move change two of them", async () => {
+  const { faultsAt, missesAt, together } = await import("../../static/js/misses.js");
+  assert.equal(missesAt([0, 10, 20], [100, 40, 10], 15), 25);
+  assert.equal(missesAt([0, 10, 20], [100, 40, 10], 99), 10);
+  assert.equal(missesAt([], [], 5), 0);
+  const curve = { frames: [0, 10, 20], next: [50, 20, 4], resident: 10 };
+  assert.deepEqual([faultsAt(curve, 0), faultsAt(curve, -5), faultsAt(curve, -50)], [20, 35, 50]);
+  assert.deepEqual(together([{ before: 20, after: 35 }, { before: 9, after: 1 }]), { before: 29, after: 36 });
+});

@@ -41,6 +41,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "plug_pcpu": {"pcpu": 0},
     "set_pool": {"vm": "one", "pool": "Pool-0"},
     "set_replacement": {"policy": "fifo"},
+    "set_overcommit": {"keys": {"ksm_scan": 10}},
+    "set_balloon": {"vm": "one", "pages": 1},
     "set_device_mode": {"vm": "one", "device": "vda", "mode": "emulated"},
     "add_vm": {"vm": {**first_steps()["vms"][0], "name": "late"}},
     "start_vm": {"vm": "two"},

@@ -300,6 +300,8 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "plug_pcpu",
         "unplug_pcpu",
         "set_replacement",
+        "set_overcommit",
+        "set_balloon",
         "set_device_mode",
         "add_vm",
         "start_vm",

@@ -38,7 +38,7 @@ def acts(lab: Lab, alice: Any, bob: Any) -> None:
             lab.pk,
             run=1,
             tick=number * 10,
-            **refused,  # type: ignore[arg-type]
+            **refused,
             arguments={"vm": f"vm-{number}"},
         )
     audit.record("export", "=cmd()", Visitor(alice), lab.pk)

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from vms.engine.checkpoint import freeze, load, pack
 from vms.engine.commands import COMMANDS, parse
 from vms.engine.errors import EngineError, shown
@@ -18,6 +20,7 @@ from vms.engine.machine import Machine
 from vms.engine.tick import come_between_ticks
 from vms.live import registry, threads
 from vms.live.audience import Who
+from vms.live.controls import CONTROLS, DEEDS, parse_control
 from vms.live.replay import apply_message
 from vms.live.store import LabGone
 from vms.words import sentence
@@ -27,18 +30,23 @@ AT_ONCE = 4
 """Copies that are woken at the same time."""
 
 
+MOTION = tuple(name for name in CONTROLS if name not in DEEDS)
+"""Controls that can be given to all: play, pause, speed …"""
+
+
 def checked(message: JSON) -> None:
-    """Raise EngineError where a message is no command, before any copy is asked."""
+    """Raise EngineError where a message is neither a command nor one of MOTION."""
     kind = message.get("type")
-    if kind not in COMMANDS:
-        allowed = ", ".join(COMMANDS)
+    if kind not in COMMANDS and kind not in MOTION:
+        allowed = ", ".join([*COMMANDS, *MOTION])
         raise EngineError(
             "{field} must be one of {allowed}, got {given}",
             "type",
             allowed=allowed,
             given=shown(kind),
         )
-    parse(message)
+    if parse_control(message) is None:
+        parse(message)
 
 
 async def broadcast(
@@ -63,15 +71,18 @@ async def _each(
     function: Any, keys: list[str], message: JSON, who: Who, line: asyncio.Semaphore
 ) -> list[JSON]:
     async def one(key: str) -> JSON:
-        async with line:
-            try:
-                await function(await registry.run_for(key), message, who)
-            except EngineError as error:
-                return {"ok": False, "message": sentence(error)}
-            except LabGone:
-                return {"ok": False, "message": "this lab does not exist any more"}
-            except registry.TooManyRunsError:
-                return {"ok": False, "message": "no more labs can be alive on this server just now"}
+        try:
+            run = registry.peek(key)
+            if run is None:
+                async with line:
+                    run = await registry.run_for(key)
+            await function(run, message, who)
+        except EngineError as error:
+            return {"ok": False, "message": sentence(error)}
+        except LabGone:
+            return {"ok": False, "message": _("This lab does not exist any more.")}
+        except registry.TooManyRunsError:
+            return {"ok": False, "message": _("No more labs can be alive here just now.")}
         return {"ok": True, "message": ""}
 
     return list(await asyncio.gather(*map(one, keys)))
@@ -82,7 +93,12 @@ async def _do(run: Any, message: JSON, who: Who) -> None:
 
 
 async def _try(run: Any, message: JSON, who: Who) -> None:
-    """Give the command to a copy of the machine. Raises EngineError where it is refused."""
+    """Give the command to a copy of the machine. Raises EngineError where it is refused.
+
+    A control changes no machine: whether a run can go on it says itself.
+    """
+    if message["type"] in MOTION:
+        return
     if run.status == "crashed":
         raise EngineError("the run is broken, only a reset helps")
     frozen = await run.read(freeze)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from vms.engine.compiled.dispatch import ROOM
+from vms.engine.compiled.dispatch import ROOM, load
 from vms.engine.devices import DEVICES
+from vms.engine.overcommit.tables import host_fields, overcommit_tables
 from vms.engine.parts import Parts, find_reader, reader_range
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
@@ -22,13 +23,16 @@ from vms.engine.tables import (
     ARRIVAL,
     COSTS,
     DIFFERENT,
+    GHOSTS,
     IDEAL_STORE,
     INF,
     IO,
     LATENCY_BUCKETS,
     LAYOUT,
+    LISTS,
     NEVER,
     NO_SWAP,
+    REPLACEMENT_KEYS,
 )
 from vms.engine.workloads import traces
 
@@ -61,10 +65,10 @@ def filled(name: str, rows: int, value: int) -> np.ndarray:
     return table
 
 
-def vm_tables(parts: Parts) -> dict[str, np.ndarray]:
+def vm_tables(parts: Parts, overcommits: bool) -> dict[str, np.ndarray]:
     """Return the tables that depend on the VMs, before their first tick."""
     vms, vcpus = len(parts.vm), len(parts.vcpu)
-    images = parts.image_pages > 0
+    shared = parts.image_pages > 0 or overcommits
     vcpu_vm = [entry["vm"] for entry in parts.vcpu]
     return {
         "vm": rows("vm", parts.vm),
@@ -76,14 +80,13 @@ def vm_tables(parts: Parts) -> dict[str, np.ndarray]:
         "alias_i": join("alias_i", (i for _, i in parts.alias)),
         "pte": new_table("pte", parts.pages),
         "page_vm": np.repeat(np.arange(vms), [e["pages"] for e in parts.vm]).astype(np.int16),
-        "mate": filled("mate", parts.pages if images else 1, -1),
+        "mate": filled("mate", parts.pages if shared else 1, -1),
         "image_frame": filled("image_frame", parts.image_pages, -1),
         "queue": new_table("queue", power_of_two(vcpus)),
         "queue_vm": np.array(vcpu_vm, np.int32),
         "sleepers": new_table("sleepers", vcpus),
         "stolen": new_table("stolen", vms * (vms + 2)),
         "woken": new_table("woken", vms * LATENCY_BUCKETS),
-        "flist": _lists(1 + vms),
         **disk_tables(parts),
     }
 
@@ -109,11 +112,25 @@ def disk_tables(parts: Parts) -> dict[str, np.ndarray]:
     }
 
 
-def _lists(n: int) -> np.ndarray:
-    table = new_table("flist", n)
-    for column in ("head", "tail", "hand"):
-        table[column] = -1
-    return table
+def policy_tables(policy: str, vms: int, frames: int, pages: int) -> dict[str, np.ndarray]:
+    """Return the empty tables of a replacement policy.
+
+    `pages`: rows of pte and of image_frame together.  What the policy's NEEDS lack has one row.
+    """
+    needs = getattr(load("replacement", policy), "NEEDS", ())
+    sizes = {"note": frames, "ghost": pages, "cohort": frames + 2}
+    tables = {name: new_table(name, n if name in needs else 1) for name, n in sizes.items()}
+    tables["flink"] = new_table("flink", frames)
+    tables["flist"] = new_table("flist", LISTS * (1 + vms))
+    tables["glist"] = new_table("glist", GHOSTS * (1 + vms))
+    tables["aim"] = new_table("aim", 1 + vms)
+    for table in tables.values():
+        for column in {"head", "tail", "hand", "prev", "list"} & set(table.dtype.names or ()):
+            table[column] = -1
+    for name in ("flink", "ghost"):
+        tables[name]["next"] = -1
+    tables["cohort"]["next"] = np.append(np.arange(1, len(tables["cohort"])), -1)
+    return tables
 
 
 def ring_size(pcpus: int, vcpus: int, requests: int, heaviest_tick: int) -> int:
@@ -151,14 +168,16 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "seed": scenario.seed,
         "tick_ns": scenario.tick_ns,
         "pcpus": host.pcpus,
-        "frames": host.frames - scenario.table_frames,
-        "free_frames": host.frames - scenario.table_frames,
+        "frames": host.frames - scenario.own_frames,
+        "free_frames": host.frames - scenario.own_frames,
         "table_frames": scenario.table_frames,
+        "hypervisor_frames": host.hypervisor_frames,
         "devices": len(host.devices),
         "page_kib": host.page_kib,
         "scheduler": list(SCHEDULERS).index(host.scheduler.policy),
         "replacement": list(REPLACEMENTS).index(host.replacement.policy),
         "time_slice": host.scheduler.time_slice,
+        **{name: host.replacement.keys[name] for name in REPLACEMENT_KEYS},
         "scope_local": int(host.replacement.scope == "local"),
         "swap": swap_row(host),
         "posted_interrupts": int(host.posted_interrupts),
@@ -174,6 +193,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "point": -1,
         "stop_at_end": 1,
         **flags(scenario),
+        **host_fields(scenario),
         "submit_head": -1,
         "submit_tail": -1,
         "reader": -1,
@@ -224,11 +244,9 @@ def empty_requests(n: int) -> np.ndarray:
 
 def free_frames(n: int) -> dict[str, np.ndarray]:
     """Return the tables of n free frames."""
-    frame, flink = new_table("frame", n), new_table("flink", n)
+    frame = new_table("frame", n)
     frame["page"] = -1
-    for column in ("prev", "next", "list"):
-        flink[column] = -1
-    return {"frame": frame, "flink": flink, "changed": new_table("changed", n)}
+    return {"frame": frame, "changed": new_table("changed", n)}
 
 
 def build_state(scenario: Scenario, parts: Parts) -> State:
@@ -261,8 +279,15 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         latency=new_table("latency", latency),
         hooks=new_table("hooks", ROOM * (1 + len(host.pools))),
         **free_frames(values["frames"]),
-        **vm_tables(parts),
+        **vm_tables(parts, scenario.overcommits),
+        **overcommit_tables(scenario, values["frames"], scenario.overcommits),
         **scheduler_tables(scenario, vcpus),
+        **policy_tables(
+            host.replacement.policy,
+            len(parts.vm),
+            values["frames"],
+            max(1, parts.pages) + max(1, parts.image_pages),
+        ),
         **opt_tables(parts, values["frames"], reader),
     )
     state.vm["pool"] = [scenario.pool_row(vm) for vm in scenario.expanded]

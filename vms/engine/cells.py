@@ -143,7 +143,7 @@ def _of_host(machine: Machine, keys: Sequence[int | str], percent: bool) -> Cell
         return Cells(_field(machine, "host", [0], key))
     if keys[0] == "frames" and key in {"free", "used"}:
         free = _field(machine, "host", [0], "free_frames")
-        total = int(host.frames + host.table_frames)
+        total = int(host.frames + host.table_frames + host.hypervisor_frames)
         whole = Sum(free.table, np.zeros(0, np.int64), fixed=total) if percent else None
         used = Sum(free.table, free.at, sign=-1, fixed=total)
         return Cells(used if key == "used" else free, whole)

@@ -9,6 +9,7 @@ from vms.engine.compiled.dispatch import (
     back,
     block,
     charge,
+    freed,
     pick,
     preempts,
     renew,
@@ -31,6 +32,7 @@ from vms.engine.tables import (
     EV_END,
     EV_SLICE,
     EXIT_TIMER,
+    FREE_PAGES,
     GONE,
     INF,
     IO,
@@ -99,6 +101,12 @@ def sync(s, p, at):
     cpu.since = at
     v = cpu.vcpu
     if v < 0:
+        if cpu.online and cpu.work_ns >= s.host.tick_ns:  # the host's own work comes first
+            k = min(n, cpu.work_ns // s.host.tick_ns)
+            cpu.work_ns -= k * s.host.tick_ns
+            cpu.overhead += k
+            cpu.own += k
+            n -= k
         cpu.idle += n * cpu.online
         cpu.offline += n * (1 - cpu.online)
         return
@@ -163,6 +171,8 @@ def verdict(s, v):
             return SUBMITS
         if vc.step_left > 0:
             return STAYS
+        if kind == FREE_PAGES:
+            freed(s, v)
         next_step(s, v)
     return ENDS if vc.debt_ns < s.host.tick_ns else STAYS
 
@@ -314,6 +324,8 @@ def dispatch(s, p, v):
         if n == 0:
             n = s.vm[vc.vm].time_slice
         vc.remaining_time = s.policy.time_slice if n == 0 else n
+    vc.debt_ns += cpu.work_ns  # what the host still had to do here, it does first
+    cpu.work_ns = 0
     disturb(s, p, h.now)
     vc.pcpu = p
     cpu.vcpu = v

@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from vms.engine.build import build_state, first_passes
+from vms.engine.build import build_state, first_passes, policy_tables
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
+from vms.engine.overcommit.tables import TABLES as OVERCOMMITTED
 from vms.engine.parts import compile_parts
 from vms.engine.scenario import Scenario
 from vms.engine.scheduling import find_usable
 from vms.engine.state import State
-from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE
+from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE, TRACKS_GUESTS
 
 KEPT: tuple[str, ...] = (
-    "pcpu",
-    "vcpu",
-    "vm",
-    "device",
-    "job",
-    "flist",
-    "flink",
-    "frame",
-    "pte",
-    "mate",
-    "image_frame",
+    *("pcpu", "vcpu", "vm", "device", "job", "frame", "pte", "mate", "image_frame"),
+    *("woken", "group", "unit", "mask", "policy", "level", "entry", "twister"),
 )
-KEPT += ("woken", "group", "unit", "mask", "policy", "level", "entry", "twister")
 """Tables whose old rows are the first rows of the new ones; workloads are compiled anew."""
+LISTS_KEPT = ("flist", "flink", "note", "glist", "ghost", "aim", "cohort")
+"""Those of the replacement policy, of which this holds too but for the keys of image pages."""
 SIZES = ("vcpus", "vms", "vdevices", "reader", "reader_first", "reader_n")
 """Fields of the host that come from the larger scenario."""
 
@@ -49,6 +42,7 @@ def grow(machine: Machine, scenario: Scenario) -> None:
         raise EngineError(
             "{field}: under opt one vCPU alone must make references, got another one", "vm"
         )
+    new = State(**{**new.arrays(), **_lists(machine, new)})
     sizes = {name: int(new.host[0][name]) for name in SIZES}
     vms, now = int(before.vms), int(before.now)
     new.host[:] = old.host
@@ -58,6 +52,7 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     new.host["live"] = before.live + np.count_nonzero(come)
     for name in KEPT:
         getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
+    _tell(old, new)
     n = int(before.vdevices)
     new.vdevice[:n] = old.vdevice[:n]
     n = int(before.changed_n)
@@ -74,6 +69,17 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     find_usable(new)
     new = State(**new.arrays() | _contents(old, new))
     machine.__init__(scenario, new, machine.files, machine.limits, machine.vault)  # type: ignore[misc]
+
+
+def _tell(old: State, new: State) -> None:
+    """Where somebody overcommits: what the new VMs' pages hold is known, if need be all others'."""
+    if old.host[0].watch & TRACKS_GUESTS:
+        for name in OVERCOMMITTED:
+            getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
+    elif len(new.guest) > 1:
+        raise EngineError(
+            "{field}: nobody overcommits memory on this host yet: set_overcommit comes first", "vm"
+        )
 
 
 def _contents(old: State, new: State) -> dict[str, np.ndarray]:
@@ -101,6 +107,33 @@ def _contents(old: State, new: State) -> dict[str, np.ndarray]:
         rest = np.zeros(len(new.pte) - len(old.pte), old.content.dtype)
         found["content"] = np.concatenate((old.content, rest))
     return found
+
+
+def _lists(machine: Machine, new: State) -> dict[str, np.ndarray]:
+    """Return the policy's tables as they are, a size larger; keys of image pages move up."""
+    old, vms = machine.state, len(new.vm)
+    pages = len(new.pte) + len(new.image_frame)
+    tables = policy_tables(machine.replacement, vms, len(new.frame), pages)
+    first, further = len(old.pte), len(new.pte) - len(old.pte)
+
+    def moved(keys: np.ndarray) -> np.ndarray:
+        return np.where(keys >= first, keys + further, keys)
+
+    for name in LISTS_KEPT:
+        tables[name][: len(getattr(old, name))] = getattr(old, name)
+    if len(old.ghost) == 1:
+        return tables
+    rows = len(old.glist)
+    for column in ("head", "tail", "hand"):
+        tables["glist"][column][:rows] = moved(old.glist[column])
+    tables["note"]["key"] = moved(old.note["key"])
+    empty = policy_tables(machine.replacement, vms, 1, pages)["ghost"]
+    keys = moved(np.arange(len(old.ghost)))
+    empty[keys] = old.ghost
+    for column in ("prev", "next"):
+        empty[column][keys] = moved(old.ghost[column])
+    tables["ghost"] = empty
+    return tables
 
 
 def _arrive(new: State, vcpus: int, vms: int, now: int) -> None:

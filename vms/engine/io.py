@@ -114,17 +114,18 @@ def wait_for_row(s, v):
 
 
 @inner
-def swap_in(s, v, at):
-    """Queue the read of one page for vCPU v, which waits for it."""
+def swap_in(s, v, d, at):
+    """Queue the read of one page from device d for vCPU v, which waits for it."""
     h = s.host
     vc = s.vcpu[v]
     vc.waits_for = SWAP
+    vc.swap_device = d
     vc.io_vdevice = -1
     if h.request_free < 0:
         vc.io_left = 1
         wait_for_row(s, v)
     else:
-        queue_request(s, h.swap, -1, v, h.page_kib, at * h.tick_ns, 0)
+        queue_request(s, d, -1, v, h.page_kib, at * h.tick_ns, 0)
 
 
 @inner
@@ -287,7 +288,7 @@ def refill(s):
         vc = s.vcpu[v]
         if vc.io_vdevice < 0:
             vc.io_left = 0
-            queue_request(s, h.swap, -1, v, h.page_kib, h.now * h.tick_ns, 0)
+            queue_request(s, vc.swap_device, -1, v, h.page_kib, h.now * h.tick_ns, 0)
         else:
             submit(s, v, h.now)
         if vc.io_left == 0:

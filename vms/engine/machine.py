@@ -17,7 +17,7 @@ from vms.engine.schedulers import SCHEDULERS
 from vms.engine.scheduling import policies
 from vms.engine.state import State, python_state, read_back
 from vms.engine.storage.vault import Vault
-from vms.engine.tables import EVENTS, LATENCY_BUCKETS
+from vms.engine.tables import EVENTS, LATENCY_BUCKETS, TRACKS_GUESTS
 from vms.engine.workloads.traces import Files
 
 __all__ = ["EVENTS", "Machine", "build"]
@@ -76,6 +76,8 @@ class Machine:
         use(self.state, "replacement", self.replacement)
         if self.state.vdevice["clusters"].any() or self.state.job["kind"].any():
             use(self.state, "storage", "host")
+        if int(self.state.host[0].watch) & TRACKS_GUESTS:
+            use(self.state, "overcommit", "host")
 
     def begin(self, function: Callable[..., Any], *args: Any) -> None:
         """Run an @entry function that begins a job of the host: the kernel goes on with it."""

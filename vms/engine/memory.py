@@ -5,7 +5,20 @@ index first; when none is free the replacement policy names a victim.
 """
 
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import drop, fill, hit, victim
+from vms.engine.compiled.dispatch import (
+    copied,
+    discarded,
+    drop,
+    fill,
+    forget,
+    hit,
+    leaving,
+    loaded,
+    out_of_memory,
+    part_from,
+    surface,
+    victim,
+)
 from vms.engine.io import swap_in, write_back
 from vms.engine.log import count_exits, log
 from vms.engine.tables import (
@@ -21,22 +34,33 @@ from vms.engine.tables import (
     EV_WRITEBACK,
     EXIT_FAULT,
     FRAME,
+    HOLD,
     INF,
+    KILL,
+    LISTS,
+    MERGED,
     NO_SWAP,
     PRESENT,
+    REFUSE,
     SHARED,
     SWAPPED,
     WRITABLE,
 )
 
-HIT, FAULT, BLOCKS, OUT = range(4)
-"""What a reference did: found its page, faulted, faulted and waits, found no memory left."""
+HIT, FAULT, BLOCKS, OUT, NOT_MADE = range(5)
+"""What a reference did: found its page, faulted, faulted and waits, found no memory left.
+
+NOT_MADE: it found none and was refused, and its guest goes on without it.
+"""
+
+SURFACED, READ_BACK = 1, 2
+"""What `surface` did: took the page out of the balloon; and the guest reads it from its swap."""
 
 
 @inner
 def scope(s, page):
-    """Return the list of frames among which a victim for page is looked for."""
-    return 1 + s.page_vm[page] if s.host.scope_local else 0
+    """Return the first of the lists of the frames among which a victim for page is looked for."""
+    return LISTS * (1 + s.page_vm[page]) if s.host.scope_local else 0
 
 
 @inner
@@ -135,17 +159,21 @@ def evict(s, f, at):
     h = s.host
     h.evictions += 1
     page = s.frame[f].page
+    leaving(s, f)
     if s.pte[page] & SHARED:
-        s.image_frame[image_row(s, page)] = -1
+        merged = s.pte[page] & MERGED
+        dirty = merged and s.pte[page] & DIRTY
+        if not merged:
+            s.image_frame[image_row(s, page)] = -1
         lowest = page
         while page >= 0:
             lowest = min(lowest, page)
-            unmap(s, page, SWAPPED | SHARED)
+            unmap(s, page, SWAPPED if merged else SWAPPED | SHARED)
             page = s.frame[f].page
-        log(s, EV_EVICT, at, -1, -1, lowest, f)
-        return
-    dirty = s.pte[page] & DIRTY
-    unmap(s, page, SWAPPED)
+        page = lowest
+    else:
+        dirty = s.pte[page] & DIRTY
+        unmap(s, page, SWAPPED)
     log(s, EV_EVICT, at, -1, -1, page, f)
     if dirty:
         h.writebacks += 1
@@ -167,12 +195,14 @@ def take_frame(s, page, at):
         return f
     f = victim(s, page)
     u = 0
+    h.robbing = 1
     while f < 0 and u < h.vms:  # local scope, and the VM has no frame: take one of another's
         if s.vm[u].resident > 0:
             f = victim(s, s.vm[u].first_page)
             if f >= 0 and s.flink[f].list >= 0:
                 drop(s, f)
         u += 1
+    h.robbing = 0
     evict(s, f, at)
     return f
 
@@ -222,9 +252,10 @@ def fault(s, v, gpn, write, at):
     m = s.vcpu[v].vm
     vm = s.vm[m]
     page = vm.first_page + gpn
+    surfaced = surface(s, v, page)
     entry_ = s.pte[page]
     major = entry_ & SWAPPED != 0
-    image = gpn < vm.image_pages and (not major or entry_ & SHARED != 0)
+    image = gpn < vm.image_pages and surfaced != READ_BACK and (not major or entry_ & SHARED != 0)
     row = vm.image + gpn if image else 0
     mapped = image and s.image_frame[row] >= 0
     if not mapped and is_out(s):
@@ -235,6 +266,7 @@ def fault(s, v, gpn, write, at):
     log(s, EV_FAULT, at, v, -1, gpn, 1 if major else 0)
     if mapped:
         map_page(s, m, page, s.image_frame[row], SHARED | ACCESSED)
+        loaded(s, s.image_frame[row], page)
         hit(s, s.image_frame[row], page)
     else:
         f = take_frame(s, page, at)
@@ -243,8 +275,9 @@ def fault(s, v, gpn, write, at):
             s.frame[f].page = -1
             map_page(s, m, page, f, SHARED | load_flags(s, False))
         else:
-            map_page(s, m, page, f, WRITABLE | load_flags(s, write))
+            map_page(s, m, page, f, WRITABLE | load_flags(s, write or surfaced == READ_BACK))
         s.frame[f].used = at & CLOCK
+        loaded(s, f, page)
         fill(s, f, page)
     count_exits(s, v, EXIT_FAULT, 1, at)
     if image and write and copy_on_write(s, v, gpn, at) == OUT:
@@ -252,28 +285,45 @@ def fault(s, v, gpn, write, at):
         vm.references += 1
         return OUT
     if major and h.swap >= 0:
-        swap_in(s, v, at + 1)
+        swap_in(s, v, h.swap, at + 1)
+        return BLOCKS
+    if surfaced == READ_BACK and vm.guest_swap >= 0:
+        swap_in(s, v, vm.guest_swap, at + 1)
         return BLOCKS
     return FAULT
 
 
 @inner
 def copy_on_write(s, v, gpn, at):
-    """Give vCPU v's VM its own copy of an image page before it writes there."""
+    """Give vCPU v's VM its own copy of a shared page before it writes there.
+
+    Who is the last of those merged keeps the frame.
+    """
     m = s.vcpu[v].vm
     vm = s.vm[m]
     page = vm.first_page + gpn
-    if is_out(s):
-        return OUT
-    f = take_frame(s, page, at)
-    if s.pte[page] & PRESENT:
-        source = s.pte[page] & FRAME
-        if not unmap(s, page, 0):
-            s.image_frame[vm.image + gpn] = -1
+    merged = s.pte[page] & MERGED
+    source = s.pte[page] & FRAME
+    if merged and s.mate[s.frame[source].page] < 0:
+        part_from(s, page)
+        f = source
+        s.pte[page] |= ACCESSED | DIRTY
+        s.frame[f].used = at & CLOCK
+        hit(s, f, page)
+    else:
+        if is_out(s):
+            return OUT
+        if merged:
+            part_from(s, page)
+        f = take_frame(s, page, at)
+        if s.pte[page] & PRESENT and not unmap(s, page, 0):
+            if not merged:
+                s.image_frame[vm.image + gpn] = -1
             free_frame(s, source)
-    map_page(s, m, page, f, WRITABLE | ACCESSED | DIRTY)
-    s.frame[f].used = at & CLOCK
-    fill(s, f, page)
+        map_page(s, m, page, f, WRITABLE | ACCESSED | DIRTY)
+        s.frame[f].used = at & CLOCK
+        copied(s, f, source)
+        fill(s, f, page)
     vm.cow_breaks += 1
     s.vcpu[v].debt_ns += s.host.cow_ns
     log(s, EV_COW, at, v, -1, gpn, f)
@@ -301,35 +351,61 @@ def access(s, v, gpn, write, at):
 
 
 @inner
+def take_away(s, page):
+    """Take a page out of its frame, if it is in one; a frame that nobody maps is free."""
+    if s.pte[page] & PRESENT == 0:
+        return
+    if s.pte[page] & MERGED:
+        part_from(s, page)
+    entry_ = s.pte[page]
+    f = entry_ & FRAME
+    if not unmap(s, page, 0):
+        if entry_ & SHARED and entry_ & MERGED == 0:
+            s.image_frame[image_row(s, page)] = -1
+        free_frame(s, f)
+
+
+@inner
 def release(s, m):
     """Free all frames of VM m; its pages have never been used.  O(pages)."""
     vm = s.vm[m]
     for page in range(vm.first_page, vm.first_page + vm.pages):
-        entry_ = s.pte[page]
-        if entry_ & PRESENT:
-            f = entry_ & FRAME
-            if not unmap(s, page, 0):
-                if entry_ & SHARED:
-                    s.image_frame[image_row(s, page)] = -1
-                free_frame(s, f)
+        take_away(s, page)
         s.pte[page] = 0
+        discarded(s, page)
         if s.host.tracks:
             s.content[page] = 0
+        forget(s, page)
 
 
 @inner
 def crash(s, v, gpn, at):
-    """Out of memory: stop the VM of vCPU v and free its frames; its vCPUs leave with the tick."""
+    """Out of memory: stop the VM of vCPU v and free its frames; its vCPUs leave with the tick.
+
+    Where the host holds or refuses instead, nothing is taken from it: returns what became of it.
+    """
     h = s.host
     m = s.vcpu[v].vm
+    what = out_of_memory(s, v)
+    if what == HOLD and s.vm[m].held == 0:
+        s.vm[m].held = 1
+        h.halted = 1
+        log(s, EV_OOM, at, v, -1, gpn, what)
+    elif what == REFUSE:
+        s.vm[m].refused += 1
+        s.vcpu[v].debt_ns += count_exits(s, v, EXIT_FAULT, 1, at) * h.vm_exit_ns
+        log(s, EV_OOM, at, v, -1, gpn, what)
+    if what != KILL:
+        return what
     s.vm[m].power = CRASHED
-    log(s, EV_OOM, at, v, -1, gpn, 0)
+    log(s, EV_OOM, at, v, -1, gpn, what)
     release(s, m)
     h.crashed = 1
     for p in range(h.pcpus):
         u = s.pcpu[p].vcpu
         if u >= 0 and s.vcpu[u].vm == m:
             s.pcpu[p].attn = at + 1
+    return what
 
 
 @entry

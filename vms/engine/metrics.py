@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vms.engine import VERSION, laws
+from vms.engine.overcommit import summary as overcommit
 from vms.engine.storage import summary as storage
 from vms.engine.tables import (
     BLOCKED,
@@ -162,7 +163,13 @@ def of_host(machine: Machine) -> Result:
             "evictions": int(host.evictions),
             "writebacks": int(host.writebacks),
         },
+        **overcommitted(machine),
     }
+
+
+def overcommitted(machine: Machine) -> Result:
+    """Return what became of memory that was promised twice, where it was."""
+    return {"overcommit": overcommit.of_host(machine)} if overcommit.is_on(machine) else {}
 
 
 def idle(machine: Machine) -> np.ndarray:
@@ -184,15 +191,15 @@ def offline(machine: Machine) -> np.ndarray:
 def of_frames(machine: Machine) -> Result:
     """Return how many frames are what; a shared frame (an image page) is also a used one."""
     host = machine.state.host[0]
-    free = int(host.free_frames)
+    free, own = int(host.free_frames), int(host.table_frames + host.hypervisor_frames)
     page = machine.state.frame["page"][: host.frames]
     entries = machine.state.pte[page[page >= 0]]
     return {
-        "total": int(host.frames + host.table_frames),
-        "used": int(host.frames + host.table_frames) - free,
+        "total": own + int(host.frames),
+        "used": own + int(host.frames) - free,
         "free": free,
         "shared": int(np.count_nonzero(entries & SHARED)),
-        "balloon": 0,
+        "balloon": int(machine.state.vm["balloon"][: host.vms].sum()),
     }
 
 
@@ -223,6 +230,7 @@ def of_vms(machine: Machine) -> list[Result]:
         | of_lock(machine, row)
         | of_threads(machine, row)
         | stored(machine, row)
+        | ({"memory": overcommit.of_vm(machine, row)} if overcommit.is_on(machine) else {})
         for row, values in enumerate(rows)
     ]
 

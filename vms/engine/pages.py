@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vms.engine.compiled import entry
-from vms.engine.compiled.dispatch import fill
+from vms.engine.compiled.dispatch import discarded, fill, forget, loaded
 from vms.engine.errors import EngineError
 from vms.engine.memory import free_frame, map_page, unmap
+from vms.engine.overcommit.tables import tell_contents
 from vms.engine.tables import ACCESSED, CLOCK, DIRTY, FRAME, PRESENT, SHARED, SWAPPED, WRITABLE
 
 KEPT = ACCESSED | DIRTY | WRITABLE
@@ -28,6 +29,8 @@ def take_out(s, page):  # type: ignore[no-untyped-def]
         unmap(s, page, 0)
         free_frame(s, entry_ & FRAME)
     s.pte[page] = 0
+    forget(s, page)
+    discarded(s, page)
 
 
 @entry
@@ -40,6 +43,7 @@ def put_in(s, page, flags):  # type: ignore[no-untyped-def]
     s.host.free_frames -= 1
     map_page(s, s.page_vm[page], page, f, flags & KEPT)
     s.frame[f].used = s.host.now & CLOCK
+    loaded(s, f, page)
     fill(s, f, page)
 
 
@@ -60,6 +64,8 @@ def edit(machine: Any, wanted: dict[int, npt.NDArray[np.int32]]) -> int:
         machine.call(take_out, int(page))
     for page in changed:
         machine.call(put_in, int(page), int(new[page]))
+    if len(machine.state.guest) > 1:
+        tell_contents(machine.state, changed)
     return len(changed)
 
 

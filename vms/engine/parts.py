@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vms.engine.errors import EngineError
+from vms.engine.overcommit.tables import vm_fields
 from vms.engine.scenario import LIMITS, VM, Scenario
 from vms.engine.scenario.vm import VirtualDevice
 from vms.engine.tables import (
@@ -78,6 +79,7 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
             "vdevices": len(vm.devices),
             "template": int(vm.template),
             "need_full": 1,
+            **vm_fields(vm, [device.name for device in scenario.host.devices]),
             **_schedule(scenario, vm),
             **dict.fromkeys(("lost_at", "restored_at", "rpo", "rto"), -1),
         }

@@ -62,6 +62,12 @@ def take_off(s, v, why):
 @entry
 def pause(s, m):
     """Take the vCPUs of VM m offline; what they wait for goes on, slices keep their rest."""
+    suspend(s, m)
+
+
+@inner
+def suspend(s, m):
+    """Pause VM m."""
     h = s.host
     vm = s.vm[m]
     vm.power = PAUSED

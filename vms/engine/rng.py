@@ -14,7 +14,7 @@ G, A, B = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 PAGES, MOVES, WRITES, DISKS = 0, 1_000_000, 2_000_000, 3_000_000
 """Streams of vCPU v: v for its pages, MOVES + v for its working set, WRITES + v for its writes;
 of virtual device w: DISKS + w for positions."""
-LOTTERY, VICTIM = -1, -2
+LOTTERY, VICTIM, SAMPLE = -1, -2, -3
 """Streams of the host."""
 
 if INTERPRETED:

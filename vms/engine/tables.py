@@ -31,7 +31,7 @@ OFF, ON, PAUSED, STOPPED, CRASHED = range(5)
 POWER = ("off", "on", "paused", "stopped", "crashed")
 
 # step.kind
-COMPUTE, TOUCH, IO, PAUSE, TRACE, SPIN = range(6)
+COMPUTE, TOUCH, IO, PAUSE, TRACE, FREE_PAGES, SPIN = range(7)
 
 # step.pattern
 SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET = range(4)
@@ -54,9 +54,33 @@ OF_VM = -3
 ZEROS = -1
 """A cluster that a layer holds, empty: it hides what the layers below have there."""
 
+LISTS, GHOSTS = 4, 2
+"""Rows of flist and glist for each scope: a policy has as many lists at the most."""
+
 # A page table entry is one int32: the low 24 bits are the frame, the rest flags.
 FRAME = (1 << 24) - 1
-PRESENT, WRITABLE, ACCESSED, DIRTY, SHARED, SWAPPED = (1 << bit for bit in range(24, 30))
+PRESENT, WRITABLE, ACCESSED, DIRTY, SHARED, SWAPPED, MERGED = (1 << bit for bit in range(24, 31))
+"""SHARED alone: a page of an image; with MERGED: pages that were found to be equal."""
+
+# guest: what the guest, and who estimates, know of each page
+BALLOON, GUEST_OUT, GUEST_USED, GUEST_DIRTY, FREED, SAMPLED = (1 << bit for bit in range(6))
+"""In the balloon; in the guest's swap; used since its clock came by; written since it was there;
+freed by the guest; watched for the estimate of the working set."""
+
+# host.oom: what happens to a VM that needs a frame when there is none
+KILL, HOLD, REFUSE = range(3)
+OOM = ("kill", "pause", "refuse")
+
+# scan: what KSM found at a page when it last came by, if it did not merge it
+NOT_SEEN, VOLATILE, UNSHARED = range(3)
+
+TRACKS_GUESTS = 1
+"""Bit of host.watch: every reference is told to `noted`."""
+
+CLASS_OF_IMAGE = -2
+"""Content of an image's page: this less its row of image_frame."""
+UNIQUE = 1 << 32
+"""Content of a page that was written: this and the number of the write."""
 
 # host.swap when it is no device row
 IDEAL_STORE, NO_SWAP = -1, -2
@@ -79,7 +103,7 @@ EVENTS = (
     "resume",  # a: row of vm
     "stop",  # a: row of vm
     "violation",  # a: page (gpn)
-    "oom",  # out of memory: the VM of vcpu was stopped.  a: page (gpn)
+    "oom",  # out of memory.  a: page (gpn), b: what became of the VM of vcpu (OOM)
     "stalled",  # nothing can ever happen again
     "command",  # a: sequence in the journal
     "snapshot",  # a: row of vm, b: number of the snapshot
@@ -91,6 +115,12 @@ EVENTS = (
     "loss",  # a: row of vm, b: row of vdevice
     "prune",  # the oldest restore point goes.  a: row of vm, b: its number
     "done",  # the host's job is done.  a: row of vm, b: kind of job (JOBS)
+    "balloon",  # a balloon moved.  a: row of vm, b: pages in it now
+    "guest_out",  # the guest swapped a page out.  a: page (row of pte), b: 1 if it was written
+    "guest_in",  # the guest needs a page it had given up.  a: page (gpn), b: 1 if it is read back
+    "double_paging",  # it swapped out a page that the host had swapped.  a, b as guest_out
+    "share",  # KSM merged two pages.  a: page (row of pte), b: the frame they share
+    "report",  # the guest told of free pages.  a: row of vm, b: how many
     "unplug",  # a pCPU goes offline.  a: row of pcpu
     "plug",  # a pCPU comes back, or changes its pool.  a: row of pcpu, b: row of pool
     "move",  # a VM changes its pool.  a: row of vm, b: row of pool
@@ -122,6 +152,12 @@ EVENTS = (
     EV_LOSS,
     EV_PRUNE,
     EV_DONE,
+    EV_BALLOON,
+    EV_GUEST_OUT,
+    EV_GUEST_IN,
+    EV_DOUBLE_PAGING,
+    EV_SHARE,
+    EV_REPORT,
     EV_UNPLUG,
     EV_PLUG,
     EV_MOVE,
@@ -191,9 +227,37 @@ COSTS = (
     "syscall_ns",
     "device_model_ns",
     "layer_lookup_ns",
+    "ksm_page_ns",
+    "balloon_page_ns",
     "migration_ns",
 )
 """Fields of the host that a scenario's `costs` set, by the same names."""
+
+REPLACEMENT_KEYS = (
+    "clear_every",
+    "counter_bits",
+    "counter_max",
+    "in_percent",
+    "out_percent",
+    "hir_percent",
+    "small_percent",
+    "ghost_percent",
+    "tau",
+)
+"""Fields of the host that a scenario's `replacement` sets, by the same names."""
+
+OVERCOMMIT_KEYS = (
+    "ksm_scan",
+    "ksm_every",
+    "balloon_auto",
+    "balloon_every",
+    "balloon_pages",
+    "idle_tax",
+    "free_percent",
+    "sample_every",
+    "sample_pages",
+)
+"""Fields of the host that a scenario's `overcommit` sets, by the same names."""
 
 HOST_ROW = _table(
     # the clock and the sizes
@@ -213,6 +277,9 @@ HOST_ROW = _table(
     # memory: no free frame below frame_hint; frames of page tables, beside `frames`; the vCPU whose
     # future OPT knows, its references; OPT's heap; 1 = a VM crashed in this tick
     "frame_hint free_frames table_frames reader reader_first reader_n heap_n loads crashed "
+    # 1 = the victim is for a page of another VM; periods of nru and aging that have begun; lfu's
+    # first free group; pages that wsclock wrote back ahead of their eviction
+    "robbing period group_free cleanings " + " ".join(REPLACEMENT_KEYS) + " "
     # requests: first free row; vCPUs that wait for one (linked by submit_next); host writes waiting
     "request_free submit_head submit_tail host_writes "
     # counters of the random streams of lottery and random replacement; stride's unit and clock
@@ -230,6 +297,15 @@ HOST_ROW = _table(
     # ticks waited for pCPUs that were idle by such a policy
     "preemptive pinned mapped lazy idle_waits "
     "draws_twister stay_falls "  # dialect
+    # overcommit: which references are told of (bits); next tick in which there is something to do;
+    # what to do out of memory, and 1 = a VM is to be paused at the end of this tick; writes of
+    # guests that are numbered; frames of the hypervisor's own
+    "watch tend_at oom halted page_writes hypervisor_frames "
+    # KSM: next page, passes over all pages, pages merged and copied again, pages looked at;
+    # ns of work the host did; samples drawn
+    "ksm_at ksm_scans ksm_merged ksm_broken ksm_seen work_ns samples "
+    + " ".join(OVERCOMMIT_KEYS)
+    + " "
     # threads of a core (1: none share one), speed in percent while its sibling is busy; pools
     # beside the first one, the pool whose policy is in force (0 between two calls of the engine);
     # tick since which shares are measured
@@ -279,8 +355,9 @@ PCPU_ROW = _table(
     "busy idle overhead switches "
     "balanced_at vtime load "  # of policies: when it last stole; virtual time, weights of its queue
     "head tail "  # of its line (lines.py)
+    "online offline pool "  # 1: it is there; ticks it was not; row of its pool
     "culprit "  # row of `stolen` (times host.vms) charged for those who wait
-    "online offline pool"  # 1: it is there; ticks it was not; row of its pool
+    "work_ns own"  # work of the host it has still to do, and ticks of it done while it was idle
 )
 VCPU_ROW = _table(
     "vm number state ended weight pcpu last_pcpu remaining_time "
@@ -296,7 +373,8 @@ VCPU_ROW = _table(
     # 1: it holds its VM's lock; ticks burnt for the lock, of them while the holder had no pCPU,
     # and both before it began to spin
     "carry slowed holds spun wasted spun_before wasted_before "
-    "fair_run fair_away"  # at host.fair_since: what it had run, and been blocked or offline
+    "fair_run fair_away "  # at host.fair_since: what it had run, and been blocked or offline
+    "swap_device"  # device row of the swap it waits for
 )
 STEP_ROW = _table(
     "kind n pattern first pages refs_per_tick write_below window move_every offset vdevice kib "
@@ -315,7 +393,14 @@ VM_ROW = _table(
     "lost_at restored_at rpo rto "
     # contents of all pages as saved, and as put back by the last revert
     "memory_saved memory_back "
-    "pool lock acquired"  # row of its pool; 1 + the vCPU that holds its lock; how often one got it
+    "pool lock acquired "  # row of its pool; 1 + the vCPU that holds its lock; how often one got it
+    # balloon: pages in it, how many there ought to be; the guest's clock; 1 = no page of it is
+    # free; device row of the guest's swap (-1 ideal); pages it swapped out, in, back from the
+    # balloon; pages out that the host had swapped; 1 each: reports free pages, has some to report
+    "balloon balloon_target guest_hand guest_full guest_swap guest_outs guest_ins guest_backs "
+    "double_paging reporting freed reported refused held memory_shares "
+    # working set: pages watched, of those used; the estimate (-1: none yet), and smoothed
+    "sampled touched active working_set"
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "
@@ -350,6 +435,9 @@ REQUEST_ROW = _table(
 )
 LIST_ROW = _table("head tail n hand")
 LINK_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4")])
+GHOST_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4"), ("frame", "i4")])
+NOTE_ROW = np.dtype([("key", "i4"), ("count", "i4"), ("bit", "i4"), ("time", "i8")], align=True)
+COHORT_ROW = _table("head tail n hand count scope prev next")
 FRAME_ROW = np.dtype([("page", "i4"), ("stamp", "i4"), ("vm", "i4"), ("used", "i4")])
 EVENT_ROW = np.dtype(
     [("tick", "i8"), ("a", "i8"), ("b", "i8"), ("kind", "i4"), ("vcpu", "i4"), ("pcpu", "i4")],
@@ -372,9 +460,14 @@ TABLES: dict[str, np.dtype] = {
     "layer": LAYER_ROW,
     "job": JOB_ROW,  # the job of each VM
     "request": REQUEST_ROW,
-    "flist": LIST_ROW,  # lists of frames: row 0 all, row 1 + v those of VM v (scope local)
+    "flist": LIST_ROW,  # lists of frames: LISTS rows for all, then LISTS for each VM (scope local)
     "flink": LINK_ROW,  # the place of each frame in its list
     "frame": FRAME_ROW,  # page: row of pte (-1 free), vm: whose, used: tick of last reference
+    "note": NOTE_ROW,  # what a policy keeps of the page in each frame; one row where it keeps none
+    "glist": LIST_ROW,  # lists of pages, in memory or not: GHOSTS rows where flist has LISTS
+    "ghost": GHOST_ROW,  # the place of each page in such a list, and its frame; one row where none
+    "aim": np.dtype([("value", "f8")]),  # arc: the size it aims at for its list of recent pages
+    "cohort": COHORT_ROW,  # lfu: frames used equally often, linked by how often; one row where none
     "event": EVENT_ROW,  # a ring: slot = number & (length - 1)
 }
 PLAIN: dict[str, str] = {
@@ -402,6 +495,15 @@ PLAIN: dict[str, str] = {
     "stamp": "i8",  # number of the write that made each cluster of each layer (0: not in it)
     "dirty": "i1",  # 1: a cluster of a disk that was written since its last backup
     "content": "i4",  # tick of the last write to each page + 1; one row until contents are kept
+    "guest": "i1",  # flags of each page; this and those below one row where nobody overcommits
+    "class_of": "i4",  # what each page holds when the guest reads it first: 0 zeros, or a class
+    "shows": "i8",  # what each page holds as its guest wrote it: a class, UNIQUE + number of write
+    "stored": "i8",  # what swap holds of each page, -1: nothing
+    "holds": "i8",  # what each frame holds
+    "scan": "i1",  # what KSM found at each page
+    "seen": "i8",  # what each page held when KSM came by, -1: it has not
+    "stable": "i4",  # frame of the merged pages of each class, -1
+    "unstable": "i4",  # page of each class that was found in this pass, -1
     "saved": "i4",  # pages of snapshots: content, -1 for one that was never used
     "hooks": "i8",  # addresses of the policies' functions: of this process, never saved
 }

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import attend, enter, go_on, timer
+from vms.engine.compiled.dispatch import attend, enter, go_on, hold, tend, timer
 from vms.engine.cores import ticks_for, work
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import complete, forget, next_completion
@@ -36,7 +36,7 @@ OVER = -2
 
 @inner
 def wake_up(s):
-    """Phase 2: arrivals, then timers, then device completions by device, then backups due."""
+    """Phase 2: arrivals, timers, device completions by device, backups due, overcommitment."""
     h = s.host
     while next_wake(s) <= h.now:
         v = s.sleepers[0]
@@ -51,6 +51,8 @@ def wake_up(s):
                 go_on(s, OF_VM - v)
     if h.jobs_waiting > 0 or h.backup_at <= h.now:
         attend(s)
+    if h.tend_at <= h.now:
+        tend(s)
 
 
 @inner
@@ -184,6 +186,8 @@ def finish_tick(s):
             settle(s, p, h.now)
     if h.crashed:
         bury(s, h.now)
+    if h.halted:
+        hold(s)
     h.point = -1
 
 
@@ -217,7 +221,7 @@ def step(s, until):
             h.point = OVER
             log(s, EV_STALLED, h.now, -1, -1, 0, 0)
             break
-        following = max(min(following, until), h.now + 1)
+        following = max(min(min(following, h.tend_at), until), h.now + 1)
         charge(s, following - h.now)
         h.now = following
         finish_tick(s)

@@ -76,6 +76,16 @@ def rearrange(s, m):
         uproot(s, v)
 
 
+@inner
+def hand_over(s, p):
+    """Let the first pCPU that is online do what the host had still to do on p."""
+    for q in range(s.host.pcpus):
+        if s.pcpu[q].online:
+            s.pcpu[q].work_ns += s.pcpu[p].work_ns
+            break
+    s.pcpu[p].work_ns = 0
+
+
 @entry
 def unplug_pcpu(s, p):
     """Take pCPU p offline; who runs on it or stands in its queue goes elsewhere."""
@@ -83,6 +93,7 @@ def unplug_pcpu(s, p):
     s.pcpu[p].online = 0
     s.pcpu[p].hold = 0
     s.pcpu[p].resched = 0
+    hand_over(s, p)
     log(s, EV_UNPLUG, s.host.now, -1, p, p, 0)
     look_round(s)
 

@@ -11,6 +11,10 @@ COLUMNS: dict[str, type] = {
     "device": str,  # virtual device, (swap) or (job)
     "page": int,  # guest-physical
     "frame": int,
+    "pages": int,  # of a balloon; or reported free
+    "outcome": str,  # out of memory: kill, pause, refuse
+    "read": int,  # 1: the guest reads the page back from its swap
+    "written": int,  # 1: it had been written
     "ticks": int,  # of a slice, all of it
     "overhead": int,  # ticks of it that the host took; left out where 0
     "why": str,  # a slice ended

@@ -14,6 +14,7 @@ from vms.engine.tables import (
     EXIT_TIMER,
     EXITS,
     JOBS,
+    OOM,
     SLICE_ENDS,
     SLICE_PREEMPTED,
     SLICE_USED_UP,
@@ -106,6 +107,11 @@ def _of_frame(machine: Machine, row: int, frame: int) -> Event:
     return {"vm": machine.vm_names[vm], "page": page, "frame": frame}
 
 
+def _of_guest(machine: Machine, row: int, written: int) -> Event:
+    event = _of_frame(machine, row, 0)
+    return {"vm": event["vm"], "page": event["page"], "written": written}
+
+
 def _page(machine: Machine, page: int, b: int) -> Event:
     return {"page": page}
 
@@ -146,7 +152,13 @@ _MEANINGS: dict[str, Callable[[Machine, int, int], Event]] = {
     "io": _io,
     "exit": lambda machine, reason, count: {"reason": EXITS[reason], "count": count},
     "violation": _page,
-    "oom": _page,
+    "oom": lambda machine, page, what: {"page": page, "outcome": OOM[what]},
+    "balloon": lambda machine, vm, pages: {"vm": machine.vm_names[vm], "pages": pages},
+    "report": lambda machine, vm, pages: {"vm": machine.vm_names[vm], "pages": pages},
+    "guest_out": _of_guest,
+    "double_paging": _of_guest,
+    "guest_in": lambda machine, page, read: {"page": page, "read": read},
+    "share": _of_frame,
     "command": lambda machine, sequence, b: {"sequence": sequence},
     "unplug": lambda machine, pcpu, b: {"plugged": pcpu},
     "plug": lambda machine, pcpu, pool: {"plugged": pcpu, "pool": _pool(machine, pool)},

@@ -15,7 +15,7 @@ from vms.engine import VERSION as ENGINE
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.export import layout
-from vms.export.check import SMALL, LabFile, parsed
+from vms.export.check import LabFile, parsed
 from vms.live.room.requests import MOST_TEXT, plain_text
 from vms.live.room.talk import TARGET
 from vms.live.store.room import MOST_REMARKS
@@ -242,7 +242,7 @@ def _check_files(file: LabFile, documents: list[JSON]) -> None:
     for digest in there:
         if file.members[layout.of_file(digest)].digest != digest:
             _wrong(layout.of_file(digest), "name", "its own hash", digest)
-        if file.members[layout.of_file(digest)].size > settings.VMLAB_UPLOAD_BYTES + SMALL:
+        if file.members[layout.of_file(digest)].size > settings.VMLAB_IMPORT_BYTES:
             _wrong(layout.of_file(digest), "size", "that of an upload", "more")
 
 

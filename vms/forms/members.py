@@ -109,6 +109,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Invitation
         fields = ("role", "label", "guests")
+        help_texts = {"label": "", "guests": ""}
 
     def clean(self) -> dict[str, Any]:
         """Refuse one code too many; only accounts become instructors and auditors."""

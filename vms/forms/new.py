@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -18,6 +19,8 @@ from vms.live.store import limits_for
 from vms.models import Lab, TraceFile
 from vms.words import sentence
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of a trace."""
 AROUND = 3
 """Lines shown before and after the one that is wrong."""
 
@@ -121,17 +124,26 @@ class LabFileForm(forms.Form):
 
 
 class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A page trace for the lab's workloads."""
+    """A page trace for the lab's workloads, read before it is kept."""
 
-    file = forms.FileField(label=_("Trace file"), help_text=_("Text: one page number per line."))
+    file = forms.FileField(
+        label=_("Trace file"),
+        help_text=_(
+            "Page numbers, one per line; valgrind's lackey; libCacheSim's oracleGeneral "
+            "or CSV. At most 64 MiB and 100,000,000 references."
+        ),
+    )
 
     class Meta:
         model = TraceFile
         fields = ("name",)
 
-    def __init__(self, lab: Lab, **options: Any) -> None:
+    def __init__(
+        self, lab: Lab, progress: Callable[[int, int], None] | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.instance.lab = lab
+        self.progress = progress
         self.fields["name"].required = False
         self.fields["name"].help_text = _("Empty: the file's own.")
 
@@ -152,13 +164,45 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
                     % {"name": name[:60]},
                 )
             cleaned["name"] = name
-            content = upload.read()
-            self.instance.content, self.instance.size = content, len(content)
-            try:
-                refuse_bytes(self.instance.lab, len(content))
-            except LimitError as error:
-                self.add_error("file", str(error))
+            self._read(name, upload)
         return cleaned
+
+    def _read(self, name: str, upload: UploadedFile[bytes]) -> None:
+        """Take the content in, if it is a trace: what is wrong is named with its line."""
+        from vms.engine.workloads import traces  # noqa: PLC0415  (wakes NumPy)
+
+        if (upload.size or 0) > MOST_BYTES:
+            refused = EngineError(
+                "trace {name} must have 1..{high} bytes, got {given}",
+                name=name,
+                high=MOST_BYTES,
+                given=upload.size or 0,
+            )
+            self.add_error("file", sentence(refused))
+            return
+        try:
+            refuse_bytes(self.instance.lab, upload.size or 0)
+        except LimitError as error:
+            self.add_error("file", str(error))
+            return
+        content = upload.read()
+        try:
+            most = limits_for(self.instance.lab).references
+            self.references = traces.uploaded(name, content, most)
+        except EngineError as error:
+            self.add_error("file", sentence(error))
+        else:
+            self.instance.content, self.instance.size = content, len(content)
+
+    @property
+    def summary(self) -> str:
+        """What was found in the file."""
+        pages = int((self.references >> 1).max()) + 1
+        return gettext("%(name)s: %(n)s references to pages 0..%(last)s.") % {
+            "name": self.instance.name,
+            "n": f"{len(self.references):,}",
+            "last": f"{pages - 1:,}",
+        }
 
     def _get_validation_exclusions(self) -> set[str]:
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]

@@ -7,14 +7,15 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import ProtectedError, RestrictedError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from vms import alive, revisions
+from vms import alive, revisions, uploads
 from vms.engine.errors import EngineError
 from vms.forms import DeviceForm, LabForm, TraceFileForm, VMEditor
 from vms.forms.vm import duplicate_vm
@@ -201,15 +202,34 @@ def _delete(
 @require_POST
 @lab_view(EDIT)
 def file_add(request: HttpRequest, access: Access) -> HttpResponse:
-    """Keep a trace file for the lab's workloads."""
-    form = TraceFileForm(access.lab, data=request.POST, files=request.FILES)
-    if form.is_valid():
-        with revisions.edit(access.lab, access.visitor):
-            form.save()
-        return _saved(request, access.lab, _("The file is kept."), "#files")
-    for errors in form.errors.values():
-        messages.error(request, str(errors[0]))
+    """Keep a trace file for the lab's workloads; scripts are answered in JSON."""
+    key = f"{access.lab.pk}:{access.visitor.identity}"
+    noted = uploads.note(key)
+    form = TraceFileForm(access.lab, noted, data=request.POST, files=request.FILES)
+    try:
+        kept = form.is_valid()
+        if kept:
+            with revisions.edit(access.lab, access.visitor):
+                form.save()
+    finally:
+        uploads.forget(key)
+    problems = [str(errors[0]) for errors in form.errors.values()]
+    if not request.accepts("text/html"):
+        message = form.summary if kept else problems[0]
+        return JsonResponse({"ok": kept, "message": message}, status=200 if kept else 422)
+    if kept:
+        return _saved(request, access.lab, form.summary, "#files")
+    for problem in problems:
+        messages.error(request, problem)
     return redirect(reverse("vms:lab_edit", args=[access.lab.pk]) + "#files")
+
+
+@require_safe
+@never_cache
+@lab_view(EDIT)
+def file_progress(request: HttpRequest, access: Access) -> JsonResponse:
+    """Tell how much of this visitor's upload has been read: a part of 1, null before and after."""
+    return JsonResponse({"done": uploads.done(f"{access.lab.pk}:{access.visitor.identity}")})
 
 
 @require_POST

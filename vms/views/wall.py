@@ -120,22 +120,23 @@ def wall_broadcast(request: HttpRequest, access: Access) -> JsonResponse:
 
     Copies that sleep are woken for it.
     """
-    from vms.course.broadcast import broadcast  # noqa: PLC0415  (wakes Numba)
+    from vms.course.broadcast import broadcast, checked  # noqa: PLC0415  (wakes Numba)
     from vms.live import registry  # noqa: PLC0415
     from vms.live.audience import Who  # noqa: PLC0415
 
-    copies = _chosen(request, access)
-    if not copies:
-        return _refused(_("There are no copies yet."), "command")
     try:
         message = orjson.loads(request.POST.get("command", ""))
     except orjson.JSONDecodeError:
         message = None
     if not isinstance(message, dict):
         return _refused(_("A command is a JSON object with its type and its fields."), "command")
+    copies = _chosen(request, access)
     visitor, every = access.visitor, request.POST.get("all_or_none") == "1"
     who = Who(visitor.identity, visitor.name, "instructor", visitor.address)
     try:
+        checked(message)
+        if not copies:
+            return _refused(_("There are no copies yet."), "command")
         told = registry.wait(
             broadcast([copy.pk for copy in copies], message, who, all_or_none=every)
         )

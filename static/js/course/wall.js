@@ -60,10 +60,11 @@ function draw(node, tile) {
   attributes($(".pill", node), { class: tile.need === "stuck" ? "pill bad" : "pill" });
   const here = tile.viewers ? ` · ${say(ngettext("%(n)s here", "%(n)s here", tile.viewers), { n: tile.viewers })}` : "";
   write($("[data-of=state]", node), `${STATES[tile.status]?.() ?? tile.status}, ${tile.tick.toLocaleString()}${here}`);
-  write($("[data-of=active]", node), ago(tile.quiet_s));
+  write($("[data-of=active]", node), tile.begun ? ago(tile.quiet_s) : gettext("none yet"));
   const points = tile.points === null ? "" : ` · ${tile.points} / ${tile.most}`;
   write($("[data-of=points]", node), tile.handed_in ? say(ngettext("%(n)s time", "%(n)s times", tile.handed_in), { n: tile.handed_in }) + points : "–");
   goals($("[data-of=goals]", node), tile.goals);
+  attributes($(".pictures", node), { "data-none": tile.picture ? null : gettext("not seen yet") });
   if (tile.picture) {
     paintStrip($(".strip", node), tile.picture.strip.lanes);
     paintMap($(".map", node), tile.picture.map);
@@ -235,9 +236,12 @@ message.onsubmit = async (event) => {
 };
 
 const broadcast = $("#broadcast");
-const knobs = new Map(knobsOf(schemas));
+const TICKS = [{ name: "ticks_per_s", kind: "number", optional: false, low: 0, initial: 200 }];
+const MOTION = [["play", []], ["pause", []], ["speed", TICKS]];
+const VERBS = { play: () => gettext("Play"), pause: () => gettext("Pause"), speed: () => gettext("Speed") };
+const knobs = new Map([...knobsOf(schemas), ...MOTION]);
 const type = $("#broadcast-type");
-type.append(...[...knobs.keys()].map((name) => el("option", { value: name }, verbOf(name))));
+type.append(...[...knobs.keys()].map((name) => el("option", { value: name }, VERBS[name]?.() ?? verbOf(name))));
 type.onchange = () => {
   const fields = knobs.get(type.value) ?? [];
   $(".broadcast-fields").replaceChildren(...fields.map((field) => {

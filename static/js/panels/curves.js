@@ -15,13 +15,16 @@ let element, model, url, told;
 let askedAt = -EVERY;
 let askedTick = -1;
 let move; // the form of the slider
+let moved = null; // what was moved, and the counters then: {rows: [{vm, faults, references, predicted, coming}]}
+let socket;
 
 /** Wire the panel: curves are asked for while it is in sight, and only then. */
-export function mount(theElement, theModel) {
-  [element, model] = [theElement, theModel];
+export function mount(theElement, theModel, theSocket) {
+  [element, model, socket] = [theElement, theModel, theSocket];
   url = JSON.parse($("#lab-config")?.textContent ?? "{}").urls?.lab_curves;
   move = $(".move", element);
   move.addEventListener("input", predict);
+  move.addEventListener("submit", take);
   $(".curve-list", element).addEventListener("click", (event) => {
     const figure = event.target.closest("[data-vm]");
     if (figure) choose({ vm: figure.dataset.vm });
@@ -34,6 +37,7 @@ export function draw(theModel) {
   const now = performance.now();
   if (!model.state.past && url && now - askedAt > EVERY && model.state.tick !== askedTick) ask(now);
   if (told) present();
+  if (moved) confirm();
 }
 
 async function ask(now) {
@@ -138,6 +142,7 @@ function predict() {
   const same = from === to;
   slider.max = same ? 0 : from.resident;
   const frames = Math.min(Number(slider.value), Number(slider.max));
+  move.elements.take.disabled = !socket.may?.steer || same || !frames;
   write($("output", move), say(ngettext("%(n)s frame", "%(n)s frames", frames), { n: count(frames) }));
   const body = $("tbody", move);
   if (same) return fillTable(body, [[gettext("Choose two different VMs."), "", "", ""]]);
@@ -150,6 +155,38 @@ function predict() {
   const [row] = [...body.rows].slice(-1);
   mark(row, "class", sum.after < sum.before ? "better" : sum.after > sum.before ? "worse" : null);
   write($(".predicted", move), say(gettext("Faults under LRU in the next %(n)s references of each, counted ahead: their workloads make the same ones whatever they get."), { n: count(Math.min(from.coming, to.coming)) }));
+}
+
+/** Take the frames by a balloon: its guest gives them up, the other VM finds them free. */
+async function take(event) {
+  event.preventDefault();
+  const [from, to] = [curveOf(move.elements.from.value), curveOf(move.elements.to.value)];
+  const frames = Number(move.elements.frames.value);
+  const said = $(".refusal", move);
+  write(said, "");
+  if (from === to || !frames) return;
+  const rows = [[from, -frames], [to, frames]].map(([curve, by]) => ({ vm: curve.vm, predicted: faultsAt(curve, by), coming: curve.coming, ...counters(curve.vm) }));
+  const target = (vm) => model.overcommit?.vms?.[vm]?.balloon_target ?? 0;
+  const orders = [[to.vm, Math.max(0, target(to.vm) - frames)], [from.vm, target(from.vm) + frames]].filter(([vm, pages]) => pages !== target(vm));
+  for (const [vm, pages] of orders) {
+    const answer = await socket.send({ type: "set_balloon", vm: model.meta.vms[vm].name, pages });
+    if (!answer.ok) return write(said, answer.message);
+  }
+  moved = { rows };
+  confirm();
+}
+
+const counters = (vm) => ({ faults: (model.vm.minor_faults?.[vm] ?? 0) + (model.vm.major_faults?.[vm] ?? 0), references: model.vm.references?.[vm] ?? 0 });
+
+/** What the engine has counted since, beside what was predicted for as many references. */
+function confirm() {
+  const words = moved.rows.map(({ vm, predicted, coming, faults, references }) => {
+    const now = counters(vm);
+    const made = now.references - references;
+    const due = Math.round((predicted * Math.min(made, coming)) / Math.max(1, coming));
+    return say(gettext("%(vm)s: %(n)s faults in %(made)s references, predicted %(due)s"), { vm: model.meta.vms[vm]?.name ?? "?", n: count(now.faults - faults), made: count(made), due: count(due) });
+  });
+  write($(".measured", move), say(gettext("Since then: %(words)s."), { words: words.join("; ") }));
 }
 
 const signed = (n) => (n > 0 ? `+${count(n)}` : n < 0 ? `−${count(-n)}` : "0");

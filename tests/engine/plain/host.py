@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
-from tests.engine.plain.memory import REFUSED, WAITS, Memory
+from tests.engine.plain.memory import LEFT_OUT, REFUSED, WAITS, Memory
+from tests.engine.plain.overcommit import Guest, Overcommit
 from tests.engine.plain.policies import POLICIES
 from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import Mapping, fill
@@ -55,6 +56,7 @@ class VirtualMachine:
         self.waits: list[int] = []  # ticks from each wake-up to the pCPU
         self.time_slice: int = given["time_slice"]
         self.up_at = self.start_at
+        self.guest = Guest(given, self.pages)
 
 
 class VirtualProcessor:
@@ -126,6 +128,7 @@ class PhysicalProcessor:
         self.asked = False  # who woke asked it to decide anew
         self.held_until: float = 0  # unused_slice lost: idle until then
         self.busy = self.idle = self.overhead = self.switches = 0
+        self.work_ns = 0  # of the host
 
 
 class Host:
@@ -148,8 +151,12 @@ class Host:
         ]
         self.swap = given["swap"]  # "ideal", None or a device's name
         self.swap_device = next((d for d in self.devices if d.name == self.swap), None)
-        self.memory = Memory(self, given["frames"], given["replacement"], given["local"])
+        self.memory = Memory(
+            self, given["frames"], given["replacement"], given["local"], given["replacement_keys"]
+        )
         self.table_frames: int = given["tables"]
+        keys = given["overcommit"]
+        self.overcommit = Overcommit(self, keys) if keys else None
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []
         self.vdevices: list[VirtualDevice] = []
@@ -229,6 +236,9 @@ class Host:
         if self.ended and not past_end:
             return False
         self.pick_all()
+        self.ended = all(vcpu.ended or vcpu.vm.template for vcpu in self.vcpus)
+        if self.ended and not past_end:
+            return False
         if not self.ended and self.nothing_to_come():
             self.stalled = True
             self.log("stalled")
@@ -267,6 +277,8 @@ class Host:
         for device in self.devices:
             for request in device.take_seen(self.now):
                 self.complete(request)
+        if self.overcommit:
+            self.overcommit.tend()
 
     def enqueue(self, vcpu: VirtualProcessor) -> None:
         """Put a vCPU that arrives or wakes at the tail of the queue."""
@@ -396,7 +408,14 @@ class Host:
     def dispatch(self, pcpu: PhysicalProcessor, vcpu: VirtualProcessor) -> None:
         if vcpu.first_run is None:
             vcpu.first_run = self.now
+        self.skip_frees(vcpu)
         step = vcpu.current()
+        if step is None and vcpu.debt_ns < self.tick_ns:
+            vcpu.woke_at = None
+            self.scheduler.blocks(vcpu, gone=True)
+            vcpu.remaining = 0
+            self.end(vcpu)
+            return
         if step and step["kind"] in ("io", "sleep"):
             vcpu.woke_at = None
             self.scheduler.blocks(vcpu, gone=False)
@@ -417,6 +436,8 @@ class Host:
             other_core = vcpu.last_pcpu // threads != pcpu.row // threads
             if other_core and rule != "never":
                 vcpu.debt_ns += self.costs["migration_ns"]
+        vcpu.debt_ns += pcpu.work_ns
+        pcpu.work_ns = 0
         vcpu.state, vcpu.last_pcpu = RUNNING, pcpu.row
         vcpu.slices += 1
         if vcpu.woke_at is not None:
@@ -489,6 +510,10 @@ class Host:
 
     def run_one(self, pcpu: PhysicalProcessor) -> None:
         vcpu = pcpu.vcpu
+        if vcpu is None and pcpu.work_ns >= self.tick_ns:
+            pcpu.work_ns -= self.tick_ns
+            pcpu.overhead += 1
+            return
         if vcpu is None:
             pcpu.idle += 1
             return
@@ -548,10 +573,15 @@ class Host:
             vcpu.left -= 1
             vcpu.position += 1
             outcome = self.memory.reference(vcpu, page, write)
+            if outcome == LEFT_OUT:
+                self.memory.refuse(vcpu)
+                continue
             if outcome == REFUSED:
                 vcpu.vm.crashed = True
                 self.memory.drop_all(vcpu.vm)
                 return
+            if self.overcommit:
+                self.overcommit.noted(vcpu.vm, page, write)
             if outcome == WAITS:
                 vcpu.blocked_by_fault = True
                 return
@@ -601,6 +631,7 @@ class Host:
             return
         if vcpu.step is not None and vcpu.left == 0:
             vcpu.next_step()
+        self.skip_frees(vcpu)
         step = vcpu.current()
         if step is None:
             if vcpu.debt_ns < self.tick_ns:
@@ -611,6 +642,16 @@ class Host:
             self.leave(pcpu, step["kind"])
             self.scheduler.blocks(vcpu, gone=False)
             self.block(vcpu)
+
+    def skip_frees(self, vcpu: VirtualProcessor) -> None:
+        """Let the guest free what its next steps say: that takes no time."""
+        step = vcpu.current()
+        while step and step["kind"] == "free":
+            if self.overcommit:
+                pages = range(step["first"], step["first"] + step["pages"])
+                self.overcommit.freed(vcpu.vm, pages)
+            vcpu.next_step()
+            step = vcpu.current()
 
     def leave(self, pcpu: PhysicalProcessor, why: str) -> None:
         """Take off a vCPU that blocks or ends; the rest of its slice is given up, or lost."""

@@ -32,6 +32,7 @@ def of_host(host: Host) -> dict[str, Any]:
     jain = sum(shares) ** 2 / (len(shares) * squares) if squares else 1.0
     elapsed = len(host.pcpus) * host.now
     contents = [content for content in host.memory.frames if content]
+    own = host.table_frames + host.given["hypervisor"]
     return {
         "pcpus": len(host.pcpus),
         "busy": busy,
@@ -43,16 +44,17 @@ def of_host(host: Host) -> dict[str, Any]:
         "jain_fairness": rounded(jain),
         "jain_by_weight": rounded(by_weight(host)),
         "frames": {
-            "total": len(host.memory.frames) + host.table_frames,
-            "used": len(contents) + host.table_frames,
+            "total": len(host.memory.frames) + own,
+            "used": len(contents) + own,
             "free": len(host.memory.frames) - len(contents),
-            "shared": sum(1 for content in contents if content.image),
-            "balloon": 0,
+            "shared": sum(1 for content in contents if content.image or content.merged),
+            "balloon": sum(len(vm.guest.balloon) for vm in host.vms),
         },
         "replacement": {
             "evictions": host.memory.evictions,
             "writebacks": host.memory.writebacks,
         },
+        **({"overcommit": host.overcommit.summary()} if host.overcommit else {}),
     }
 
 
@@ -117,6 +119,7 @@ def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
         **spin(vm),
         **slowed(host, vm),
         **stored(vm),
+        **({"memory": host.overcommit.of_vm(vm)} if host.overcommit else {}),
     }
 
 

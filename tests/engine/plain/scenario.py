@@ -21,6 +21,8 @@ COSTS = {
     "migration_ns": 10_000,
     "syscall_ns": 80,
     "device_model_ns": 5000,
+    "ksm_page_ns": 1500,
+    "balloon_page_ns": 500,
     "vm_start_ms": 20_000,
     "microvm_start_ms": 125,
     "container_start_ms": 200,
@@ -39,6 +41,30 @@ KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
     "lottery": {"skip_draws": 0},
     "gang": {"cosched": "strict", "skew_us": 3_000, "check_us": 1_000},
     "shares": {"window_us": 50_000},
+}
+OVERCOMMIT: Mapping = {
+    "oom": "kill",
+    "ksm_scan": 0,
+    "ksm_every": 200,
+    "balloon_auto": False,
+    "balloon_every": 10,
+    "balloon_pages": 16,
+    "idle_tax": 75,
+    "free_percent": 6,
+    "sample_every": 0,
+    "sample_pages": 100,
+}
+PROMISES = ("contents", "balloon", "guest_swap", "free_page_reporting", "memory_shares")
+REPLACEMENT_KEYS: dict[str, int] = {
+    "clear_every": 100,
+    "counter_bits": 8,
+    "counter_max": 3,
+    "in_percent": 25,
+    "out_percent": 50,
+    "hir_percent": 1,
+    "small_percent": 10,
+    "ghost_percent": 90,
+    "tau": 1000,
 }
 DEVICES = {  # kind: service in us, MiB/s, channels
     "disk": (250, 500, 1),
@@ -95,13 +121,17 @@ def fill(raw: Mapping) -> Mapping:
         "pcpus": host.get("pcpus", 1),
         "threads": host.get("smt", {}).get("threads", 1),
         "busy_percent": host.get("smt", {}).get("busy_percent", 65),
-        "frames": host.get("frames", 4096) - tables,
+        "frames": host.get("frames", 4096) - tables - host.get("hypervisor_frames", 0),
+        "hypervisor": host.get("hypervisor_frames", 0),
+        "overcommit": overcommit(given, host),
         "tables": tables,
         "page_kib": host.get("page_kib", 4),
         "policy": policy,
         "keys": KEYS.get(policy, {}) | {k: v for k, v in scheduler.items() if k not in OWN},
         "time_slice": scheduler.get("time_slice", 30),
         "replacement": replacement.get("policy", "clock"),
+        "replacement_keys": REPLACEMENT_KEYS
+        | {key: value for key, value in replacement.items() if key in REPLACEMENT_KEYS},
         "local": replacement.get("scope", "global") == "local",
         "costs": costs(host.get("costs", {})),
         "swap": swap(host),
@@ -109,6 +139,15 @@ def fill(raw: Mapping) -> Mapping:
         "devices": [device(each) for each in host.get("devices") or []],
         "vms": [vm for each in given["vms"] for vm in copies(each)],
     }
+
+
+def overcommit(given: Mapping, host: Mapping) -> Mapping | None:
+    """Return what is done with memory that is promised twice; None where nobody says so."""
+    if host.get("overcommit") is None and not any(
+        key in vm for vm in given["vms"] for key in PROMISES
+    ):
+        return None
+    return OVERCOMMIT | (host.get("overcommit") or {})
 
 
 def rules(dialect: str | Mapping, policy: str) -> Mapping:
@@ -171,6 +210,11 @@ def machine(given: Mapping, name: str) -> Mapping:
         "boot": given.get("boot", False),
         "template": given.get("template", False),
         "image": given.get("image"),
+        "contents": given.get("contents") or [],
+        "balloon": given.get("balloon", 0),
+        "memory_shares": given.get("memory_shares", 0),
+        "guest_swap": given.get("guest_swap"),
+        "free_page_reporting": given.get("free_page_reporting", False),
         "devices": given.get("devices") or [],
         "repeat": work.get("repeat", 1),
         "steps": [flat for step in work["steps"] for flat in steps(step, pages)],
@@ -185,6 +229,10 @@ def steps(given: Mapping, vm_pages: int) -> list[Mapping]:
     if kind == "io":
         defaults = {"requests": 1, "kib": 4, "op": "read", "pattern": "sequential"}
         return [{"kind": "io", **defaults, **value, "n": value.get("requests", 1)}]
+    if kind == "free":
+        first = value.get("first", 0)
+        pages = value.get("pages", vm_pages - first)
+        return [{"kind": "free", "n": 0, "refs_per_tick": 1, "first": first, "pages": pages}]
     if kind == "touch":
         return [touch(value, vm_pages)]
     if "utilisation" in value:

@@ -14,6 +14,7 @@ from vms.engine.commands.command import Command
 from vms.engine.commands.devices import SetDeviceMode
 from vms.engine.commands.guests import AddVM, PauseVM, ResumeVM, StartVM, StopVM
 from vms.engine.commands.memory import SetReplacement
+from vms.engine.commands.overcommit import SetBalloon, SetOvercommit
 from vms.engine.commands.pcpus import PlugPcpu, SetPool, UnplugPcpu
 from vms.engine.commands.processor import SetScheduler, SetShare, SetTimeSlice, SetWeight
 from vms.engine.commands.snapshots import DeleteSnapshot, RevertSnapshot, TakeSnapshot
@@ -33,6 +34,8 @@ COMMANDS: dict[str, type[Command]] = {
         PlugPcpu,
         SetPool,
         SetReplacement,
+        SetOvercommit,
+        SetBalloon,
         SetDeviceMode,
         AddVM,
         StartVM,

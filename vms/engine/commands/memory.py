@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+from pydantic import ValidationInfo, model_validator
+
+from vms.engine.build import policy_tables
 from vms.engine.commands.command import Command
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.memory import refill_lists
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.host import ReplacementName, Scope
+from vms.engine.scenario.keys import refuse_keys, replacement_keys
+from vms.engine.state import State
 from vms.engine.tables import CLOCK, INF
 
 
@@ -19,9 +26,19 @@ class SetReplacement(Command):
     type = "set_replacement"
     policy: ReplacementName
     scope: Scope | None = None
+    keys: Mapping[str, Any] = {}
+    """As under `host.replacement`; what is left out stays as it is."""
+
+    @model_validator(mode="after")
+    def _known(self, info: ValidationInfo) -> Any:
+        refuse_keys(replacement_keys(), self.keys, info)
+        return self
 
     def change(self, machine: Machine) -> None:
-        """Choose the policy; frames enter its lists in the order of their last reference."""
+        """Choose the policy; frames enter its lists in the order of their last reference.
+
+        Where policy and scope are those in force, only its keys change: its lists stay.
+        """
         state = machine.state
         if self.policy == "opt" and int(state.host[0].reader) < 0:
             raise EngineError(
@@ -29,15 +46,21 @@ class SetReplacement(Command):
                 " trace steps only, got a workload of another kind",
                 "policy",
             )
-        if self.scope is not None:
-            state.host["scope_local"] = int(self.scope == "local")
+        if self.policy == "opt" and int(state.host[0].ksm_scan) > 0:
+            raise EngineError(
+                "{field}: opt knows the next use of a page, not of pages that are merged: KSM must"
+                " be off",
+                "policy",
+            )
+        for name, value in self.keys.items():
+            state.host[name] = value
+        local = int(state.host[0].scope_local) if self.scope is None else self.scope == "local"
+        if (self.policy, local) == (machine.replacement, int(state.host[0].scope_local)):
+            state.host["period"] = machine.now // int(state.host[0].clear_every)
+            return
+        state.host["scope_local"] = int(local)
         state.host["replacement"] = list(REPLACEMENTS).index(self.policy)
-        machine.use_policies()
-        for column in ("head", "tail", "hand"):
-            state.flist[column] = -1
-        state.flist["n"] = 0
-        state.flink["list"] = -1
-        state.host["heap_n"] = 0
+        state = self._with_empty_tables(machine)
         resident = np.flatnonzero(state.frame["page"] >= 0)
         age = (machine.now - state.frame["used"][resident].astype(np.int64)) & CLOCK
         order = resident[np.lexsort((resident, -age))].astype(np.int32)
@@ -45,6 +68,19 @@ class SetReplacement(Command):
             look_ahead(machine, order)
         else:
             machine.call(refill_lists, order)
+
+    def _with_empty_tables(self, machine: Machine) -> State:
+        """Give the machine the policy's own tables, and start what it counts anew."""
+        state = machine.state
+        pages = len(state.pte) + len(state.image_frame)
+        tables = policy_tables(self.policy, len(machine.vm_names), len(state.frame), pages)
+        machine.state = State(**{**state.arrays(), **tables})
+        machine.use_policies()
+        host = machine.state.host
+        for name in ("heap_n", "loads", "group_free"):
+            host[name] = 0
+        host["period"] = machine.now // int(host[0].clear_every)
+        return machine.state
 
 
 def look_ahead(machine: Machine, frames: np.ndarray) -> None:

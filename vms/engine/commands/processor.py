@@ -15,10 +15,9 @@ from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.checks import check_pins, check_policy
-from vms.engine.scenario.fields import Name, Quantity, unknown_key
+from vms.engine.scenario.fields import Name, Quantity
 from vms.engine.scenario.host import FIRST_POOL, Scheduler, SchedulerName, TimeSlice, Weight
-from vms.engine.scenario.keys import Key, host_keys, refuse_key, vm_keys
-from vms.engine.scenario.sentences import joined
+from vms.engine.scenario.keys import Key, host_keys, refuse_keys, vm_keys
 from vms.engine.scheduling import (
     change_policy,
     module,
@@ -34,11 +33,6 @@ from vms.engine.topology import rearrange
 ENDLESS = ("fcfs", "sjf", "srtf")
 """Policies whose slices have no end."""
 CAP = Key(Quantity(0, 25_600, "percent"), 0, "most it may use, in percent of one pCPU; 0: no cap")
-
-
-def below(path: str, error: EngineError) -> EngineError:
-    """Return the refusal of something under `path`."""
-    return EngineError(error.template, joined(path, error.field), **error.values)
 
 
 def look_again(machine: Machine) -> None:
@@ -123,14 +117,7 @@ class SetScheduler(Command):
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> Any:
-        known = host_keys(self.policy)
-        for name, value in self.keys.items():
-            if name not in known:
-                raise below("keys", unknown_key(name, known))
-            try:
-                refuse_key(known, name, value, info)
-            except EngineError as error:
-                raise below("keys", error) from None
+        refuse_keys(host_keys(self.policy), self.keys, info)
         return self
 
     def change(self, machine: Machine) -> None:
@@ -183,14 +170,7 @@ class SetShare(Command):
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> Any:
-        known = {**vm_keys(), "cap": CAP}
-        for name, value in self.keys.items():
-            if name not in known:
-                raise below("keys", unknown_key(name, known))
-            try:
-                refuse_key(known, name, value, info)
-            except EngineError as error:
-                raise below("keys", error) from None
+        refuse_keys({**vm_keys(), "cap": CAP}, self.keys, info)
         return self
 
     def change(self, machine: Machine) -> None:

@@ -33,6 +33,18 @@ if TYPE_CHECKING:  # made from HOOKS below
     wrote: Callable[..., Any]
     go_on: Callable[..., Any]
     attend: Callable[..., Any]
+    forget: Callable[..., Any]
+    tend: Callable[..., Any]
+    noted: Callable[..., Any]
+    loaded: Callable[..., Any]
+    copied: Callable[..., Any]
+    leaving: Callable[..., Any]
+    surface: Callable[..., Any]
+    part_from: Callable[..., Any]
+    discarded: Callable[..., Any]
+    freed: Callable[..., Any]
+    out_of_memory: Callable[..., Any]
+    hold: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -59,6 +71,18 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "wrote": ("storage", 1, False, None),  # (r): such a write is complete
     "go_on": ("storage", 1, False, None),  # (m): a request of the job of VM m is complete
     "attend": ("storage", 0, False, None),  # a job waits for a row, or a backup is due
+    "forget": ("replacement", 1, False, None),  # (page), in no frame, counts as never used
+    "tend": ("overcommit", 0, False, None),  # host.tend_at is due
+    "noted": ("overcommit", 1, False, None),  # (page << 1 | write): a reference was made
+    "loaded": ("overcommit", 2, False, None),  # (f, page): page was brought into f by a fault
+    "copied": ("overcommit", 2, False, None),  # (f, source): frame f is a copy
+    "leaving": ("overcommit", 1, False, None),  # (f): what is in it is evicted, or cleaned
+    "surface": ("overcommit", 2, True, 0),  # (v, page): the guest makes room for a page -> SURFACED
+    "part_from": ("overcommit", 1, True, 0),  # (page) leaves those merged with it -> 1: none left
+    "discarded": ("overcommit", 1, False, None),  # (page): its VM is stopped
+    "freed": ("overcommit", 1, False, None),  # (v): its guest frees the pages of its step
+    "out_of_memory": ("overcommit", 1, True, 0),  # (v) -> what becomes of its VM (OOM)
+    "hold": ("overcommit", 0, False, None),  # VMs that need a frame are paused
 }
 NAMES = list(HOOKS)
 ROOM = 32
@@ -67,12 +91,13 @@ OF_A_PCPU = ("pick", "yields")
 """Schedulers' hooks whose first argument is a pCPU; of the others it is a vCPU."""
 PLAIN = ("explain", "refuse", "refuse_share", "refuse_beyond", "facts")
 """Functions of a policy that are never compiled: they read the tables for people."""
-KINDS = ("schedulers", "replacement", "storage")
+KINDS = ("schedulers", "replacement", "storage", "overcommit")
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Return the module of policy `name` of a kind."""
-    return import_module(f"vms.engine.{kind}.{name}")
+    """Return the module of policy `name` of a kind; before a digit its file has an underscore."""
+    file = name if name.isidentifier() else f"_{name}"
+    return import_module(f"vms.engine.{kind}.{file}")
 
 
 def functions(schedulers: list[str], replacement: str) -> list[Callable[..., Any] | None]:
@@ -80,7 +105,8 @@ def functions(schedulers: list[str], replacement: str) -> list[Callable[..., Any
 
     None where a policy has none.
     """
-    chosen = {"replacement": load("replacement", replacement), "storage": load("storage", "host")}
+    chosen = {kind: load(kind, "host") for kind in ("storage", "overcommit")}
+    chosen["replacement"] = load("replacement", replacement)
     found: list[Callable[..., Any] | None] = []
     for name in schedulers:
         chosen["schedulers"] = load("schedulers", name)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vms.engine.laws import accounts, devices, memory, places, storage
+from vms.engine.laws import accounts, devices, memory, overcommit, places, storage
 from vms.engine.laws.law import Law
 from vms.engine.laws.shares import MEASURES
 
@@ -46,6 +46,11 @@ LAWS: dict[str, Law] = {
         memory.resident_sum,
         memory.fault_exits,
         memory.writebacks_bounded,
+        overcommit.shared_protected,
+        overcommit.contents_kept,
+        overcommit.merged_alike,
+        overcommit.balloons_apart,
+        overcommit.frames_owned,
         devices.channels_busy,
         devices.utilisation_bounded,
         devices.latencies_counted,

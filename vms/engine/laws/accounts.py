@@ -36,12 +36,13 @@ def pcpu_time(machine: Machine) -> bool | None:
 
 @law(
     "What pCPUs gave is what vCPUs got",
-    "Σ busy = Σ run, and Σ overhead of pCPUs = Σ overhead of vCPUs",
+    "Σ busy = Σ run, and Σ overhead of pCPUs = Σ overhead of vCPUs + the host's own",
 )
 def time_given(machine: Machine) -> bool | None:
     pcpu, vcpu = pcpus(machine), vcpus(machine)
     return bool(
-        pcpu["busy"].sum() == vcpu["run"].sum() and pcpu["overhead"].sum() == vcpu["overhead"].sum()
+        pcpu["busy"].sum() == vcpu["run"].sum()
+        and pcpu["overhead"].sum() == vcpu["overhead"].sum() + pcpu["own"].sum()
     )
 
 

@@ -20,11 +20,14 @@ def used_frames(machine: Machine) -> tuple[np.ndarray, np.ndarray]:
     return frames, machine.state.pte[page[frames]]
 
 
-@law("Each reference is counted once", "references = hits + minor faults + major faults")
+@law(
+    "Each reference is counted once",
+    "references = hits + minor faults + major faults + refused ones",
+)
 def references_sum(machine: Machine) -> bool | None:
     vm = vms(machine)
     made = np.add.reduceat(vcpus(machine)["references"], vm["first_vcpu"])
-    counted = vm["hits"] + vm["minor_faults"] + vm["major_faults"]
+    counted = vm["hits"] + vm["minor_faults"] + vm["major_faults"] + vm["refused"]
     return bool(np.array_equal(made, vm["references"]) and np.array_equal(made, counted))
 
 
@@ -67,17 +70,20 @@ def resident_sum(machine: Machine) -> bool | None:
 
 @law(
     "Every fault of a guest is one VM exit",
-    "exits by fault = minor + major faults + COW breaks; a container never exits",
+    "exits by fault = minor + major faults + COW breaks + refused ones; a container never exits",
 )
 def fault_exits(machine: Machine) -> bool | None:
     vm = vms(machine)
-    faults = vm["minor_faults"] + vm["major_faults"] + vm["cow_breaks"]
+    faults = vm["minor_faults"] + vm["major_faults"] + vm["cow_breaks"] + vm["refused"]
     guest = vm["kind"] != CONTAINER
     others = vm["exit_io"] + vm["exit_timer"] + vm["exit_fault"]
     return bool(np.array_equal(vm["exit_fault"][guest], faults[guest]) and not others[~guest].any())
 
 
-@law("Only what was written is written back", "write-backs ≤ evictions")
+@law(
+    "Only what was written is written back",
+    "write-backs ≤ evictions + pages cleaned ahead of theirs",
+)
 def writebacks_bounded(machine: Machine) -> bool | None:
     host = machine.state.host[0]
-    return bool(0 <= host.writebacks <= host.evictions)
+    return bool(0 <= host.writebacks - host.cleanings <= host.evictions)

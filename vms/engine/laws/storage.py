@@ -11,6 +11,7 @@ from vms.engine.storage import layers
 from vms.engine.tables import (
     DISK,
     FREE,
+    GUEST_OUT,
     NO_JOB,
     OF_VM,
     POINT,
@@ -172,6 +173,8 @@ def contents_used(machine: Machine) -> bool | None:
         return None
     pages = int(vms(machine)["pages"].sum())
     unused = (state.pte[:pages] & (PRESENT | SWAPPED)) == 0
+    if len(state.guest) > 1:
+        unused &= (state.guest[:pages] & GUEST_OUT) == 0
     found = state.content[:pages]
     return bool(not found[unused].any() and int(found.max()) <= machine.now)
 

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from vms.engine.errors import EngineError
-from vms.engine.scenario.fields import is_name, listed
+from vms.engine.scenario import overcommitment
+from vms.engine.scenario.fields import beyond, is_name, listed, no_such_device
 from vms.engine.scenario.host import FIRST_POOL
 from vms.engine.scenario.limits import Limits
 from vms.engine.scenario.vm import VM
@@ -35,6 +36,7 @@ def check(scenario: Scenario, limits: Limits) -> None:
     check_pools(scenario)
     _schedulers(scenario)
     _policies(scenario)
+    overcommitment.check(scenario)
 
 
 def totals(vms: Iterable[VM], limits: Limits) -> None:
@@ -120,12 +122,12 @@ def backends(scenario: Scenario) -> None:
     used: Counter[str] = Counter()
     swap = host.swap.device if host.swap else None
     if swap is not None and swap not in known:
-        raise _unknown("host.swap.device", swap, known)
+        raise no_such_device("host.swap.device", swap, known)
     for index, vm in enumerate(scenario.vms):
         for number, device in enumerate(vm.devices):
             field = f"vms[{index}].devices[{number}]"
             if device.backend not in known:
-                raise _unknown(f"{field}.backend", device.backend, known)
+                raise no_such_device(f"{field}.backend", device.backend, known)
             used[device.backend] += vm.count
             used[f"{device.backend}/{device.mode}"] += vm.count
     for index, vm in enumerate(scenario.vms):
@@ -195,18 +197,6 @@ def _enough_vfs(field: str, backend: str, vfs: int, given: int) -> None:
         )
 
 
-def _unknown(field: str, name: str, known: Iterable[str]) -> EngineError:
-    if not known:
-        return EngineError(
-            "{field} must name a device of the host, which has none, got {given}",
-            field,
-            given=name,
-        )
-    return EngineError(
-        "{field} must be one of {allowed}, got {given}", field, allowed=listed(known), given=name
-    )
-
-
 def check_vm(vm: VM, path: str) -> None:
     """Refuse steps beyond the VM's pages, devices it does not have, an image too large."""
     if vm.image and vm.image.pages > vm.pages:
@@ -235,6 +225,10 @@ def _check_step(vm: VM, step: Step, path: str) -> None:
         _check_touch(vm, step.touch, f"{path}.touch")
     if step.trace:
         _check_trace(vm, step.trace, f"{path}.trace")
+    if step.free:
+        last = step.free.first + (step.free.pages or 1) - 1
+        if last >= vm.pages:
+            raise beyond(f"{path}.free", last, vm.pages)
 
 
 def _check_io(vm: VM, io: Io, path: str) -> None:
@@ -256,7 +250,7 @@ def _check_io(vm: VM, io: Io, path: str) -> None:
             field,
             given=io.device,
         )
-    raise _unknown(field, io.device, [device.name for device in vm.devices])
+    raise no_such_device(field, io.device, [device.name for device in vm.devices])
 
 
 def _check_touch(vm: VM, touch: Touch, path: str) -> None:
@@ -279,16 +273,6 @@ def _check_trace(vm: VM, trace: Trace, path: str) -> None:
     for index, page in enumerate(trace.pages or ()):
         if page >= vm.pages:
             raise beyond(f"{path}.pages[{index}]", page, vm.pages)
-
-
-def beyond(field: str, page: int, pages: int) -> EngineError:
-    """The refusal of a page the VM does not have."""
-    return EngineError(
-        "{field} must stay within the VM's pages 0..{high}, got page {given}",
-        field,
-        high=pages - 1,
-        given=page,
-    )
 
 
 def _images(vms: Iterable[VM]) -> None:
@@ -395,11 +379,12 @@ FIRST_POOL_ONLY = ("arinc653",)
 
 
 def _policies(scenario: Scenario) -> None:
-    if scenario.table_frames >= scenario.host.frames:
+    if scenario.own_frames >= scenario.host.frames:
         raise EngineError(
-            "{field} must be more than the {tables} that page tables take, got {given}",
+            "{field} must be more than the {tables} that page tables and the hypervisor take,"
+            " got {given}",
             "host.frames",
-            tables=scenario.table_frames,
+            tables=scenario.own_frames,
             given=scenario.host.frames,
         )
     if scenario.host.replacement.policy == "opt":

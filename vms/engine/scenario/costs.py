@@ -65,6 +65,15 @@ class Costs(Model):
         "1000..20000",
         "assumption: a lookup in a cached table of qcow2",
     )
+    ksm_page_ns: Nanoseconds = _cost(
+        1_500,
+        "KSM looks at one page: a checksum, and a search among those it knows",
+        "500..5000",
+        "assumption: 4 KiB read once at 4 GB/s, and a tree",
+    )
+    balloon_page_ns: Nanoseconds = _cost(
+        500, "one page into or out of a balloon, or reported free", "100..2000", "assumption"
+    )
     vm_start_ms: Milliseconds = _cost(
         20_000, "start of a VM, where a boot is asked for", "", "assumption"
     )

@@ -57,6 +57,29 @@ def listed(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 
+def no_such_device(field: str, name: str, known: Iterable[str]) -> EngineError:
+    """The refusal of a device that is not there."""
+    if not known:
+        return EngineError(
+            "{field} must name a device of the host, which has none, got {given}",
+            field,
+            given=name,
+        )
+    return EngineError(
+        "{field} must be one of {allowed}, got {given}", field, allowed=listed(known), given=name
+    )
+
+
+def beyond(field: str, page: int, pages: int) -> EngineError:
+    """The refusal of a page the VM does not have."""
+    return EngineError(
+        "{field} must stay within the VM's pages 0..{high}, got page {given}",
+        field,
+        high=pages - 1,
+        given=page,
+    )
+
+
 def limits_of(info: ValidationInfo) -> Limits:
     """The limits that apply to this validation."""
     context = info.context or {}

@@ -13,8 +13,9 @@ from vms.engine.errors import EngineError, shown
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.costs import Costs, CostsOrNone
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
-from vms.engine.scenario.keys import Keyed, Keys, Several, host_keys
+from vms.engine.scenario.keys import Keyed, Keys, Several, host_keys, replacement_keys
 from vms.engine.scenario.limits import LIMITS
+from vms.engine.scenario.overcommit import Overcommit
 from vms.engine.schedulers import SCHEDULERS
 
 TimeSlice = Annotated[int, Quantity(1, 100_000, "ticks")]
@@ -51,12 +52,27 @@ class Scheduler(Keyed):
         return default | self.others
 
 
-class Replacement(Model):
-    """Which page leaves its frame when none is free."""
+class Replacement(Keyed):
+    """Which page leaves its frame when none is free; and keys of several policies."""
 
     policy: ReplacementName = "clock"
     scope: Scope = "global"
     """global: a victim of any VM; local: one of the faulting VM's own pages."""
+
+    @classmethod
+    def declared(cls, data: Mapping[str, Any]) -> Keys:
+        """Return the keys of all policies: those of another one wait for it."""
+        return replacement_keys()
+
+    @classmethod
+    def every(cls) -> Keys:
+        """Return the keys of all policies."""
+        return replacement_keys()
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Every key of every policy, as given or by default."""
+        return {name: key.default for name, key in replacement_keys().items()} | self.others
 
 
 class Swap(Model):
@@ -152,6 +168,10 @@ class Host(Model):
     A VM is of the first pool unless it names another."""
     posted_interrupts: Bool = True
     """Interrupts of vf and passthrough devices reach the guest without an exit."""
+    overcommit: Overcommit | None = None
+    """What is done with memory that is promised more than once; left out: nothing but swap."""
+    hypervisor_frames: Annotated[int, Quantity(0, LIMITS.frames, "frames", "frames")] = 0
+    """Frames that the hypervisor has for itself, of `frames`."""
     account_page_tables: Bool = False
     """Whether page tables take frames too: four levels for each VM, given at the start."""
 

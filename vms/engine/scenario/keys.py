@@ -1,6 +1,7 @@
-"""Keys that a scheduler declares in its own file: `HOST_KEYS` of the host, `VM_KEYS` of a VM.
+"""Keys that a policy declares in its own file: `HOST_KEYS` of the host, `VM_KEYS` of a VM.
 
-They stand under `host.scheduler` beside `policy`, and under `vms[].scheduler`.  A VM may have keys
+They stand under `host.scheduler` and `host.replacement` beside `policy`, and under
+`vms[].scheduler`.  A VM may have keys
 of several policies: the one in force reads its own, so that a lab can change from one to another.
 A policy is imported when a scenario names one of its keys, not before.
 """
@@ -18,6 +19,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import ValidationInfo
 
 from vms.engine.errors import EngineError, shown
+from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.fields import (
     JSON,
     Choice,
@@ -184,6 +186,19 @@ def vm_keys() -> Keys:
     return found
 
 
+@cache
+def replacement_keys() -> Keys:
+    """Return every key of `host.replacement`, of whichever policy.
+
+    Those of another policy than the one in force wait for it; two policies may share one.
+    """
+    found: Keys = {}
+    for policy in REPLACEMENTS:
+        file = policy if policy.isidentifier() else f"_{policy}"
+        found |= getattr(import_module(f"vms.engine.replacement.{file}"), "HOST_KEYS", {})
+    return found
+
+
 def refuse_key(known: Keys, name: Any, value: Any, info: ValidationInfo) -> None:
     """Raise EngineError unless `known` has a key `name` that may be `value`."""
     try:
@@ -191,6 +206,17 @@ def refuse_key(known: Keys, name: Any, value: Any, info: ValidationInfo) -> None
     except EngineError as error:
         path = name + (error.field or "")
         raise EngineError(error.template, path, **error.values) from None
+
+
+def refuse_keys(known: Keys, given: Mapping[str, Any], info: ValidationInfo) -> None:
+    """Raise EngineError, under `keys` of a command, unless `known` has all that is given."""
+    for name, value in given.items():
+        try:
+            if name not in known:
+                raise unknown_key(name, known)
+            refuse_key(known, name, value, info)
+        except EngineError as error:
+            raise EngineError(error.template, joined("keys", error.field), **error.values) from None
 
 
 class Keyed(Model):

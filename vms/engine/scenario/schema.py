@@ -78,6 +78,19 @@ class Scenario(Model):
             return 0
         return sum(vm.count * table_frames(vm.pages) for vm in self.vms)
 
+    @property
+    def own_frames(self) -> int:
+        """Frames that are not for pages of guests: of page tables and of the hypervisor."""
+        return self.table_frames + self.host.hypervisor_frames
+
+    @property
+    def overcommits(self) -> bool:
+        """Whether the host or a VM says anything of memory that is promised twice."""
+        names = {"contents", "balloon", "guest_swap", "free_page_reporting", "memory_shares"}
+        return self.host.overcommit is not None or any(
+            names & vm.model_fields_set for vm in self.vms
+        )
+
     def start_ticks(self, kind: str) -> int:
         """Ticks a boot of a VM of this kind takes: its start time, rounded up."""
         start_ms: int = getattr(self.host.costs, f"{kind}_start_ms")

@@ -11,6 +11,7 @@ from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
 from vms.engine.scenario.host import FIRST_POOL, Weight
 from vms.engine.scenario.keys import Keyed, Keys, vm_keys
 from vms.engine.scenario.limits import FAR, LIMITS
+from vms.engine.scenario.overcommit import Contents, Target
 from vms.engine.scenario.workload import PageCount, Workload
 
 KINDS = ("vm", "container", "microvm")
@@ -123,6 +124,16 @@ class VM(Model):
     template: Bool = False
     """Whether it never runs, and is only cloned."""
     image: Image | None = None
+    contents: Contents = ()
+    """What some of its pages hold when the guest first reads them; the others hold zeros."""
+    balloon: Target = 0
+    """Pages that its guest is to give up."""
+    memory_shares: Annotated[int, Quantity(0, 1_000_000)] = 0
+    """Its claim to memory where the host sets the targets of balloons; 0: as its pages."""
+    guest_swap: Name | None = None
+    """Its device that the guest swaps to; left out: an ideal store that takes no time."""
+    free_page_reporting: Bool = False
+    """Whether its guest tells the host which pages it has freed."""
     devices: tuple[VirtualDevice, ...] = Field((), max_length=LIMITS.vm_devices)
     backup: Backup | None = None
     """Schedule of backups; the first is due `every` ticks from the start."""

@@ -53,6 +53,15 @@ class Touch(Model):
     """working_set: references after which the window moves to another place."""
 
 
+class Free(Model):
+    """Pages that the guest frees: what is in them is of no use to it any more.  Takes no time."""
+
+    first: PageNumber = 0
+    """Lowest page freed."""
+    pages: Annotated[int | None, Quantity(1, LIMITS.pages, "pages", "pages")] = None
+    """Number of pages from `first` on; left out: all the rest of the VM's pages."""
+
+
 class Io(Model):
     """Requests to a virtual device, submitted at once; the vCPU waits for the last of them."""
 
@@ -72,7 +81,7 @@ class Trace(Model):
     pages: Annotated[tuple[int, ...] | None, PageList] = None
     """The page of each reference, in order."""
     file: Annotated[str | None, FileName()] = None
-    """An uploaded list of pages: one number per line."""
+    """An uploaded trace: one page number per line, lackey's, or libCacheSim's."""
     recorded: Annotated[str | None, Choice(*RECORDED)] = None
     """A recording of a real program."""
     utilisation: Annotated[tuple[int, ...] | None, PercentList] = None
@@ -107,12 +116,13 @@ class Step(Model):
     sleep: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
     """Ticks the vCPU is blocked."""
     trace: Trace | None = None
+    free: Free | None = None
     spin: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
     """Ticks of a critical section, under a spin lock that all vCPUs of the VM share."""
 
     @property
     def kind(self) -> str:
-        """compute, touch, io, sleep, trace or spin."""
+        """compute, touch, io, sleep, trace, free or spin."""
         return next(iter(self.model_fields_set))
 
     @model_validator(mode="after")

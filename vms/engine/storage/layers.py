@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vms.engine.errors import EngineError
+from vms.engine.overcommit.tables import tell_contents
 from vms.engine.scheduling import uses_slices
 from vms.engine.state import State, new_table
 from vms.engine.storage.disks import LOW, ODD
@@ -16,7 +17,9 @@ from vms.engine.tables import (
     DISK,
     FREE,
     GONE,
+    GUEST_OUT,
     INF,
+    MERGED,
     NOTHING,
     POINT,
     PRESENT,
@@ -190,7 +193,10 @@ def memory_of(machine: Machine, vm: int) -> np.ndarray:
     row = machine.state.vm[vm]
     own = slice(int(row.first_page), int(row.first_page + row.pages))
     entries = machine.state.pte[own]
-    used = ((entries & (PRESENT | SWAPPED)) != 0) & ((entries & SHARED) == 0)
+    private = (entries & (SHARED | MERGED)) != SHARED
+    used = ((entries & (PRESENT | SWAPPED)) != 0) & private
+    if len(machine.state.guest) > 1:
+        used |= (machine.state.guest[own] & GUEST_OUT) != 0
     if not machine.state.host[0].tracks:
         return np.where(used, 0, UNUSED).astype(np.int32)
     return np.where(used, machine.state.content[own], UNUSED).astype(np.int32)
@@ -229,6 +235,8 @@ def put_memory_back(machine: Machine, snapshot: Snapshot, vm: int) -> None:
     found = state.saved[snapshot.first : snapshot.first + snapshot.pages]
     state.pte[own] = np.where(found == UNUSED, 0, SWAPPED)
     state.content[own] = np.maximum(found, 0)
+    if len(state.guest) > 1:
+        tell_contents(state, np.arange(own.start, own.stop))
     row.memory_saved = snapshot.check
     row.memory_back = contents(memory_of(machine, vm))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vms.engine.errors import EngineError
-from vms.engine.scenario.checks import beyond
+from vms.engine.scenario.fields import beyond
 from vms.engine.scenario.limits import LIMITS, Limits
 from vms.engine.workloads import traces
 from vms.engine.workloads.patterns import PATTERN_ROWS
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from vms.engine.scenario.vm import VM
     from vms.engine.scenario.workload import Io, Step, Touch, Trace
 
-COMPUTE, TOUCH, IO, SLEEP, TRACE, SPIN = 0, 1, 2, 3, 4, 5
-KINDS = ("compute", "touch", "io", "sleep", "trace", "spin")
+COMPUTE, TOUCH, IO, SLEEP, TRACE, FREE, SPIN = range(7)
+KINDS = ("compute", "touch", "io", "sleep", "trace", "free", "spin")
 FOREVER = 0
 
 
@@ -26,7 +26,8 @@ FOREVER = 0
 class StepRecord:
     """One step for the kernel.  All numbers are int; what does not apply is 0 or None.
 
-    `n` is the length: ticks (compute, sleep, spin), references (touch, trace), requests (io).
+    `n` is the length: ticks (compute, sleep, spin), references (touch, trace), requests (io), 0
+    (free).
     """
 
     kind: int
@@ -88,6 +89,9 @@ def _records(
         yield _touch(vm, step.touch)
     elif step.io:
         yield _io(vm, step.io)
+    elif step.free:
+        first, pages = step.free.first, step.free.pages or vm.pages - step.free.first
+        yield StepRecord(FREE, 0, 1, first=first, pages=pages)
     elif step.trace and step.trace.utilisation is not None:
         yield from _load(step.trace.utilisation, step.trace.every or 1)
     elif step.trace:

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vms.engine.errors import EngineError, shown
+from vms.engine.workloads import formats
 
 References = NDArray[np.int32]
 Files = Callable[[str], bytes]
 
 HIGHEST_PAGE = 16_777_215
+MOST_BYTES = 64 * 1024 * 1024
 WRITTEN = 2
 """Bit of a recording's flags: the page was written in that window."""
 
@@ -41,30 +43,71 @@ def recorded(name: str) -> References:
     return references
 
 
+def exact_distances(name: str) -> NDArray[np.int64] | None:
+    """Return how often each LRU stack distance occurred in the recorded program: int64 [pages + 1].
+
+    [0] counts first references.  Of its full reference stream, of which the recording keeps one
+    reference for each page of each window; None where that was not recorded.
+    """
+    folder = resources.files("vms.engine.workloads.recorded")
+    with (folder / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+        if "lru_hist_exact" not in arrays:
+            return None
+        found: NDArray[np.int64] = arrays["lru_hist_exact"].astype(np.int64)
+        return found
+
+
 def listed(pages: tuple[int, ...]) -> References:
     """Return the references of a list in a scenario; a list reads."""
     return np.array(pages, dtype=np.int32) << 1
 
 
-def uploaded(name: str, content: bytes, most: int) -> References:
-    """Return the references of an uploaded list: one page number per line, reads only.
+def uploaded(
+    name: str, content: bytes, most: int, progress: formats.Progress | None = None
+) -> References:
+    """Return the references of an uploaded file, whose content tells its format.
 
-    Empty lines at the end are allowed, line ends of Windows too.  Raises EngineError with the
-    line of the first thing that is not a page number 0..16777215, or for more than `most`.
+    One page number per line, or what `formats` reads.  Raises EngineError with the line of the
+    first thing that is wrong, or for more than `most` references, or more than 64 MiB.
+    """
+    if len(content) > MOST_BYTES:
+        raise EngineError(
+            "trace {name} must have 1..{high} bytes, got {given}",
+            name=name,
+            high=MOST_BYTES,
+            given=len(content),
+        )
+    reader = formats.READERS.get(formats.kind_of(content))
+    if not reader:
+        return _page_numbers(name, content, most)
+    ids, writes = reader(name, content, progress)
+    _refuse_length(name, len(ids), most)
+    references: References = (formats.numbered(ids) << 1 | writes).astype(np.int32)
+    return references
+
+
+def _page_numbers(name: str, content: bytes, most: int) -> References:
+    """Return the references of a list: one page number per line, reads only.
+
+    Empty lines at the end are allowed, line ends of Windows too.
     """
     if not _PLAIN.fullmatch(content):
         raise _wrong_line(name, content)
     pages = np.fromstring(content, dtype=np.int64, sep="\n") if content.strip() else np.empty(0)
     if len(pages) and pages.max() > HIGHEST_PAGE:
         raise _not_a_page(name, int(pages.argmax()) + 1, str(int(pages.max())))
-    if not 1 <= len(pages) <= most:
+    _refuse_length(name, len(pages), most)
+    return pages.astype(np.int32) << 1
+
+
+def _refuse_length(name: str, given: int, most: int) -> None:
+    if not 1 <= given <= most:
         raise EngineError(
             "trace {name} must have 1..{high} references, got {given}",
             name=name,
             high=most,
-            given=len(pages),
+            given=given,
         )
-    return pages.astype(np.int32) << 1
 
 
 def _wrong_line(name: str, content: bytes) -> EngineError:
