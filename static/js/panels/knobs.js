@@ -37,6 +37,7 @@ export function draw(theModel, all) {
   const slice = document.getElementById("time-slice")?.form;
   if (slice && declared.slices) slice.hidden = !declared.slices[scheduler.policy];
   if ($(".knobs", element).hidden) return;
+  atHome();
   host(scheduler);
   ofVm(scheduler);
   memory(replacement);
@@ -50,6 +51,14 @@ function summary({ policy, keys = {}, time_slice: slice }, replacement) {
 }
 
 const shown = (value) => (value === true ? gettext("yes") : value === false ? gettext("no") : String(value));
+
+/** Where the scenario follows OSTEP's rules: the command that gives the same numbers at home. */
+function atHome() {
+  const command = model.meta.at_home;
+  const line = $(".at-home", element);
+  line.hidden = !command;
+  if (command) write($("code", line), command);
+}
 
 /** Make a section anew when what it is about has changed; tells whether it did. */
 function renew(name, key, make) {
