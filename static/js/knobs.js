@@ -30,6 +30,7 @@ export function fieldsOf(schema) {
     const own = options.find((each) => each.type !== "null") ?? stated;
     const optional = options.some((each) => each.type === "null") || !required.has(name);
     const kind = kindOf(name, own);
+    if (kind === null && optional) continue; // keys of policies: by default as they are
     if (kind === null) return null;
     fields.push({ name, kind, optional, choices: own.enum, low: own.minimum, high: own.maximum, unit: own["x-unit"], initial: stated.default ?? null });
   }
