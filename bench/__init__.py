@@ -17,6 +17,7 @@ BENCHES = {
     "durability": "what it costs to lose nothing, and looks back at a long run",
     "lag": "how late an event loop is while the engine runs flat out beside it",
     "streaming": "samples to 200 viewers",
+    "class_load": "a class of 200 and fifty labs of four on two cores",
     "browser": "the lab screen in Chromium",
 }
 """Name of the module → what it measures, in the order of the document."""

@@ -101,6 +101,12 @@ PANELS = (
         "mem",
         (_("VM"), _("frames"), _("LRU misses"), _("OPT misses")),
     ),
+    Panel(
+        "ladder",
+        _("Overcommitted memory"),
+        "mem",
+        (_("VM"), _("resident"), _("balloon"), _("swapped"), _("merged")),
+    ),
     Panel("laws", _("Laws"), "charts"),
     Panel("log", _("Journal and events"), "log"),
     Panel("talk", _("Talk"), "log"),

@@ -207,8 +207,16 @@ def guest_of(key: uuid.UUID | str | None) -> Guest | None:
 
 
 def _note(what: str, by: Visitor, member: Membership, **detail: Any) -> None:
+    state = alive.state_of(member.lab_id)
     audit.record(
-        "membership", what, by, member.lab_id, member=member.name, who=member.identity, **detail
+        "membership",
+        what,
+        by,
+        member.lab_id,
+        tick=state.tick if state else None,
+        member=member.name,
+        who=member.identity,
+        **detail,
     )
 
 

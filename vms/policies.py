@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.keys import PINS, Key, host_keys, vm_keys
+from vms.engine.scenario.overcommit import Overcommit
 from vms.engine.schedulers import SCHEDULERS
 
 JSON = dict[str, Any]
@@ -39,6 +40,7 @@ def told() -> JSON:
         "host": {name: _stated(host_keys(name)) for name in SCHEDULERS},
         "vm": of_vm(),
         "replacement": of_replacement(),
+        "overcommit": of_overcommit(),
         "labels": {"scheduler": _labelled(SCHEDULERS), "replacement": _labelled(REPLACEMENTS)},
     }
 
@@ -70,6 +72,15 @@ def of_replacement() -> JSON:
         for name, schema in _stated(keys).items():
             found.setdefault(name, {**schema, "policies": []})["policies"].append(policy)
     return found
+
+
+def of_overcommit() -> JSON:
+    """Return the keys of `host.overcommit`."""
+    stated = Overcommit.model_json_schema()["properties"]
+    return {
+        name: {**schema, "description": _(" ".join(schema.get("description", "").split()))}
+        for name, schema in stated.items()
+    }
 
 
 def readers(sentence: str) -> tuple[list[str] | None, str]:

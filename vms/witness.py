@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 
-from vms import audit
+from vms import alive, audit
 from vms.audit import Kind, Outcome
 from vms.permissions import Visitor, visitor_of
 
@@ -111,10 +111,25 @@ def record(request: HttpRequest, response: HttpResponseBase, by: Visitor) -> Non
         f"{request.method} {_ROW.sub('…', what)}" if api else what,
         by,
         lab,
+        run=_number(request.GET.get("run")),
+        tick=_tick(request, lab),
         outcome=outcome,
         sentence="" if outcome == Outcome.ACCEPTED else _sentence(request, response),
         **detail,
     )
+
+
+def _tick(request: HttpRequest, lab: str | None) -> int | None:
+    """Return the tick that a request is about, or at which the lab's live run is."""
+    asked = _number(request.GET.get("tick"))
+    if asked is not None or lab is None:
+        return asked
+    run = alive.run_of(lab)
+    return int(run.tick) if run is not None else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 _ROW = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")

@@ -19,8 +19,14 @@ const DEEDS = {
   restore_run: () => gettext("restored run %(run)s"),
   set_time_slice: (v) => (v.vm ? gettext("set the time slice of %(vm)s to %(ticks)s ticks") : gettext("set the host's time slice to %(ticks)s ticks")),
   set_weight: () => gettext("set the weight of %(vm)s to %(weight)s"),
-  set_scheduler: () => gettext("set the scheduler to %(policy)s"),
-  set_replacement: () => gettext("set the page replacement to %(policy)s"),
+  set_scheduler: (v) => (some(v.keys) ? gettext("set the scheduler to %(policy)s: %(keys)s") : gettext("set the scheduler to %(policy)s")),
+  set_share: () => gettext("set for %(vm)s: %(keys)s"),
+  set_pool: () => gettext("moved %(vm)s to pool %(pool)s"),
+  plug_pcpu: () => gettext("brought pCPU %(pcpu)s online"),
+  unplug_pcpu: () => gettext("took pCPU %(pcpu)s offline"),
+  set_replacement: (v) => (some(v.keys) ? gettext("set the page replacement to %(policy)s: %(keys)s") : gettext("set the page replacement to %(policy)s")),
+  set_overcommit: () => gettext("set for overcommitted memory: %(keys)s"),
+  set_balloon: () => gettext("set the balloon of %(vm)s to %(pages)s pages"),
   set_device_mode: () => gettext("set %(device)s of %(vm)s to %(mode)s"),
   add_vm: () => gettext("added the VM %(name)s"),
   start_vm: () => gettext("started %(vm)s"),
@@ -38,6 +44,10 @@ const DEEDS = {
   restore_backup: () => gettext("restored %(vm)s from its backup"),
 };
 
+const some = (keys) => Boolean(keys) && Object.keys(keys).length > 0;
+/** Keys and their values in one line. */
+const keyWords = (keys) => (keys && typeof keys === "object" ? Object.entries(keys).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ") : "");
+
 function goalWords({ tick, event }) {
   if (tick !== undefined && tick !== null) return gettext("ran to tick %(tick)s");
   return event ? gettext("ran to the next event of the kind %(event)s") : gettext("ran until %(condition)s");
@@ -50,7 +60,7 @@ export function deedWords(command, values = {}) {
   const ticks = values.ticks ?? values.ticks_per_s;
   const name = typeof values.vm === "object" ? (values.vm?.name ?? "") : (values.name ?? "");
   const tick = typeof values.tick === "number" ? count(values.tick) : values.tick;
-  return say(template, { ...values, ticks, name, tick });
+  return say(template, { ...values, ticks, name, tick, keys: keyWords(values.keys) });
 }
 
 /** “alice set the weight of web to 512”, with the refusal where it was one. */

@@ -10,6 +10,7 @@ const LABELS = {
 
 const VERBS = {
   set_time_slice: () => gettext("Time slice"), set_weight: () => gettext("Weight of a VM"), set_scheduler: () => gettext("Scheduler"), set_replacement: () => gettext("Page replacement"),
+  set_pool: () => gettext("Pool of a VM"), plug_pcpu: () => gettext("Bring a pCPU online"), unplug_pcpu: () => gettext("Take a pCPU offline"), set_balloon: () => gettext("Balloon of a VM"),
   set_device_mode: () => gettext("Mode of a device"), start_vm: () => gettext("Start a VM"), pause_vm: () => gettext("Pause a VM"), resume_vm: () => gettext("Resume a VM"), stop_vm: () => gettext("Stop a VM"),
   take_snapshot: () => gettext("Take a snapshot"), revert_snapshot: () => gettext("Revert to a snapshot"), delete_snapshot: () => gettext("Delete a snapshot"), clone_vm: () => gettext("Clone a VM"),
   make_template: () => gettext("Make a template"), set_backup: () => gettext("Set the backup"), run_backup: () => gettext("Back up now"), lose_disk: () => gettext("Lose a disk"), restore_backup: () => gettext("Restore a backup"),
@@ -30,6 +31,7 @@ export function fieldsOf(schema) {
     const own = options.find((each) => each.type !== "null") ?? stated;
     const optional = options.some((each) => each.type === "null") || !required.has(name);
     const kind = kindOf(name, own);
+    if (kind === null && optional) continue; // keys of policies: by default as they are
     if (kind === null) return null;
     fields.push({ name, kind, optional, choices: own.enum, low: own.minimum, high: own.maximum, unit: own["x-unit"], initial: stated.default ?? null });
   }

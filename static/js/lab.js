@@ -19,6 +19,7 @@ import * as curves from "./panels/curves.js";
 import * as devices from "./panels/devices.js";
 import * as goals from "./panels/goals.js";
 import * as knobs from "./panels/knobs.js";
+import * as ladder from "./panels/ladder.js";
 import * as laws from "./panels/laws.js";
 import * as log from "./panels/log.js";
 import * as memory from "./panels/memory.js";
@@ -37,7 +38,7 @@ import * as tree from "./panels/tree.js";
 import * as waits from "./panels/waits.js";
 
 /** Modules by the name their element carries in data-panel. */
-const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, goals, knobs, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, talk, waits };
+const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, goals, knobs, ladder, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, talk, waits };
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 

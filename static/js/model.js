@@ -200,6 +200,7 @@ export function createModel() {
     goals: [],
     jobs: [],
     figures: null,
+    overcommit: null,
     want: { heat: false },
     changed: nothingChanged(),
   };

@@ -13,6 +13,7 @@ export function placePins(panel, model, me) {
   if (!element.classList.contains("panel") || !model.people) return;
   const others = model.people.filter(({ id }) => id !== me);
   here(element, others.filter((person) => person.panel === element.dataset.panel));
+  headNotes(element, aboutPanel(model, element.dataset.panel));
   const pointing = others.filter(({ pointer }) => pointer?.panel === element.dataset.panel);
   const notes = module.spot ? notesOf(model, module) : [];
   if (!pointing.length && !notes.length && !element.pins) return;
@@ -43,6 +44,30 @@ function here(element, people) {
   const faces = people.slice(0, people.length > FACES ? FACES - 1 : FACES);
   const more = people.length - faces.length;
   list.replaceChildren(...faces.map(({ id, name }) => el("i", { class: "face", "data-person": colourFor(id) }, initials(name))), ...(more ? [el("i", { class: "face" }, `+${more}`)] : []));
+}
+
+/** Objects that have no place on a canvas stand at the head of the panel that shows them. */
+const HEADS = { memory: "vm:", devices: "device:", timeline: "vcpu:" };
+
+function aboutPanel(model, name) {
+  const own = `panel:${name}`;
+  return model.chat.filter(({ target }) => target && (target === own || (HEADS[name] && target.startsWith(HEADS[name]))));
+}
+
+/** How many notes are about this panel as a whole, and the way to them. */
+function headNotes(element, notes) {
+  let button = $(":scope > header > .head-notes", element);
+  if (!button) {
+    if (!notes.length) return;
+    button = el("button", { type: "button", class: "head-notes" }, svg("svg", { "aria-hidden": "true" }, svg("use", { href: "#i-pin" })), el("span"));
+    $(":scope > header > .tools", element)?.before(button);
+  }
+  button.hidden = !notes.length;
+  write(button.lastChild, String(notes.length));
+  const words = notes.slice(-6).map(({ name, text }) => `${name}: ${text}`).join("\n");
+  mark(button, "title", words);
+  mark(button, "aria-label", say(ngettext("%(n)s note: %(text)s", "%(n)s notes: %(text)s", notes.length), { n: notes.length, text: words.slice(0, 300) }));
+  button.onclick = () => document.dispatchEvent(new CustomEvent("talk", { detail: { targets: [...new Set(notes.map(({ target }) => target))] } }));
 }
 
 const pointer = () => el("div", { class: "pointer" }, svg("svg", { viewBox: "0 0 14 14" }, svg("path", { d: "M1 1l11 5-5 1.500L5 12.500z" })), el("span"));
@@ -77,5 +102,5 @@ function placePin(node, { target, spot, notes }) {
   mark(node, "title", words);
   mark(node, "aria-label", say(gettext("Note: %(text)s"), { text: words.slice(0, 300) }));
   node.style.transform = `translate(${Math.round(spot.x)}px, ${Math.round(spot.y)}px)`;
-  node.onclick = () => document.dispatchEvent(new CustomEvent("talk", { detail: { target } }));
+  node.onclick = () => document.dispatchEvent(new CustomEvent("talk", { detail: { targets: [target] } }));
 }

@@ -9,8 +9,16 @@ from tests.browser.conftest import PHONE, Enter, Visitor
 from tests.browser.test_screen import WIDER, serious
 from tests.server import RunningServer
 
-PAGES = ("", "members/", "edit/", "delete/", "vms/new/", "devices/new/")
-OUTSIDE = ("/", "/labs/new/", "/accounts/password/change/", "/accounts/email/", "/accounts/logout/")
+PAGES = ("", "members/", "audit/", "edit/", "delete/", "vms/new/", "devices/new/")
+OUTSIDE = (
+    "/",
+    "/labs/new/",
+    "/join/",
+    "/accounts/limits/",
+    "/accounts/password/change/",
+    "/accounts/email/",
+    "/accounts/logout/",
+)
 
 
 def addresses(server: RunningServer, lab: str) -> list[str]:

@@ -273,6 +273,11 @@ CALLS: dict[tuple[str, str], Call] = {
     ("GET", "/labs/{lab_id}/runs/{run}/events"): READS,
     ("POST", "/labs/{lab_id}/runs/{run}/commands"): Call("steer", "steer", {"type": "pause"}),
     ("GET", "/labs/{lab_id}/export"): READS,
+    ("GET", "/labs/{lab_id}/assignments"): READS,
+    ("GET", "/labs/{lab_id}/assignments/{assignment_id}/results"): Call("read", "lead"),
+    ("GET", "/labs/{lab_id}/submissions/{submission_id}"): Call("read", "lead or hidden"),
+    ("GET", "/labs/{lab_id}/submissions/{submission_id}/file"): Call("read", "lead or hidden"),
+    ("POST", "/labs/{lab_id}/submissions"): Call("steer", "steer"),
     ("POST", "/labs/import/"): Call("edit", None),
 }
 

@@ -83,6 +83,8 @@ def another_lab(world: World, call: Call) -> Lab:
     lab = worlds.furnished(world.users["owner"])
     for role in MEMBERS:
         Membership.objects.create(lab=lab, user=world.users[role], role=role)
+    numbers = {name: worlds.WITHIN[name](lab) for name in ("assignment_id", "submission_id")}
+    lab.numbers = numbers  # type: ignore[attr-defined]
     if call.right == "trash":
         Lab.objects.filter(pk=lab.pk).update(deleted=timezone.now())
     return lab
@@ -90,6 +92,7 @@ def another_lab(world: World, call: Call) -> Lab:
 
 def address(path: str, lab: Lab) -> str:
     names = {"lab_id": lab.pk, "name": "web-1", "run": "current", "number": 1}
+    names |= getattr(lab, "numbers", {})
     for name, value in names.items():
         path = path.replace(f"{{{name}}}", str(value))
     assert "{" not in path, f"{path}: say in tests/security/test_calls.py what it names"

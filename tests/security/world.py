@@ -131,7 +131,7 @@ def make() -> World:
         client.force_login(user, BACKEND)
         world.cookies[who] = client.cookies["sessionid"].value
     client = Client()
-    assert client.post("/demo/").status_code == 302
+    assert client.post("/demo/", headers={"host": "localhost"}).status_code == 302
     world.cookies["guest"] = client.cookies["sessionid"].value
     return world
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from vms import alive, joining, people
+from vms import alive, people
 from vms.joining import JoinError, chance_of_a_day, name_of_guest, skeleton
 from vms.models import (
     Assignment,

@@ -209,3 +209,66 @@ class ThrownShown(Shape):
 
 
 StateShown.model_rebuild()
+
+
+class AssignmentShown(Shape):
+    """A task of a lab, which each student does in a copy of their own."""
+
+    id: int
+    title: str
+    text: str
+    """Markdown, as it was written."""
+    goals: list[JSON]
+    """Each with text, condition and points."""
+    may_change: list[str]
+    """The parts of the lab that may be changed."""
+    judged_at: int | None
+    """The tick at which goals are judged; null: where it was handed in."""
+    attempts: int | None
+    opens: datetime.datetime | None
+    deadline: datetime.datetime | None
+    late: str
+    """What becomes of later ones: refuse, accept or percent_off."""
+    late_percent: int
+    open: bool
+
+
+class SubmissionShown(Shape):
+    """What a student handed in, and the verdict on it."""
+
+    id: int
+    assignment: int
+    student: str
+    attempt: int
+    at: datetime.datetime
+    tick: int
+    status: str
+    """grading, graded or failed."""
+    error: str
+    state_hash: str
+    """Of the machine on which the goals were judged."""
+    goals: list[JSON]
+    """Each with text, condition, points, met, value, broken, sentence."""
+    violations: list[str]
+    """What was changed that may not be; then there are no points."""
+    points: float | None
+    counted: float | None
+    """The points that count: late ones are fewer."""
+    most: float | None
+    days_late: int
+    feedback: dict[int, str]
+    """By the place of the goal."""
+    feedback_text: str
+
+
+class ResultShown(Shape):
+    """What a student has come to in an assignment."""
+
+    student: str
+    identity: str
+    lab: uuid.UUID | None
+    """Their copy."""
+    attempts: int
+    points: float | None
+    submission: SubmissionShown | None
+    """The best one, or the last where none is graded."""

@@ -9,7 +9,7 @@ from ninja.errors import AuthenticationError, ValidationErrorContext
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from vms.api import exports, history, labs, machines, runs
+from vms.api import exports, history, labs, lessons, machines, runs
 from vms.api.door import Session, Token, on_nobody
 from vms.api.openapi import Document
 from vms.api.refusals import HANDLERS
@@ -61,7 +61,7 @@ api = LabAPI(
 for kind, handler in HANDLERS.items():
     api.add_exception_handler(kind, handler)
 api.add_exception_handler(AuthenticationError, on_nobody)
-for part in (labs, machines, runs, history, exports):
+for part in (labs, machines, runs, history, exports, lessons):
     api.add_router("", part.router)
 
 urls = api.urls

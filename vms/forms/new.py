@@ -188,7 +188,7 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
         content = upload.read()
         try:
             most = limits_for(self.instance.lab).references
-            self.references = traces.uploaded(name, content, most)
+            self.references = traces.uploaded(name, content, most, self.progress)
         except EngineError as error:
             self.add_error("file", sentence(error))
         else:

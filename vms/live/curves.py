@@ -49,7 +49,7 @@ def strings(machine: Machine) -> tuple[int, list[Strings]]:
     """Return the tick, and the strings of the VMs that make references; while it rests."""
     from vms.engine.foresight import of_vm  # noqa: PLC0415  (wakes Numba)
 
-    found = []
+    found: list[Strings] = []
     for row in range(min(len(machine.vm_names), 64)):
         vm = machine.state.vm[row]
         made = of_vm(machine, row, -WINDOW, WINDOW) >> 1

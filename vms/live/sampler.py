@@ -16,6 +16,7 @@ from vms.live.stepper import Clock
 from vms.live.wire.describe import describe
 from vms.live.wire.encode import Encoder, HeatEncoder, PagesEncoder, Sample
 from vms.live.wire.figures import figures
+from vms.live.wire.overcommit import overcommit
 from vms.live.wire.picture import Picture
 
 FIGURES_S = 1.0
@@ -82,7 +83,7 @@ class Sampler:
         self._judge.look(self.machine, self._clock, resting)
         documents = {**documents, "laws": self._judge.verdicts, "jobs": jobs(self.machine)}
         documents |= self.scores.look(self.machine, self._clock, resting)
-        documents["figures"] = self._told(began, resting)
+        documents |= self._told(began, resting)
         storage = int(self.machine.state.host[0].storage)  # counts what jobs changed of the disks
         if self.meta_changed or storage != self._storage:
             self._storage = storage
@@ -96,7 +97,11 @@ class Sampler:
     def _told(self, now_s: float, resting: bool) -> dict[str, Any]:
         """Return the figures that people read, made once a second at most, and at each rest."""
         if resting or now_s - self._figures_at >= FIGURES_S:
-            self._figures, self._figures_at = figures(self.machine), now_s
+            self._figures_at = now_s
+            self._figures = {
+                "figures": figures(self.machine),
+                "overcommit": overcommit(self.machine),
+            }
         return self._figures
 
     def told(self, documents: dict[str, Any], journal: list[dict[str, Any]]) -> Sample | None:

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -25,6 +26,8 @@ from vms.words import sentence
 
 JSON = dict[str, Any]
 MOST_FEEDBACK = 2_000
+NOT_HERE = gettext_lazy("There is no such lab, or it is not open to you.")
+"""What strangers read; members learn no more of what others handed in."""
 
 
 @require_safe
@@ -73,11 +76,11 @@ def submission_of(access: Access, number: int) -> Submission:
     rows = Submission.objects.select_related("assignment", "assignment__lab", "lab", "run")
     found = rows.filter(pk=number).first()
     if found is None or found.assignment.lab_id != (access.lab.source_id or access.lab.pk):
-        raise Http404(_("There is no such submission."))
+        raise Http404(NOT_HERE)
     if access.lab.source_id is not None and found.lab_id != access.lab.pk:
-        raise Http404(_("There is no such submission."))
+        raise Http404(NOT_HERE)
     if not access.may(LEAD) and found.identity != access.visitor.identity:
-        raise Http404(_("There is no such submission."))
+        raise Http404(NOT_HERE)
     return found
 
 

@@ -4,6 +4,7 @@ import { $, badge, el, mark, write } from "../elements.js";
 import { keyField, reads, setKey } from "../keys.js";
 import { choose, chosen, chosenNumber, onChoice } from "../layout.js";
 import { say } from "../scales.js";
+import * as pcpus from "./pcpus.js";
 
 export const title = () => gettext("Policies");
 export const pace = 200;
@@ -37,6 +38,8 @@ export function draw(theModel, all) {
   const slice = document.getElementById("time-slice")?.form;
   if (slice && declared.slices) slice.hidden = !declared.slices[scheduler.policy];
   if ($(".knobs", element).hidden) return;
+  atHome();
+  pcpus.draw($('[data-knobs="pcpus"]', element), model, may(), declared.labels?.scheduler ?? {});
   host(scheduler);
   ofVm(scheduler);
   memory(replacement);
@@ -50,6 +53,14 @@ function summary({ policy, keys = {}, time_slice: slice }, replacement) {
 }
 
 const shown = (value) => (value === true ? gettext("yes") : value === false ? gettext("no") : String(value));
+
+/** Where the scenario follows OSTEP's rules: the command that gives the same numbers at home. */
+function atHome() {
+  const command = model.meta.at_home;
+  const line = $(".at-home", element);
+  line.hidden = !command;
+  if (command) write($("code", line), command);
+}
 
 /** Make a section anew when what it is about has changed; tells whether it did. */
 function renew(name, key, make) {
@@ -91,14 +102,17 @@ const sliceSchema = () => ({ type: "integer", minimum: 1, maximum: 100_000, "x-u
 function ofVm({ policy }) {
   const row = Math.min(chosenNumber("vm", 0), model.meta.vms.length - 1);
   const vm = model.meta.vms[row];
+  policy = model.meta.pools?.[vm?.pool]?.policy ?? policy; // that of its own pool
   if (!vm) return renew("vm", "none", () => [el("h3", {}, gettext("VM")), none(gettext("This lab has no VM yet."))]);
-  renew("vm", `${policy}|${vm.name}|${model.meta.pcpus}|${may()}`, () => {
+  renew("vm", `${policy}|${vm.name}|${model.meta.pcpus}|${model.meta.pools?.length}|${may()}`, () => {
     const known = Object.entries(declared.vm ?? {}).filter(([, schema]) => reads(policy, schema));
     const weight = form("set_weight", { vm: vm.name }, [keyField("weight", weightSchema(), { ...context(), prefix: "" })]);
+    const pools = model.meta.pools ?? [];
+    const pool = pools.length > 1 ? [form("set_pool", { vm: vm.name }, [keyField("pool", { enum: pools.map(({ name }) => name), description: gettext("pool of pCPUs it runs in, under that pool’s scheduler") }, { ...context(), prefix: "" })])] : [];
     const others = known.map(([name, schema]) => form("set_share", { vm: vm.name }, [keyField(name, schema, context())]));
-    return [el("h3", {}, gettext("VM: "), badge(model, row), vm.name), none(gettext("Choose another one in the tree.")), weight, ...others];
+    return [el("h3", {}, gettext("VM: "), badge(model, row), vm.name), none(gettext("Choose another one in the tree.")), weight, ...pool, ...others];
   });
-  fill("vm", { weight: vm.weight, ...vm.keys });
+  fill("vm", { weight: vm.weight, pool: model.meta.pools?.[vm.pool]?.name, ...vm.keys });
 }
 
 const weightSchema = () => ({ type: "integer", minimum: 1, maximum: 262_144, default: 256, description: gettext("share of the processor, tickets under lottery") });

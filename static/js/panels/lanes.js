@@ -132,7 +132,8 @@ function labels(g, at, model) {
     if (p >= at.lanes || p % every) continue;
     const y = Math.max(7, k * at.lane + at.lane / 2);
     const whole = model.pcpu.busy ? model.pcpu.busy[p] + model.pcpu.idle[p] + model.pcpu.overhead[p] : 0;
-    const busy = whole ? `${Math.round((100 * model.pcpu.busy[p]) / whole)} %` : "";
+    const off = model.pcpu.online?.[p] === 0;
+    const busy = off ? gettext("offline") : whole ? `${Math.round((100 * model.pcpu.busy[p]) / whole)} %` : "";
     const two = at.lane >= 30;
     g.fillStyle = css.text;
     g.font = `600 ${at.left > 50 ? text + 1 : text}px ${font}`;

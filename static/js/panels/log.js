@@ -99,12 +99,18 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
   const vdevice = model.meta.vdevices[a];
   const device = model.meta.devices[vdevice?.device]?.name ?? "";
   const n = count(a);
-  const [owner, page] = sort === "evict" || sort === "writeback" ? pageOfRow(a) : [a, 0];
-  const ofVm = ["start", "pause", "resume", "stop", "move", "evict", "writeback", ...STORAGE].includes(sort);
+  const [owner, page] = BY_ROW.includes(sort) ? pageOfRow(a) : [a, 0];
+  const ofVm = ["start", "pause", "resume", "stop", "move", "balloon", "report", ...BY_ROW, ...STORAGE].includes(sort);
   const who = ofVm ? model.meta.vms[owner]?.name : name;
   const sentences = {
     slice: () => say(b ? gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks, %(b)s of them overhead") : gettext("ran on pCPU %(pcpu)s from %(from)s for %(n)s ticks"), { pcpu, from: count(tick), n, b: count(b) }),
     fault: () => say(b ? gettext("major fault at page %(n)s: it is in swap") : gettext("minor fault at page %(n)s: first use"), { n }),
+    balloon: () => say(ngettext("balloon at %(n)s page", "balloon at %(n)s pages", b), { n: count(b) }),
+    guest_out: () => say(b ? gettext("guest swapped page %(page)s out") : gettext("guest gave page %(page)s up, unchanged"), { page: count(page) }),
+    guest_in: () => say(b ? gettext("guest reads page %(n)s back from its swap") : gettext("guest uses page %(n)s again"), { n }),
+    double_paging: () => say(gettext("double paging: guest swapped out page %(page)s, which the host had swapped"), { page: count(page) }),
+    share: () => say(gettext("page %(page)s merged into frame %(b)s"), { page: count(page), b: count(b) }),
+    report: () => say(ngettext("guest reported %(n)s free page", "guest reported %(n)s free pages", b), { n: count(b) }),
     evict: () => say(gettext("lost page %(page)s: frame %(b)s was taken"), { page: count(page), b: count(b) }),
     writeback: () => say(gettext("dirty page %(page)s is written back"), { page: count(page) }),
     cow: () => say(gettext("wrote to shared page %(n)s: it was copied"), { n }),
@@ -126,6 +132,9 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
   };
   return { tick, kind: "event", who: who || gettext("host"), what: (sentences[sort] ?? (() => sort))(), accepted: null };
 }
+
+/** Events whose `a` is a row of all pages, not a page of a VM. */
+const BY_ROW = ["evict", "writeback", "guest_out", "double_paging", "share"];
 
 /** Events of disks with contents; a is the row of their VM. */
 const STORAGE = ["snapshot", "revert", "clone", "merge", "backup", "restore", "loss", "prune", "done"];

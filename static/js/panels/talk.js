@@ -10,9 +10,13 @@ import { objectAt as chosenSlice, showSlice } from "./timeline.js";
 export const title = () => gettext("Talk");
 
 const NEAR = 40;
+/** With fewer remarks than the server begins with, there are none before. */
+const FULL = 50;
 let element, list, form, model, socket;
 let kind = "all";
-let about = ""; // only what is about this object
+let about = []; // only what is about these objects
+let older = []; // what was said before the page was told of anything
+let oldest = false; // there is nothing before that
 let editing = null;
 let seen = 0;
 
@@ -22,17 +26,29 @@ export function mount(theElement, theModel, theSocket) {
   list = $(".talk", element);
   form = $("form", element);
   for (const radio of $$("[name=talk]", element)) radio.onchange = () => ((kind = radio.value), refresh());
-  $("[data-all]", element).onclick = () => showAbout("");
+  $("[data-all]", element).onclick = () => showAbout([]);
+  $("[data-older]", element).onclick = fetchOlder;
   if (form) wireForm();
   document.addEventListener("talk", ({ detail }) => {
     choose({ max: null, tab: "log" });
-    showAbout(detail.target);
+    showAbout(detail.targets);
     element.scrollIntoView({ block: "nearest" });
   });
 }
 
-function showAbout(target) {
-  about = target;
+function showAbout(targets) {
+  about = targets;
+  refresh();
+}
+
+/** The page begins with the last of what was said; the rest comes when it is asked for. */
+async function fetchOlder() {
+  const first = Math.min(...[...older, ...model.chat].map(({ id }) => id));
+  const answer = await fetch(`${socket.config.urls.lab_talk}?before=${first}`, { headers: { Accept: "application/json" } });
+  if (!answer.ok) return;
+  const { remarks } = await answer.json();
+  oldest = !remarks.length;
+  older = [...remarks, ...older];
   refresh();
 }
 
@@ -93,7 +109,7 @@ async function send(event) {
   text.value = "";
   target.value = "";
   pin.checked = false;
-  about = "";
+  about = [];
   refresh();
   list.scrollTop = list.scrollHeight;
 }
@@ -108,12 +124,15 @@ export function draw(theModel, all) {
 const KINDS = { all: () => true, chat: (remark) => remark.kind !== "note", note: (remark) => remark.kind === "note" };
 
 function refresh() {
-  const rows = model.chat.filter(KINDS[kind]).filter((remark) => !about || remark.target === about).sort((a, b) => a.at - b.at || a.id - b.id);
+  const known = new Set(model.chat.map(({ id }) => id));
+  const every = [...older.filter(({ id }) => !known.has(id)), ...model.chat];
+  $("[data-older]", element).hidden = oldest || model.chat.length < FULL;
+  const rows = every.filter(KINDS[kind]).filter((remark) => !about.length || about.includes(remark.target)).sort((a, b) => a.at - b.at || a.id - b.id);
   const down = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR;
   if (!editing || !list.contains(document.activeElement)) list.replaceChildren(...rows.map(line));
   const box = $(".about", element);
-  box.hidden = !about;
-  write($("span", box), about ? say(gettext("About %(what)s"), { what: targetWords(about) }) : "");
+  box.hidden = !about.length;
+  write($("span", box), about.length ? say(gettext("About %(what)s"), { what: about.map(targetWords).join(", ") }) : "");
   const none = $(".none", element);
   none.hidden = rows.length > 0;
   write(none, model.chat.length ? gettext("Nothing here. Choose All to see everything.") : gettext("Nobody has said anything yet. What is said here stays with the lab."));

@@ -40,6 +40,7 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
         "replacement": {
             "policy": list(REPLACEMENTS)[host["replacement"]],
             "scope": "local" if host["scope_local"] else "global",
+            "keys": knobs.of_replacement(machine),
         },
         "swap": int(host["swap"]),
         "at_home": ostep.command(machine.scenario),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine.scenario.keys import PINS, Key, Keys, host_keys, vm_keys
+from vms.engine.scenario.keys import PINS, Key, Keys, host_keys, replacement_keys, vm_keys
 
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.engine.machine import Machine
@@ -39,6 +39,12 @@ def of_host(machine: Machine) -> Values:
         found["schedule"] = timetable(machine)
         found[ENTRY] = found["schedule"][0]["us"] if found["schedule"] else keys[ENTRY].default
     return found
+
+
+def of_replacement(machine: Machine) -> Values:
+    """Return the keys of replacement policies: of all, since those of another one wait for it."""
+    host = machine.state.host[0]
+    return {name: int(host[name]) for name in replacement_keys()}
 
 
 def of_vm(machine: Machine, row: int) -> Values:
