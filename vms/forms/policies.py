@@ -7,6 +7,7 @@ chosen are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from vms.engine.schedulers import SCHEDULERS
 from vms.forms.fields import Choice, Numbers, Value
 
 JSON = dict[str, Any]
+
+_UNIT = re.compile(r"_(us|ms)$")
 
 
 class YesNo(Choice):
@@ -76,7 +79,7 @@ def _entry(line: str, number: int) -> JSON:
 def field_of(name: str, schema: Mapping[str, Any]) -> forms.Field:
     """Return the field of a key: label, unit and range in words, its default where it is empty."""
     unit, otherwise = schema.get("x-unit", ""), schema.get("default")
-    label = name.replace("_", " ")
+    label = _UNIT.sub("", name).replace("_", " ")
     words = [schema.get("description", ""), _range(schema)]
     said: JSON = {"label": label, "help_text": " · ".join(word for word in words if word)}
     if schema.get("type") == "boolean":
@@ -86,7 +89,7 @@ def field_of(name: str, schema: Mapping[str, Any]) -> forms.Field:
         empty = _("default: %(word)s") % {"word": otherwise}
         return Choice(**said, choices=[("", empty), *((word, word) for word in schema["enum"])])
     if schema.get("type") != "array":
-        said["label"] = f"{label}, {unit}" if unit and not name.endswith(f"_{unit}") else label
+        said["label"] = f"{label}, {unit}" if unit else label
         return Value(**said, default=otherwise)
     if schema["items"].get("type") == "object":
         return Timetable(**said)
