@@ -150,6 +150,7 @@ HOST_KEYS |= {
         "balance_us": st.sampled_from([100, 900]),
         "weight_of": st.sampled_from(["vm", "vcpu"]),
     },
+    "shares": {"window_us": st.sampled_from([1000, 2300])},
     "arinc653": {"entry_us": st.sampled_from([100, 700]), "major_us": st.just(30_000)},
 }
 VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
@@ -161,10 +162,13 @@ VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
     "quota_us": st.sampled_from([0, 0, 300, 2000]),
     "quota_period_us": st.sampled_from([1000, 4000]),
     "prefers": st.just([0]),
+    "shares": st.sampled_from([1, 500, 2000]),
+    "reservation": st.sampled_from([0, 0, 10]),
+    "limit": st.sampled_from([0, 0, 30, 150]),
 }
 TWINNED = (
     *("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq"),
-    *("null", "rtds"),
+    *("null", "rtds", "shares"),
 )
 """Policies that the plain twin has."""
 

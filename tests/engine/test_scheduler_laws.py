@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.running import built, run
 from vms.engine import laws, metrics
+from vms.engine.commands import parse
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario
 from vms.engine.schedulers import SCHEDULERS
@@ -74,12 +75,25 @@ def wake_up(policy: str, **keys: Any) -> Raw:
 # Credit
 
 
+def worst_of_credit(seed: int) -> float:
+    """Return the greatest error at 1 : 2 : 4, where VMs begin within the first 60 ms."""
+    draw = random.Random(seed)
+    weights = [256, 512, 1024]
+    vms = [hog(f"w{w}", weight=w, start_at=draw.randint(0, 600)) for w in weights]
+    return max(errors(weights, ran(after(30, "credit", vms, costs={}))))
+
+
 def test_credit_gives_shares_by_weight() -> None:
-    """Within 2 % at 30 s on average, 2.5 % for everybody, at a ratio of 4; equals to 0.5 %."""
-    found = shares(30, "credit", [256, 512, 1024], costs={})
-    assert sum(found) / 3 < 0.02
-    assert max(found) < 0.025
-    assert max(shares(30, "credit", [256] * 5)) < 0.002
+    """Within 2 % at 30 s, as the average of VMs and, of who is worst, of times they begin.
+
+    Who is worst alone has up to 3 %: whoever has more than a slice's credits at an accounting
+    loses half of them, as the source has it.  Equals are a slice apart at most.
+    """
+    assert sum(shares(30, "credit", [256, 512, 1024], costs={})) / 3 < 0.02
+    worst = [worst_of_credit(start) for start in range(8)]
+    assert sum(worst) / len(worst) < 0.02
+    assert max(worst) < 0.03
+    assert max(shares(30, "credit", [256] * 5)) <= 0.0051
     assert max(shares(30, "credit", [256] * 9, pcpus=4)) < 0.01
 
 
@@ -275,6 +289,99 @@ def test_a_timetable_is_kept_whatever_the_load() -> None:
 def test_a_wrong_timetable_is_refused_in_one_sentence(keys: Raw, sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
         machine("arinc653", [hog("a")], **keys)
+
+
+# Shares
+
+
+def test_entitlements_are_by_shares_between_reservation_and_limit() -> None:
+    """300 percent among 2000 : 1000 : 1000 : 500 shares, one with a limit, one reserved more."""
+    given = [
+        {"shares": 2_000},
+        {"shares": 1_000, "limit": 40},
+        {"shares": 1_000},
+        {"shares": 500, "reservation": 60},
+    ]
+    vms = [hog(f"v{n}", vcpus=3, scheduler=keys) for n, keys in enumerate(given)]
+    got = [ticks / (10 * SECOND) for ticks in ran(after(10, "shares", vms, pcpus=3))]
+    assert got[1] == pytest.approx(0.4, abs=0.001)
+    assert got[3] == pytest.approx(0.6, abs=0.01)
+    assert got[0] == pytest.approx(2 * 2.0 / 3, abs=0.02)
+    assert got[2] == pytest.approx(2.0 / 3, abs=0.02)
+
+
+def test_a_limit_is_kept_in_every_window() -> None:
+    found = machine("shares", [hog("held", scheduler={"limit": 30}), hog("free")], pcpus=2)
+    before = 0
+    for _ in range(40):
+        run(found, 500)
+        assert ran(found)[0] - before == 150
+        before = ran(found)[0]
+    assert metrics.result(found)["vms"][0]["stolen_by"] == {"(cap)": 40 * 350}
+
+
+def test_what_is_reserved_and_not_wanted_is_lent() -> None:
+    vms = [naps("asleep", 1, 10**9, scheduler={"reservation": 80}), hog("a"), hog("b")]
+    got = ran(after(5, "shares", vms))
+    assert sum(got) == 5 * SECOND
+    assert abs(got[1] - got[2]) <= SECOND / 100
+
+
+def test_a_reservation_is_given_within_a_window_of_waking() -> None:
+    """Beside eight hogs with many shares who wants half the pCPU for 200 ms gets it."""
+    hogs = [hog(f"h{n}", scheduler={"shares": 100_000}) for n in range(8)]
+    vms = [*hogs, naps("sure", 2_000, 8_000, scheduler={"reservation": 50, "shares": 1})]
+    result = metrics.result(after(20, "shares", vms))["vms"][8]
+    assert result["run"] > 0.48 * (result["run"] + result["runnable"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "high"),
+    [({"reservation": 60}, {"reservation": 50}, 40), ({}, {"reservation": 50, "limit": 30}, 30)],
+)
+def test_reservations_the_host_has_not_are_refused(first: Raw, second: Raw, high: int) -> None:
+    vms = [hog("a", scheduler=first), hog("b", scheduler=second)]
+    with pytest.raises(EngineError, match=rf"vms\[1\].scheduler.reservation must be 0..{high} "):
+        machine("shares", vms)
+    found = machine("shares", [hog("a", scheduler=first), hog("b")])
+    command = parse({"type": "set_share", "vm": "b", "keys": second})
+    with pytest.raises(EngineError, match=rf"keys.reservation must be 0..{high} percent"):
+        command.apply(found)
+
+
+# Knobs that are turned while it runs
+
+
+@pytest.mark.parametrize(
+    ("policy", "keys"),
+    [
+        ("credit", {"ratelimit_us": 0}),
+        ("eevdf", {"base_slice_us": 3_000}),
+        ("mlfq", {"quanta": [2, 4], "boost": 90}),
+        ("rtds", {}),
+        ("shares", {"window_us": 10_000}),
+        ("stride", {}),
+        ("arinc653", {"entry_us": 500}),
+    ],
+)
+def test_a_knob_that_is_turned_forgets_nothing(policy: str, keys: Raw) -> None:
+    found = machine(policy, [hog("a", weight=100), hog("b", weight=300), naps("c", 3, 5)])
+    run(found, 1_234)
+    kept = {name: found.state.unit[name].copy() for name in ("credit", "vtime", "known", "rank")}
+    passes = found.state.vcpu["pass_"].copy()
+    parse({"type": "set_scheduler", "policy": policy, "keys": keys}).apply(found)
+    assert all((found.state.unit[name] == column).all() for name, column in kept.items())
+    assert (found.state.vcpu["pass_"] == passes).all()
+    run(found, 5_000)
+    assert all(laws.check(found).values())
+    assert sum(ran(found)) > 0
+
+
+def test_a_key_that_is_left_out_stays_with_the_same_policy() -> None:
+    found = machine("credit", [hog("a")], ratelimit_us=0, balance_us=500)
+    parse({"type": "set_scheduler", "policy": "credit", "keys": {"boost": False}}).apply(found)
+    policy = found.state.policy[0]
+    assert (policy.ratelimit, policy.balance, policy.boost) == (0, 5, 0)
 
 
 # CFS and EEVDF

@@ -74,15 +74,6 @@ def choose_home(s, v):
 
 
 @inner
-def place_of(s, v):
-    """Return the place of v in the queue, -1 if it does not wait."""
-    for k in range(s.host.queue_n):
-        if waiting(s, k) == v:
-            return k
-    return -1
-
-
-@inner
 def may_move(s, k, p):
     """Return whether the vCPU at place k waits in another queue and may go to pCPU p."""
     v = waiting(s, k)

@@ -119,6 +119,21 @@ def idle_for(s, v):
 
 
 @inner
+def likes_best(s, v):
+    """Return the idle pCPU for vCPU v as `idle_for`, but one that it prefers before any other."""
+    p = idle_for(s, v)
+    soft = s.group[s.vcpu[v].vm].soft
+    if p < 0 or soft < 0 or member(s, soft, p):
+        return p
+    for q in range(s.host.pcpus):
+        cpu = s.pcpu[q]
+        idle = cpu.vcpu < 0 and cpu.resched == 0 and cpu.hold <= s.host.now
+        if idle and member(s, soft, q) and allowed(s, v, q):
+            return q
+    return p
+
+
+@inner
 def target(s, v, ordered):
     """Return the pCPU that vCPU v, which woke, should get: an idle one, or that of the last.
 
@@ -160,6 +175,15 @@ def least(s, p):
         if (u.home < 0 or u.home == p) and allowed(s, v, p):
             place, rank, order = k, u.rank, u.order
     return place
+
+
+@inner
+def place_of(s, v):
+    """Return the place of v in the queue, -1 if it does not wait."""
+    for k in range(s.host.queue_n):
+        if waiting(s, k) == v:
+            return k
+    return -1
 
 
 @inner

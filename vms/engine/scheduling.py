@@ -227,10 +227,30 @@ def change_policy(state: State, scenario: Scenario) -> None:
         "entitled",
         "listed",
         "following",
+        *("served", "pace", "demand", "wanted", "fresh"),
     ):
         state.group[name] = 0
-    for name in ("resched", "balanced_at", "vtime", "load"):
+    for name in ("resched", "balanced_at", "vtime", "load", "head", "tail"):
         state.pcpu[name] = 0
+
+
+def turn_knobs(state: State, scenario: Scenario, given: dict[str, Any]) -> None:
+    """Set keys of the policy in force; what it knows, and keys that are not given, stay."""
+    policy = scenario.host.scheduler.policy
+    tick_ns = int(state.host[0].tick_ns)
+    for name, value in numbers(host_keys(policy), given, tick_ns).items():
+        if name in (POLICY_ROW.names or ()):
+            state.policy[name] = value
+    for name, key in (("quantum", "quanta"), ("allotment", "allotments")):
+        if key in given:
+            state.level[name] = level_table(scenario)[name]
+    if {"schedule", "entry_us"} & set(given):
+        entries = entry_table(scenario)[: len(state.entry)]
+        state.entry[: len(entries)] = entries
+        state.entry[len(entries) :] = 0
+    if int(state.host[0].timer_at) < INF:
+        state.policy["reset_at"] = 0
+        state.host["timer_at"] = state.host[0].now
 
 
 def set_share(state: State, row: int, keys: dict[str, Any]) -> None:

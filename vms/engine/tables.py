@@ -303,7 +303,8 @@ POLICY_ROW = _table(
     "latency min_granularity wakeup_granularity base_slice run_to_parity weight_of "
     # what the policy keeps: places given at the tail and at the head of its queues, due times, …
     "tail front next_tick next_account epoch entry entry_at major reset_at max_weight "
-    "balance_credit list_head"  # credit: what all active have; 1 + the first VM of its list
+    "balance_credit list_head "  # credit: what all active have; 1 + the first VM of its list
+    "window served"  # shares: its key; the most that any VM picked had consumed
 )
 GROUP_ROW = _table(
     # the scheduler's keys of a VM, durations in ticks
@@ -311,13 +312,17 @@ GROUP_ROW = _table(
     "hard soft "  # rows of `mask`, -1: any pCPU
     # what the policy keeps for it
     "most most_period pool refill_at active entitled "
-    "listed following"  # credit: 1 = in the list of active VMs, and 1 + the next one of it
+    "listed following "  # credit: 1 = in the list of active VMs, and 1 + the next one of it
+    # shares: consumed of what it is entitled to, by a tick, of the last window; all it ever wanted;
+    # 1: not seen for a window yet
+    "served pace demand wanted fresh"
 )
 UNIT_ROW = _table(
     "home "  # pCPU in whose queue it stands, -1: in one for all
     "known active parked "  # 1 each: the policy has seen it; it counts; it may not run (cap)
     "weight rank order left allot "  # class (least first), place in it, ticks of slice or burst
-    "credit rest deadline budget vtime lag delayed moved_at queued_at"
+    "credit rest deadline budget vtime lag delayed moved_at queued_at "
+    "line next before"  # its place in the line of a pCPU (lines.py)
 )
 LEVEL_ROW = _table("quantum allotment")
 ENTRY_ROW = _table("vcpu ticks")
@@ -327,6 +332,7 @@ PCPU_ROW = _table(
     "slice_at slice_overhead "  # tick the slice began; ticks of it that were overhead
     "busy idle overhead switches "
     "balanced_at vtime load "  # of policies: when it last stole; virtual time, weights of its queue
+    "head tail "  # of its line (lines.py)
     "culprit "  # row of `stolen` (times host.vms) charged for those who wait
     "work_ns own"  # work of the host it has still to do, and ticks of it done while it was idle
 )

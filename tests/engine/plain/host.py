@@ -223,6 +223,7 @@ class Host:
             self.give_up()
             self.scheduler.clock()
             self.wake_up()
+            self.scheduler.after_waking()
             self.give_up()
         self.ended = all(vcpu.ended or vcpu.vm.template for vcpu in self.vcpus)
         if self.ended and not past_end:

@@ -38,6 +38,9 @@ class Policy:
 
     def clock(self) -> None: ...
 
+    def after_waking(self) -> None:
+        """Do what wake-ups make due at once, where the clock came before them."""
+
     def slice(self, vcpu: VirtualProcessor) -> float:
         return vcpu.vm.time_slice
 
@@ -439,6 +442,198 @@ class Rtds(Policy):
         return self.least(pcpu)
 
 
+class Entitlement:
+    """What a VM is entitled to, has consumed, wanted, and may still use in this window."""
+
+    def __init__(self) -> None:
+        self.fresh = False
+        self.consumed = self.pace = self.wanted = self.demand = self.pool = self.filled_until = 0
+
+
+class Shares(Policy):
+    preemptive = True
+    UNIT = 1 << 24
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.window = -(-self.keys["window_us"] * 1_000 // host.tick_ns)
+        self.of = {vm.name: Entitlement() for vm in host.vms}
+        self.there: set[int] = set()  # rows of vCPUs that have arrived
+        self.active: set[int] = set()  # that want to run
+        self.starved: set[int] = set()  # whose limit is used up
+        self.number: dict[int, int] = {}
+        self.budget = {vcpu.row: 0 for vcpu in host.vcpus}
+        self.most_consumed = self.until = 0
+        self.dealt = True
+
+    # Limits
+
+    def most(self, vm: Any) -> int:
+        percent = vm.keys.get("limit", 0)
+        return max(1, percent * self.window // 100) if percent else 0
+
+    def empty(self, vcpu: VirtualProcessor) -> bool:
+        left = self.of[vcpu.vm.name].pool + self.budget[vcpu.row]
+        return self.most(vcpu.vm) > 0 and left <= 0
+
+    def give_back(self, vcpu: VirtualProcessor) -> None:
+        if self.most(vcpu.vm):
+            self.of[vcpu.vm.name].pool += self.budget[vcpu.row]
+            self.budget[vcpu.row] = 0
+
+    def fill(self) -> None:
+        for vm in self.host.vms:
+            of, there = self.of[vm.name], any(v.row in self.number for v in vm.vcpus)
+            if self.most(vm) and there and of.filled_until <= self.host.now:
+                of.pool = self.most(vm) - sum(self.budget[v.row] for v in vm.vcpus)
+                of.filled_until = (self.host.now // self.window + 1) * self.window
+
+    def parked(self, vcpu: VirtualProcessor) -> bool:
+        return vcpu.row in self.starved
+
+    def park(self, vcpu: VirtualProcessor) -> None:
+        if self.empty(vcpu):
+            self.starved.add(vcpu.row)
+        else:
+            self.starved.discard(vcpu.row)
+
+    # Who comes and goes
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        of = self.of[vcpu.vm.name]
+        if vcpu.row not in self.there:
+            self.there.add(vcpu.row)
+            of.fresh, self.dealt = True, False
+        if not any(v.row in self.active for v in vcpu.vm.vcpus):
+            of.consumed = max(of.consumed, self.most_consumed)
+        self.active.add(vcpu.row)
+        self.park(vcpu)
+        self.number[vcpu.row] = self.host.count()
+
+    def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
+        self.give_back(vcpu)
+        self.starved.discard(vcpu.row)
+        self.active.discard(vcpu.row)
+        if gone and vcpu.row in self.there:
+            self.there.discard(vcpu.row)
+            self.dealt = False
+
+    def returns(self, vcpu: VirtualProcessor, used_up: bool) -> None:
+        vcpu.remaining = 0
+        self.give_back(vcpu)
+        self.number[vcpu.row] = self.host.count()
+        self.park(vcpu)
+
+    def ran(self, vcpu: VirtualProcessor) -> None:
+        self.of[vcpu.vm.name].consumed += self.of[vcpu.vm.name].pace
+        if self.most(vcpu.vm):
+            self.budget[vcpu.row] -= 1
+
+    def slice(self, vcpu: VirtualProcessor) -> float:
+        wish = vcpu.vm.time_slice
+        if not self.most(vcpu.vm):
+            return wish
+        of = self.of[vcpu.vm.name]
+        more = max(0, min(wish - self.budget[vcpu.row], of.pool))
+        of.pool -= more
+        self.budget[vcpu.row] += more
+        return max(1, min(wish, self.budget[vcpu.row]))
+
+    # Entitlements
+
+    def clock(self) -> None:
+        self.fill()
+        for vcpu in self.host.queue:
+            if vcpu.row in self.starved and not self.empty(vcpu):
+                self.starved.discard(vcpu.row)
+                asked = self.asks(vcpu)
+                if asked:
+                    asked.asked = True
+        if self.host.now >= self.until:
+            if self.host.now > 0:
+                self.measure()
+            self.until = (self.host.now // self.window + 1) * self.window
+            self.dealt = False
+        if not self.dealt:
+            self.dealt = True
+            self.deal()
+
+    def after_waking(self) -> None:
+        self.clock()
+
+    def measure(self) -> None:
+        for vm in self.host.vms:
+            of = self.of[vm.name]
+            ways = ("run", "overhead", "runnable")
+            wanted = sum(v.times[way] for v in vm.vcpus for way in ways)
+            of.demand = len(vm.vcpus) * self.window if of.fresh else wanted - of.wanted
+            of.fresh, of.wanted = False, wanted
+
+    def part(self, vm: Any, factor: float, contended: bool) -> float:
+        n = sum(v.row in self.there for v in vm.vcpus)
+        most = n * self.window
+        if self.most(vm):
+            most = min(most, self.most(vm))
+        if contended and not self.of[vm.name].fresh:
+            most = min(most, max(1, self.of[vm.name].demand))
+        if n == 0:
+            return 0.0
+        least = min(vm.keys.get("reservation", 0) * self.window // 100, most)
+        return max(float(least), min(float(most), factor * (vm.keys.get("shares", 1_000) * n)))
+
+    def deal(self) -> None:
+        has = float(len(self.host.pcpus) * self.window)
+        contended = sum(self.part(vm, has, True) for vm in self.host.vms) > has
+        low, high = 0.0, has
+        for _ in range(60):
+            middle = (low + high) / 2
+            if sum(self.part(vm, middle, contended) for vm in self.host.vms) < has:
+                low = middle
+            else:
+                high = middle
+        for vm in self.host.vms:
+            entitled = max(1, int(self.part(vm, high, False)))
+            self.of[vm.name].pace = self.UNIT * self.window // entitled
+
+    # Who runs
+
+    def key(self, vcpu: VirtualProcessor) -> Any:
+        return self.of[vcpu.vm.name].consumed, self.number[vcpu.row]
+
+    def first(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        for vcpu in self.host.queue:
+            if self.empty(vcpu):
+                self.starved.add(vcpu.row)
+        return self.least(pcpu)
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        chosen = self.first(pcpu)
+        if chosen:
+            self.most_consumed = max(self.most_consumed, self.of[chosen.vm.name].consumed)
+        return chosen
+
+    def beats(self, vcpu: VirtualProcessor, other: VirtualProcessor) -> bool:
+        mine, its = self.of[vcpu.vm.name], self.of[other.vm.name]
+        return bool(2 * (its.consumed - mine.consumed) > other.vm.time_slice * its.pace)
+
+    def asks(self, vcpu: VirtualProcessor) -> PhysicalProcessor | None:
+        usable = [p for p in self.host.pcpus if self.may_run(vcpu, p) and not p.asked]
+        idle = [p for p in usable if p.vcpu is None and p.held_until <= self.host.now]
+        if idle:
+            likes = vcpu.vm.keys.get("prefers")
+            found = next((p for p in idle if p.row == vcpu.last_pcpu), idle[0])
+            if likes is not None and found.row not in likes:
+                return next((p for p in idle if p.row in likes), found)
+            return found
+        beaten = [p for p in usable if p.vcpu and self.beats(vcpu, p.vcpu)]
+        consumed = [self.of[p.vcpu.vm.name].consumed for p in beaten if p.vcpu]
+        return beaten[consumed.index(max(consumed))] if beaten else None
+
+    def gives_way(self, pcpu: PhysicalProcessor) -> bool:
+        first = self.first(pcpu)
+        return bool(first and pcpu.vcpu and self.beats(first, pcpu.vcpu))
+
+
 POLICIES: dict[str, type[Policy]] = {
     "round_robin": Policy,
     "fcfs": Fcfs,
@@ -450,4 +645,5 @@ POLICIES: dict[str, type[Policy]] = {
     "mlfq": Mlfq,
     "null": Null,
     "rtds": Rtds,
+    "shares": Shares,
 }

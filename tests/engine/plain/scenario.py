@@ -38,6 +38,7 @@ KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
         "bump": False,
     },
     "lottery": {"skip_draws": 0},
+    "shares": {"window_us": 50_000},
 }
 OVERCOMMIT: Mapping = {
     "oom": "kill",

@@ -12,11 +12,19 @@ from vms.engine.build import first_passes
 from vms.engine.commands.command import Command, vm_row
 from vms.engine.cpu import adopt, reconsider
 from vms.engine.machine import Machine
+from vms.engine.scenario import Scenario
 from vms.engine.scenario.checks import check_pins, check_policy
 from vms.engine.scenario.fields import Name, Quantity
 from vms.engine.scenario.host import Scheduler, SchedulerName, TimeSlice, Weight
 from vms.engine.scenario.keys import Key, host_keys, refuse_keys, vm_keys
-from vms.engine.scheduling import change_policy, set_share, uses_slices, with_scheduler
+from vms.engine.scheduling import (
+    change_policy,
+    module,
+    set_share,
+    turn_knobs,
+    uses_slices,
+    with_scheduler,
+)
 from vms.engine.tables import INF, RUNNING
 
 ENDLESS = ("fcfs", "sjf", "srtf")
@@ -79,7 +87,7 @@ class SetScheduler(Command):
     policy: SchedulerName
     time_slice: TimeSlice | None = None
     keys: Mapping[str, Any] = {}
-    """As under `host.scheduler`; what is left out has its default."""
+    """As under `host.scheduler`; what is left out stays (same policy) or has its default."""
 
     @model_validator(mode="after")
     def _known(self, info: ValidationInfo) -> Any:
@@ -94,6 +102,21 @@ class SetScheduler(Command):
         scenario = with_scheduler(machine.scenario, scheduler)
         check_policy(scenario)
         state.host["time_slice"] = ticks
+        if self.policy == machine.scheduler:
+            self._turn(machine, scenario)
+        else:
+            self._take_over(machine, scenario)
+
+    def _turn(self, machine: Machine, scenario: Scenario) -> None:
+        """Set keys of the policy in force, which keeps all it knows."""
+        turn_knobs(machine.state, scenario, dict(self.keys))
+        for row in range(len(machine.vm_names)):
+            machine.call(reconsider, row)
+        if uses_slices(self.policy):
+            cut_slices(machine)
+
+    def _take_over(self, machine: Machine, scenario: Scenario) -> None:
+        state = machine.state
         rules = scenario.rules()
         state.host["unused_lost"] = int(rules.unused_slice == "lost")
         state.vcpu["pass_"] = state.host[0].global_pass + first_passes(state)
@@ -127,5 +150,8 @@ class SetShare(Command):
         row = vm_row(machine, self.vm)
         for name in ("pcpus", "prefers"):
             check_pins(self.keys.get(name), machine.scenario, f"keys.{name}")
+        refuse = getattr(module(machine.scheduler), "refuse_share", None)
+        if refuse:
+            refuse(machine.state, row, self.keys)
         set_share(machine.state, row, dict(self.keys))
         machine.call(reconsider, row)

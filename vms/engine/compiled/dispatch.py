@@ -85,7 +85,7 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "hold": ("overcommit", 0, False, None),  # VMs that need a frame are paused
 }
 NAMES = list(HOOKS)
-PLAIN = ("explain", "refuse")
+PLAIN = ("explain", "refuse", "refuse_share", "refuse_beyond", "facts")
 """Functions of a policy that are never compiled: they read the tables for people."""
 KINDS = ("schedulers", "replacement", "storage", "overcommit")
 

@@ -15,6 +15,7 @@ SCHEDULERS: dict[str, str] = {
     "eevdf": "Linux from 6.6 on: the earliest virtual deadline of those that are not ahead",
     "rtds": "Xen's: a budget in every period, the earliest deadline first",
     "null": "Xen's: a pCPU for each vCPU, for ever",
+    "shares": "VMware's: reservation, limit and shares; who has had least of its entitlement runs",
     "arinc653": "Xen's: a timetable that repeats, whatever the load",
 }
 """Name → summary, in the order of `host.scheduler`."""

@@ -52,20 +52,18 @@ def refuse(scenario):
         )
 
 
-def entries(s):
-    """Return the number of entries."""
-    n = 0
-    while n < len(s.entry) and s.entry[n].ticks > 0:
-        n += 1
-    return n
+def in_force(s, i):
+    """Return whether the timetable has an entry i."""
+    return i < len(s.entry) and s.entry[i].ticks > 0
 
 
-def begin_frame(s, n):
+def begin_frame(s):
     """Start the timetable anew."""
     policy = s.policy
-    length = 0
-    for i in range(n):
+    length, i = 0, 0
+    while in_force(s, i):
         length += s.entry[i].ticks
+        i += 1
     policy.entry = 0
     policy.reset_at = s.host.now + max(policy.major, length)
     policy.entry_at = s.host.now + s.entry[0].ticks
@@ -74,23 +72,22 @@ def begin_frame(s, n):
 def timer(s):
     """Go on to the entry that is due."""
     h, policy = s.host, s.policy
-    n = entries(s)
-    if n == 0:
+    if not in_force(s, 0):
         h.timer_at = INF
         return
     if h.now >= policy.reset_at:
-        begin_frame(s, n)
-    while policy.entry < n and h.now >= policy.entry_at:
+        begin_frame(s)
+    while in_force(s, policy.entry) and h.now >= policy.entry_at:
         policy.entry += 1
-        if policy.entry < n:
+        if in_force(s, policy.entry):
             policy.entry_at += s.entry[policy.entry].ticks
-    h.timer_at = policy.entry_at if policy.entry < n else policy.reset_at
+    h.timer_at = policy.entry_at if in_force(s, policy.entry) else policy.reset_at
     ask(s, 0)
 
 
 def due(s):
     """Return the vCPU of the entry in force, -1 for none."""
-    return s.entry[s.policy.entry].vcpu if s.policy.entry < entries(s) else -1
+    return s.entry[s.policy.entry].vcpu if in_force(s, s.policy.entry) else -1
 
 
 def pick(s, p):

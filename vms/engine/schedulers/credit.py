@@ -7,11 +7,13 @@ every tick is never charged (theft of service), and keeps its boost.
 Source: Xen, xen/common/sched/credit.c; Zhou, Goel, Desnoyers and Sundaram, NCA 2011 (the theft).
 """
 
-from vms.engine.queue import allowed, ask, least, member, to_tail, waiting
+from vms.engine.lines import after, drop, first_of, insert
+from vms.engine.queue import allowed, ask, member, place_of, to_tail
 from vms.engine.scenario.keys import flag, micros, whole
 from vms.engine.tables import INF, RUNNABLE, RUNNING
 
 MAPPED = True
+CAPS = True
 LAZY = True  # for the length of the balance key
 BOOST, UNDER, OVER, IDLE = range(4)
 CREDIT_NS = 100_000
@@ -25,7 +27,7 @@ HOST_KEYS = {
 }
 RULE = "BOOST before UNDER before OVER; in a class who queued first; none but OVER: steal"
 SHOWN = (
-    ("class (0 BOOST, 1 UNDER, 2 OVER)", "unit", "rank", 1),
+    ("class (0 BOOST, 1 UNDER, 2 OVER)", "unit", "allot", 1),
     ("order", "unit", "order", 1),
     ("credit", "unit", "credit", 0),
     ("in the queue of pCPU", "unit", "home", 0),
@@ -56,25 +58,39 @@ def charge(s, v, n):
 
 
 def homes(s, v):
-    """Return the pCPU with the fewest vCPUs that v may use; one that it prefers, if there is."""
+    """Return the pCPU that is home to fewest vCPUs; of those that v prefers, if there are any."""
     h = s.host
     soft = s.group[s.vcpu[v].vm].soft
     best, fewest = -1, INF
     for p in range(h.pcpus):
         if not allowed(s, v, p):
             continue
-        n = 0 if member(s, soft, p) else h.vcpus
-        for w in range(h.vcpus):
-            n += 1 if s.unit[w].known and s.unit[w].home == p else 0
+        n = s.pcpu[p].load + (0 if member(s, soft, p) else h.vcpus)
         if n < fewest:
             best, fewest = p, n
     return best
 
 
-def stand(s, v):
-    """Let v stand in its queue behind those of its class."""
+def settle_at(s, v, p):
+    """Let p be the home of v."""
     u = s.unit[v]
-    u.rank = u.allot
+    if u.home >= 0:
+        s.pcpu[u.home].load -= 1
+    u.home = p
+    if p >= 0:
+        s.pcpu[p].load += 1
+
+
+def stand(s, v):
+    """Let v stand in its queue before the first one of a lower class than its own is now."""
+    u = s.unit[v]
+    drop(s, v)
+    if not allowed(s, v, u.home):
+        settle_at(s, v, homes(s, v))
+    w = first_of(s, u.home)
+    while w >= 0 and s.unit[w].allot <= u.allot:
+        w = after(s, w)
+    insert(s, u.home, v, w)
     u.order = to_tail(s)
 
 
@@ -84,29 +100,34 @@ def wake(s, v):
     if u.known == 0:
         u.known = 1
         u.allot = UNDER
-        u.home = homes(s, v)
-    if not allowed(s, v, u.home):
-        u.home = homes(s, v)
-    if u.allot == UNDER and u.parked == 0 and s.policy.boost:
+        settle_at(s, v, homes(s, v))
+    if u.parked:
+        return
+    if u.allot == UNDER and s.policy.boost:
         u.allot = BOOST
     stand(s, v)
 
 
 def back(s, v, why):
-    """Let v queue behind those of its class."""
+    """Let v queue behind those of its class, unless its cap keeps it from running."""
     s.vcpu[v].remaining_time = 0
     s.unit[v].moved_at = s.host.now
-    stand(s, v)
+    burn(s, v)
+    if s.unit[v].parked == 0:
+        stand(s, v)
 
 
 def block(s, v, gone):
-    """Forget v when it is gone."""
+    """Let v leave its queue; forget it when it is gone."""
+    u = s.unit[v]
     s.vcpu[v].remaining_time = 0
-    if gone and s.unit[v].known:
+    drop(s, v)
+    if gone and u.known:
         deactivate(s, v)
-        s.unit[v].known = 0
-        s.unit[v].parked = 0
-        s.unit[v].credit = 0
+        settle_at(s, v, -1)
+        u.known = 0
+        u.parked = 0
+        u.credit = 0
 
 
 def put_first(s, m):
@@ -143,24 +164,34 @@ def deactivate(s, v):
         s.group[s.vcpu[v].vm].active -= 1
 
 
+def sort(s, p):
+    """Move those UNDER in p's queue before those OVER, each in the order they stand in."""
+    over = -1
+    v = first_of(s, p)
+    while v >= 0:
+        following = after(s, v)
+        if s.unit[v].allot == OVER:
+            over = v if over < 0 else over
+        elif over >= 0:
+            drop(s, v)
+            insert(s, p, v, over)
+        v = following
+
+
 def tick(s):
     """Look at who runs: boosts end, who runs is active; and sort the queues after an accounting."""
     for p in range(s.host.pcpus):
         v = s.pcpu[p].vcpu
-        if v < 0:
-            continue
-        u = s.unit[v]
-        if u.allot == BOOST:
-            u.allot = UNDER
-            u.rank = UNDER
-        burn(s, v)
-        if u.active == 0:
-            activate(s, v)
-    if s.policy.epoch:
-        s.policy.epoch = 0
-        for k in range(s.host.queue_n):
-            u = s.unit[waiting(s, k)]
-            u.rank = u.allot
+        if v >= 0:
+            u = s.unit[v]
+            if u.allot == BOOST:
+                u.allot = UNDER
+            burn(s, v)
+            if u.active == 0:
+                activate(s, v)
+        if s.policy.epoch:
+            sort(s, p)
+    s.policy.epoch = 0
 
 
 def settle_one(s, v, fair, cap):
@@ -173,6 +204,7 @@ def settle_one(s, v, fair, cap):
         u.allot = OVER
         if cap >= 0 and u.credit < -cap and u.parked == 0:
             u.parked = 1
+            drop(s, v)
             if vc.state == RUNNING:
                 vc.remaining_time = 0
                 s.pcpu[vc.pcpu].attn = s.host.now
@@ -181,8 +213,8 @@ def settle_one(s, v, fair, cap):
     u.allot = UNDER
     if u.parked:
         u.parked = 0
-        stand(s, v)
         if vc.state == RUNNABLE:
+            stand(s, v)
             p = target_of(s, v)
             if p >= 0:
                 ask(s, p)
@@ -263,24 +295,21 @@ def account(s):
 
 
 def timer(s):
-    """Tick; at the end of each slice account: the queues are sorted at the tick after that."""
+    """At the end of each slice account; and tick, which sorts the queues after an accounting."""
     h, policy = s.host, s.policy
     every = tick_of(s)
     if h.now > 0 and h.now % every == 0 and policy.next_tick == h.now:
-        tick(s)
         if h.now % slice_of(s) == 0:
             account(s)
+        tick(s)
     policy.next_tick = (h.now // every + 1) * every
     h.timer_at = policy.next_tick
 
 
-def stealable(s, k, p, soft):
-    """Return whether pCPU p may take place k out of another queue: not whom that one picks now."""
-    v = waiting(s, k)
+def may_go(s, v, p, soft):
+    """Return whether v, which waits elsewhere, may go to pCPU p; `soft`: only where it prefers."""
     u = s.unit[v]
-    if u.parked or u.home == p or not allowed(s, v, p):
-        return False
-    if s.pcpu[u.home].vcpu < 0 and least(s, u.home) == k:
+    if not allowed(s, v, p):
         return False
     if soft:
         mask = s.group[s.vcpu[v].vm].soft
@@ -290,42 +319,58 @@ def stealable(s, k, p, soft):
 
 
 def worth(s, p, rank, soft):
-    """Return the place of who has a better class than `rank` and waits elsewhere, -1 for nobody."""
+    """Return who has a better class than `rank` and waits in another queue, -1 for nobody.
+
+    The queues are gone through from the one behind that of the last theft on; the first one of an
+    idle pCPU is left alone, as that picks it now.
+    """
     n = s.host.pcpus
-    place, best, first, order = -1, n, INF, INF
-    bias = s.policy.entry
-    for k in range(s.host.queue_n):
-        v = waiting(s, k)
-        u = s.unit[v]
-        if u.rank >= rank or not stealable(s, k, p, soft):
+    for i in range(n):
+        q = (s.policy.entry + 1 + i) % n
+        if q == p:
             continue
-        turn = (u.home - bias - 1 + n) % n
-        if turn < best or (turn == best and (u.rank, u.order) < (first, order)):
-            place, best, first, order = k, turn, u.rank, u.order
-    return place
+        v = first_of(s, q)
+        if v >= 0 and s.pcpu[q].vcpu < 0:
+            v = after(s, v)
+        while v >= 0 and s.unit[v].allot < rank:
+            if may_go(s, v, p, soft):
+                return v
+            v = after(s, v)
+    return -1
 
 
-def pick(s, p):
-    """Return the place of the head of p's queue; if that is OVER or nobody, steal a better one."""
-    k = least(s, p)
-    rank = IDLE if k < 0 else s.unit[waiting(s, k)].rank
-    if rank < OVER or s.host.pcpus == 1:
-        return k
-    other = worth(s, p, rank, 1)
-    if other < 0:
-        other = worth(s, p, rank, 0)
-    if other < 0:
-        return k
+def steal(s, p, rank):
+    """Return whom p takes from another queue, as its own has nobody better than `rank`; or -1."""
+    v = worth(s, p, rank, 1)
+    if v < 0:
+        v = worth(s, p, rank, 0)
+    if v < 0:
+        return -1
     cpu = s.pcpu[p]
     due = cpu.balanced_at + s.policy.balance
     if due > s.host.now:
         s.host.timer_at = min(s.host.timer_at, due)
-        return k
+        return -1
     cpu.balanced_at = s.host.now
-    u = s.unit[waiting(s, other)]
-    s.policy.entry = u.home
-    u.home = p
-    return other
+    s.policy.entry = s.unit[v].home
+    return v
+
+
+def pick(s, p):
+    """Return the place of the head of p's queue; if that is OVER or nobody, steal a better one."""
+    v = first_of(s, p)
+    while v >= 0 and not allowed(s, v, p):
+        v = after(s, v)
+    rank = IDLE if v < 0 else s.unit[v].allot
+    if rank >= OVER and s.host.pcpus > 1:
+        other = steal(s, p, rank)
+        if other >= 0:
+            v = other
+            settle_at(s, v, p)
+    if v < 0:
+        return -1
+    drop(s, v)
+    return place_of(s, v)
 
 
 def slice_ticks(s, v):
@@ -370,8 +415,8 @@ def preempts(s, v):
 def yields(s, p):
     """Give way to the head of the queue if it is no worse, but not within the rate limit."""
     h, cpu = s.host, s.pcpu[p]
-    k = least(s, p)
-    if k < 0 or s.unit[waiting(s, k)].rank > s.unit[cpu.vcpu].allot:
+    v = first_of(s, p)
+    if v < 0 or s.unit[v].allot > s.unit[cpu.vcpu].allot:
         return 0
     ran = h.now - cpu.slice_at
     if ran < s.policy.ratelimit:
@@ -380,3 +425,12 @@ def yields(s, p):
         s.vcpu[cpu.vcpu].remaining_time = min(s.vcpu[cpu.vcpu].remaining_time, rest)
         return 0
     return 1
+
+
+def renew(s, v):
+    """Let v queue at a pCPU that its VM may use."""
+    u = s.unit[v]
+    if u.known and not allowed(s, v, u.home):
+        settle_at(s, v, homes(s, v))
+        if u.line:
+            stand(s, v)

@@ -7,11 +7,12 @@ One run queue for all pCPUs.  Source: Xen, xen/common/sched/credit2.c.
 """
 
 from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
-from vms.engine.queue import allowed, ask, idle_for, member, to_tail, waiting
+from vms.engine.queue import allowed, ask, likes_best, to_tail, waiting
 from vms.engine.scenario.keys import micros
 from vms.engine.tables import INF, RUNNABLE
 
 MAPPED = True
+CAPS = True
 HOST_KEYS = {
     "ratelimit_us": micros(0, 500_000, 1_000, "who runs is not preempted before it ran so long"),
 }
@@ -156,14 +157,7 @@ def ran_long(s, p):
 
 def target_of(s, v):
     """Return an idle pCPU for v, or the one of who has least credit, if v has more."""
-    p = idle_for(s, v)
-    soft = s.group[s.vcpu[v].vm].soft
-    if p >= 0 and soft >= 0 and not member(s, soft, p):
-        for q in range(s.host.pcpus):
-            cpu = s.pcpu[q]
-            idle = cpu.vcpu < 0 and cpu.resched == 0 and cpu.hold <= s.host.now
-            if idle and member(s, soft, q) and allowed(s, v, q):
-                return q
+    p = likes_best(s, v)
     if p >= 0:
         return p
     best, most = -1, TOLERANCE

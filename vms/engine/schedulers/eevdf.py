@@ -14,11 +14,10 @@ from vms.engine.fair import (
     leave_queue,
     overloaded,
     pace,
-    place_of,
     reweigh,
     weigh,
 )
-from vms.engine.queue import ask, waiting
+from vms.engine.queue import ask, place_of, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE, SLICE_USED_UP
 
