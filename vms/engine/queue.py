@@ -24,14 +24,18 @@ def enqueue(s, v):
 
 @inner
 def take(s, k):
-    """Take the vCPU at place k out of the queue and return it.  O(1) at the head, else O(k)."""
+    """Take the vCPU at place k out of the queue and return it.  O(distance to the nearer end)."""
     h = s.host
     mask = len(s.queue) - 1
     v = waiting(s, k)
-    for i in range(k, 0, -1):
-        s.queue[(h.queue_head + i) & mask] = s.queue[(h.queue_head + i - 1) & mask]
-    h.queue_head = (h.queue_head + 1) & mask
     h.queue_n -= 1
+    if 2 * k <= h.queue_n:
+        for i in range(h.queue_head + k, h.queue_head, -1):
+            s.queue[i & mask] = s.queue[(i - 1) & mask]
+        h.queue_head = (h.queue_head + 1) & mask
+    else:
+        for i in range(h.queue_head + k, h.queue_head + h.queue_n):
+            s.queue[i & mask] = s.queue[(i + 1) & mask]
     return v
 
 
@@ -220,15 +224,22 @@ def charge_mapped(s, n):
     """
     h = s.host
     capped, idle = h.vms * h.vms, (h.vms + 1) * h.vms
+    turn = -1
     for k in range(h.queue_n):
         v = waiting(s, k)
+        turn += 1
+        if turn == h.pcpus:
+            turn = 0
         u = s.unit[v]
+        if u.parked:
+            s.stolen[capped + s.queue_vm[v]] += n
+            continue
         p = u.home
         if p < 0:
-            p = k % h.pcpus
+            p = turn
             while not allowed(s, v, p):
                 p = (p + 1) % h.pcpus
-        culprit = capped if u.parked else s.pcpu[p].culprit
+        culprit = s.pcpu[p].culprit
         s.stolen[culprit + s.queue_vm[v]] += n
         if culprit == idle:
             if s.pcpu[p].hold > h.now:
