@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 BENCHES = {
     "processor": "scheduling decisions, beside SimPy and a bare loop over a heap",
+    "schedulers": "decisions of every scheduler, beside SimSo's EDF",
     "memory": "page references, beside libCacheSim",
     "start": "from nothing to the first tick, cold and warm",
     "durability": "what it costs to lose nothing, and looks back at a long run",

@@ -20,7 +20,7 @@ def question_of(kind: str, question: Mapping[str, Any]) -> str:
         return _("The next memory reference of %(vcpu)s: hit or fault?") % {
             "vcpu": question.get("vcpu")
         }
-    return _("%(vcpu)s refers to its page %(page)s: hit or fault?") % {
+    return _("%(vcpu)s next refers to its page %(page)s: hit or fault?") % {
         "vcpu": question.get("vcpu"),
         "page": question["page"],
     }

@@ -199,7 +199,7 @@ def in_each_period(found: Any, periods: list[int], until: int) -> list[list[int]
     return got
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(75))
 def test_rtds_gives_every_budget_where_the_bound_of_global_edf_holds(seed: int) -> None:
     """Goossens, Funk and Baruah: ΣU ≤ m - (m - 1)·Umax; and never more than the budget."""
     draw = random.Random(seed)
@@ -289,6 +289,10 @@ def test_a_timetable_is_kept_whatever_the_load() -> None:
 def test_a_wrong_timetable_is_refused_in_one_sentence(keys: Raw, sentence: str) -> None:
     with pytest.raises(EngineError, match=sentence):
         machine("arinc653", [hog("a")], **keys)
+
+
+def test_stride_gives_exact_shares() -> None:
+    assert max(shares(30, "stride", [256, 512, 1024])) <= 0.001
 
 
 # Shares

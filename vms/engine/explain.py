@@ -57,6 +57,8 @@ class Decision:
     candidates: tuple[Candidate, ...]
     rule: str
     tie: str | None
+    facts: dict[str, int]
+    """What else the policy knew: the ticket that was drawn, the entry in force, …"""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON-able data."""
@@ -65,6 +67,7 @@ class Decision:
             "preempted": self.preempted,
             "rule": self.rule,
             "tie": self.tie,
+            "facts": self.facts,
             "candidates": [
                 {"vcpu": c.vcpu, "place": c.place, "keys": c.keys, "allowed": c.allowed}
                 for c in self.candidates
@@ -125,7 +128,15 @@ def explain(machine: Machine, pcpu: int) -> Decision:
     keys = {v: _keys(copy, v) for v in copy.queue()}
     if facts[RUNNING_ON] < 0:
         copy.call(ask_policy, pcpu, facts, may)
-    return _decision(machine, pcpu, facts, keys, may)
+    return _decision(machine, copy, pcpu, facts, keys, may)
+
+
+def _facts(machine: Machine, pcpu: int) -> dict[str, int]:
+    """Return what the policy says beside the keys of candidates, in its own terms."""
+    state, found = machine.state, {}
+    for title, table, column in getattr(module(machine.scheduler), "FACTS", ()):
+        found[title] = int(getattr(state, table)[column][pcpu if table == "pcpu" else 0])
+    return found
 
 
 def _keys(machine: Machine, v: int) -> dict[str, int]:
@@ -134,11 +145,13 @@ def _keys(machine: Machine, v: int) -> dict[str, int]:
     for title, table, column, _ in getattr(module(machine.scheduler), "SHOWN", ()):
         row = int(state.vcpu["vm"][v]) if table in ("vm", "group") else v
         found[title] = int(getattr(state, table)[column][row])
-    return found
+    more = getattr(module(machine.scheduler), "explain", None)
+    return found | more(state, v) if more else found
 
 
 def _decision(
     machine: Machine,
+    copy: Machine,
     pcpu: int,
     facts: np.ndarray,
     keys: dict[int, dict[str, int]],
@@ -164,6 +177,7 @@ def _decision(
         candidates=candidates,
         rule=rule,
         tie=_tie(machine, keys, picked, may),
+        facts=_facts(copy, pcpu) if chosen >= 0 else {},
     )
 
 

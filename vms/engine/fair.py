@@ -5,6 +5,7 @@ its vCPUs (as cgroups do) or of each vCPU.
 """
 
 from vms.engine.compiled import inner
+from vms.engine.lines import drop, insert
 from vms.engine.queue import allowed, member, waiting
 from vms.engine.tables import INF
 
@@ -104,10 +105,11 @@ def busiest(s, p):
 
 @inner
 def enter(s, v):
-    """Let v count in its queue."""
+    """Let v count in its queue: it stands in the line of its pCPU, also while it runs."""
     u = s.unit[v]
     u.active = 1
     s.pcpu[u.home].load += u.weight
+    insert(s, u.home, v, -1)
 
 
 @inner
@@ -116,6 +118,7 @@ def leave_queue(s, v):
     u = s.unit[v]
     u.active = 0
     s.pcpu[u.home].load -= u.weight
+    drop(s, v)
 
 
 @inner

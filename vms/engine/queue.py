@@ -25,14 +25,18 @@ def enqueue(s, v):
 
 @inner
 def take(s, k):
-    """Take the vCPU at place k out of the queue and return it.  O(1) at the head, else O(k)."""
+    """Take the vCPU at place k out of the queue and return it.  O(distance to the nearer end)."""
     h = s.host
     mask = len(s.queue) - 1
     v = waiting(s, k)
-    for i in range(k, 0, -1):
-        s.queue[(h.queue_head + i) & mask] = s.queue[(h.queue_head + i - 1) & mask]
-    h.queue_head = (h.queue_head + 1) & mask
     h.queue_n -= 1
+    if 2 * k <= h.queue_n:
+        for i in range(h.queue_head + k, h.queue_head, -1):
+            s.queue[i & mask] = s.queue[(i - 1) & mask]
+        h.queue_head = (h.queue_head + 1) & mask
+    else:
+        for i in range(h.queue_head + k, h.queue_head + h.queue_n):
+            s.queue[i & mask] = s.queue[(i + 1) & mask]
     return v
 
 
@@ -236,14 +240,17 @@ def charge_mapped(s, n):
     capped, idle = h.vms * h.vms, (h.vms + 1) * h.vms
     for k in range(h.pools + 1):
         enter(s, k)
-        s.policy.waiters = 0
+        s.policy.waiters = -1
     for k in range(h.queue_n):
         v = waiting(s, k)
         if h.pools:
             enter(s, s.vm[s.vcpu[v].vm].pool)
-        p = waits_for(s, v)
         s.policy.waiters += 1
-        culprit = capped if s.unit[v].parked else s.pcpu[p].culprit
+        if s.unit[v].parked:
+            s.stolen[capped + s.queue_vm[v]] += n
+            continue
+        p = waits_for(s, v)
+        culprit = s.pcpu[p].culprit
         s.stolen[culprit + s.queue_vm[v]] += n
         if culprit == idle:
             if s.pcpu[p].hold > h.now:

@@ -319,6 +319,8 @@ POLICY_ROW = _table(
     # what the policy keeps: places given at the tail and at the head of its queues, due times, …
     "tail front next_tick next_account epoch entry entry_at major reset_at max_weight "
     "balance_credit list_head "  # credit: what all active have; 1 + the first VM of its list
+    "tickets drawn drawn_of "  # lottery: of all who wait; the last ticket, and of how many
+    "capped "  # credit2: 1 = some VM has a cap
     # of a pool: row of its scheduler, its slice, pCPUs that are online, 1: may leave one idle;
     # while another pool's is in force: the host's fields of these names
     "cosched skew check "  # gang
@@ -340,10 +342,11 @@ GROUP_ROW = _table(
     "served pace demand wanted fresh"
 )
 UNIT_ROW = _table(
-    "home "  # pCPU in whose queue it stands, -1: in one for all
-    "known active parked "  # 1 each: the policy has seen it; it counts; it may not run (cap)
-    "weight rank order left allot "  # class (least first), place in it, ticks of slice or burst
-    "credit rest deadline budget vtime lag delayed moved_at queued_at "
+    # what is read of everybody who waits, close together: pCPU in whose queue it stands, -1: in one
+    # for all; 1: it may not run (cap); class (least first), place in it
+    "home parked weight order credit rank vtime allot "
+    "known active "  # 1 each: the policy has seen it; it counts
+    "left rest deadline budget lag delayed moved_at queued_at "  # left: ticks of slice or burst
     "line next before"  # its place in the line of a pCPU (lines.py)
 )
 LEVEL_ROW = _table("quantum allotment")

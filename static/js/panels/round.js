@@ -108,7 +108,7 @@ export function questionWords({ kind, question }) {
   if (kind === "vcpu") return say(gettext("Which vCPU does pCPU %(pcpu)s run next, under %(policy)s?"), { pcpu: question.pcpu, policy });
   if (kind === "page") return say(gettext("A frame is needed and none is free: which page goes, under %(policy)s?"), { policy });
   if (question.page === null || question.page === undefined) return say(gettext("The next memory reference of %(vcpu)s: hit or fault?"), question);
-  return say(gettext("%(vcpu)s now refers to its page %(page)s: hit or fault?"), { vcpu: question.vcpu, page: count(question.page) });
+  return say(gettext("%(vcpu)s next refers to its page %(page)s: hit or fault?"), { vcpu: question.vcpu, page: count(question.page) });
 }
 
 /** An option in the reader's words. */
@@ -172,11 +172,11 @@ function bar(round, { id, rules, facts }, truth, most) {
 const factWords = (value) => (typeof value === "number" ? (Number.isInteger(value) ? count(value) : value.toFixed(2)) : { yes: gettext("yes"), no: gettext("no") }[value] ?? value);
 
 /** Why it is so, in a sentence or two. */
-function reasonWords({ kind, truth, reasons }) {
+function reasonWords({ kind, reasons }) {
   const policy = (reasons.policy ?? "").replaceAll("_", " ");
   if (kind === "fault") {
     const was = { resident: gettext("The page was in memory."), "in swap": gettext("The page had been evicted and was in swap."), "never used": gettext("The page had never been used.") };
-    return `${was[reasons.was] ?? ""} ${optionWords(kind, truth)}.`;
+    return `${say(gettext("At tick %(n)s:"), { n: count(reasons.tick) })} ${was[reasons.was] ?? ""}`;
   }
   const parts = [say(gettext("At tick %(n)s, %(policy)s: %(rule)s."), { n: count(reasons.tick), policy, rule: reasons.rule ?? reasons.summary ?? "" })];
   if (reasons.tie) parts.push(`${reasons.tie}.`);

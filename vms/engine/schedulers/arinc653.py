@@ -52,6 +52,9 @@ def refuse(scenario):
         )
 
 
+FACTS = (("entry of the timetable", "policy", "entry"), ("until tick", "policy", "entry_at"))
+
+
 def in_force(s, i):
     """Return whether the timetable has an entry i."""
     return i < len(s.entry) and s.entry[i].ticks > 0

@@ -17,6 +17,7 @@ from vms.engine.fair import (
     reweigh,
     weigh,
 )
+from vms.engine.lines import after, first_of
 from vms.engine.queue import ask, here, mine, place_of, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE
@@ -56,10 +57,10 @@ def scaled(s, ticks):
 def least_time(s, p):
     """Return the virtual time below which nobody of p's queue is placed: it never goes back."""
     least = INF
-    for v in range(s.host.vcpus):
-        u = s.unit[v]
-        if u.active and u.home == p:
-            least = min(least, u.vtime)
+    v = first_of(s, p)
+    while v >= 0:
+        least = min(least, s.unit[v].vtime)
+        v = after(s, v)
     if least < INF:
         s.pcpu[p].vtime = max(s.pcpu[p].vtime, least)
     return s.pcpu[p].vtime
@@ -69,8 +70,10 @@ def slice_of(s, v):
     """Return v's part of the latency in ticks: by weight, a shortest slice at the least."""
     u = s.unit[v]
     n = 0
-    for w in range(s.host.vcpus):
-        n += 1 if s.unit[w].active and s.unit[w].home == u.home else 0
+    w = first_of(s, u.home)
+    while w >= 0:
+        n += 1
+        w = after(s, w)
     shortest = scaled(s, s.policy.min_granularity)
     whole = max(scaled(s, s.policy.latency), n * shortest)
     return max(shortest, whole * u.weight // max(u.weight, s.pcpu[u.home].load))
@@ -150,10 +153,12 @@ def slice_ticks(s, v):
 def first(s, p):
     """Return who waits in p's queue with the least virtual time, -1 for nobody."""
     best, least = -1, INF
-    for v in range(s.host.vcpus):
-        u = s.unit[v]
-        if u.active and u.home == p and u.vtime < least and s.vcpu[v].state == RUNNABLE:
-            best, least = v, u.vtime
+    v = first_of(s, p)
+    while v >= 0:
+        time = s.unit[v].vtime
+        if (time < least or (time == least and v < best)) and s.vcpu[v].state == RUNNABLE:
+            best, least = v, time
+        v = after(s, v)
     return best
 
 

@@ -51,8 +51,10 @@ def tick_of(s):
 def burn(s, v):
     """Turn what v ran into credits."""
     u = s.unit[v]
-    u.credit -= u.rest // CREDIT_NS
-    u.rest %= CREDIT_NS
+    if u.rest >= CREDIT_NS:
+        burnt = u.rest // CREDIT_NS
+        u.credit -= burnt
+        u.rest -= burnt * CREDIT_NS
 
 
 def charge(s, v, n):
@@ -229,7 +231,7 @@ def settle_one(s, v, fair, cap):
 
 def ceiling(a, b):
     """Return a / b, rounded up."""
-    return (a + b - 1) // b
+    return a if b == 1 else (a + b - 1) // b
 
 
 def weight_of(s, m):
@@ -267,10 +269,12 @@ def account_vm(s, m, total, all_weights, left, extra):
 
 def account(s):
     """Share a slice's credits of all pCPUs out among the active VMs, in the order of their list."""
-    h, policy = s.host, s.policy
+    policy = s.policy
     all_weights = 0
-    for m in range(h.vms):
+    m = policy.list_head - 1
+    while m >= 0:
         all_weights += weight_of(s, m)
+        m = s.group[m].following - 1
     if all_weights == 0:
         policy.balance_credit = 0
         return

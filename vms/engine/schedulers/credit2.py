@@ -25,6 +25,7 @@ SHOWN = (
     ("order", "unit", "order", 1),
     ("burnt at weight", "vcpu", "weight", 0),
 )
+FACTS = (("resets so far", "policy", "epoch"), ("greatest weight", "policy", "max_weight"))
 INITIAL, LOWEST, CARRY = 10_000_000, -10_000_000, 500_000
 SHORTEST, LONGEST = 500_000, 10_000_000
 RESIST, SLACK = 500_000, 50_000
@@ -49,6 +50,8 @@ def limit_by_cap(s, v):
     """Let v's VM run cap percent of every 10 ms."""
     period = in_ticks(s, 10_000_000)
     cap = s.group[s.vcpu[v].vm].cap
+    if cap > 0:
+        s.policy.capped = 1
     limit(s, v, 0 if cap == 0 else max(1, cap * period // 100), period)
 
 
@@ -100,7 +103,7 @@ def candidate(s, p, current):
     for k in range(s.host.queue_n):
         v = waiting(s, k)
         u = s.unit[v]
-        if u.parked or u.credit < most or not allowed(s, v, p):
+        if u.credit < most or u.parked or not allowed(s, v, p):
             continue
         if v != current and current >= 0:
             ahead = u.credit - own
@@ -121,13 +124,19 @@ def reset(s, credit):
     s.policy.epoch += 1
 
 
-def pick(s, p):
-    """Return the place of the most credit; everybody is reset when that is none."""
-    h = s.host
-    for k in range(h.queue_n):
+def park_empty(s):
+    """Park those who wait and have nothing left of their cap."""
+    for k in range(s.host.queue_n):
         v = waiting(s, k)
         if s.unit[v].parked == 0 and mine(s, v) and empty(s, v):
             s.unit[v].parked = 1
+
+
+def pick(s, p):
+    """Return the place of the most credit; everybody is reset when that is none."""
+    h = s.host
+    if s.policy.capped:
+        park_empty(s)
     last = s.pcpu[p].last
     here = last >= 0 and s.vcpu[last].state == RUNNABLE and s.unit[last].moved_at == h.now + 1
     here = here and s.unit[last].parked == 0 and allowed(s, last, p)

@@ -8,6 +8,7 @@ Source: Stoica and Abdel-Wahab, ODU TR-95-22, 1995; Linux, kernel/sched/fair.c (
 
 from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
 from vms.engine.fair import (
+    UNIT,
     busiest,
     choose_home,
     enter,
@@ -17,6 +18,7 @@ from vms.engine.fair import (
     reweigh,
     weigh,
 )
+from vms.engine.lines import after, first_of
 from vms.engine.queue import allowed, ask, here, mine, place_of, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE, SLICE_USED_UP
@@ -45,6 +47,23 @@ SHOWN = (
 )
 
 
+FACTS = (("virtual time of the queue", "pcpu", "vtime"),)
+
+
+def explain(state, v):
+    """Return the lag of v in ns, and whether it is eligible: 1 or 0."""
+    unit = state.unit[v]
+    if unit["home"] < 0 or unit["weight"] <= 0:
+        return {}
+    there = (state.unit["active"] == 1) & (state.unit["home"] == unit["home"])
+    weights, times = state.unit["weight"][there], state.unit["vtime"][there]
+    since = int(times.min()) if len(times) else int(unit["vtime"])
+    behind = int((weights * (times - since)).sum()) // max(1, int(weights.sum()))
+    gap = since + behind - int(unit["vtime"])
+    lag = gap * int(state.host[0].tick_ns) * int(unit["weight"]) // UNIT
+    return {"lag, ns": lag, "eligible": int(gap >= 0)}
+
+
 def slice_of(s, v):
     """Return the slice of v in ticks."""
     own = s.group[s.vcpu[v].vm].slice
@@ -59,14 +78,15 @@ def slice_of(s, v):
 
 
 def virtual_time(s, p):
-    """Return the mean virtual time of p's queue, weighted: zero lag.  O(vCPUs)."""
+    """Return the mean virtual time of p's queue, weighted: zero lag.  O(its length)."""
     cpu = s.pcpu[p]
     weights, total = 0, 0
-    for v in range(s.host.vcpus):
+    v = first_of(s, p)
+    while v >= 0:
         u = s.unit[v]
-        if u.active and u.home == p:
-            weights += u.weight
-            total += u.weight * (u.vtime - cpu.vtime)
+        weights += u.weight
+        total += u.weight * (u.vtime - cpu.vtime)
+        v = after(s, v)
     if weights > 0:
         cpu.vtime += total // weights
     return cpu.vtime
@@ -171,12 +191,13 @@ def earliest(s, p):
     """Return the eligible vCPU of p's queue with the earliest deadline, -1 for none."""
     now = virtual_time(s, p)
     best, deadline = -1, INF
-    for v in range(s.host.vcpus):
+    v = first_of(s, p)
+    while v >= 0:
         u = s.unit[v]
-        if u.active == 0 or u.home != p or u.vtime > now or u.deadline >= deadline:
-            continue
-        if u.delayed or s.vcpu[v].state == RUNNABLE:
+        first = u.deadline < deadline or (u.deadline == deadline and v < best)
+        if first and u.vtime <= now and (u.delayed or s.vcpu[v].state == RUNNABLE):
             best, deadline = v, u.deadline
+        v = after(s, v)
     return best
 
 
