@@ -53,10 +53,10 @@ _OF_HOST = {
 }
 _OF_VM = {
     "scheduling": ("weight", "cap", "time_slice", "scheduler"),
-    "memory": ("balloon", "memory"),
+    "memory": ("balloon", "memory_shares", "guest_swap", "free_page_reporting"),
     "devices": ("devices",),
     "storage": ("backup", "template"),
-    "workload": ("workload", "image", "start_at"),
+    "workload": ("workload", "image", "contents", "boot", "start_at"),
     "vms": ("vcpus", "pages", "kind", "count"),
 }
 
