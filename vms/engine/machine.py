@@ -16,7 +16,7 @@ from vms.engine.scenario import LIMITS, Limits, Scenario
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.state import State, python_state, read_back
 from vms.engine.storage.vault import Vault
-from vms.engine.tables import EVENTS, LATENCY_BUCKETS, TRACKS_GUESTS
+from vms.engine.tables import EVENTS, LATENCY_BUCKETS, TRACKS_GUESTS, TRANSLATES
 from vms.engine.workloads.traces import Files
 
 __all__ = ["EVENTS", "Machine", "build"]
@@ -73,6 +73,8 @@ class Machine:
             use(self.state, "storage", "host")
         if int(self.state.host[0].watch) & TRACKS_GUESTS:
             use(self.state, "overcommit", "host")
+        if int(self.state.host[0].watch) & TRANSLATES:
+            use(self.state, "translation", "host")
 
     def begin(self, function: Callable[..., Any], *args: Any) -> None:
         """Run an @entry function that begins a job of the host: the kernel goes on with it."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
 from tests.engine.plain.memory import LEFT_OUT, REFUSED, WAITS, Memory
 from tests.engine.plain.overcommit import Guest, Overcommit
+from tests.engine.plain.translation import DEFAULTS, Translation
 from tests.engine.plain.policies import POLICIES
 from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import Mapping, fill
@@ -150,6 +151,8 @@ class Host:
         self.table_frames: int = given["tables"]
         keys = given["overcommit"]
         self.overcommit = Overcommit(self, keys) if keys else None
+        keys = given["translation"]
+        self.translation = Translation(self, DEFAULTS | keys) if keys is not None else None
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []
         self.vdevices: list[VirtualDevice] = []
@@ -538,6 +541,8 @@ class Host:
                 return
             if self.overcommit:
                 self.overcommit.noted(vcpu.vm, page, write)
+            if self.translation:
+                self.translation.translate(vcpu, page)
             if outcome == WAITS:
                 vcpu.blocked_by_fault = True
                 return

@@ -45,6 +45,10 @@ if TYPE_CHECKING:  # made from HOOKS below
     freed: Callable[..., Any]
     out_of_memory: Callable[..., Any]
     hold: Callable[..., Any]
+    translate: Callable[..., Any]
+    place: Callable[..., Any]
+    entered: Callable[..., Any]
+    left: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -83,11 +87,15 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "freed": ("overcommit", 1, False, None),  # (v): its guest frees the pages of its step
     "out_of_memory": ("overcommit", 1, True, 0),  # (v) -> what becomes of its VM (OOM)
     "hold": ("overcommit", 0, False, None),  # VMs that need a frame are paused
+    "translate": ("translation", 2, False, None),  # (v, page << 1 | write): a reference was made
+    "place": ("translation", 1, True, -1),  # (page) -> the free frame it should have, -1 any
+    "entered": ("translation", 1, False, None),  # (page) was mapped
+    "left": ("translation", 1, False, None),  # (page) is about to be unmapped
 }
 NAMES = list(HOOKS)
 PLAIN = ("explain", "refuse", "refuse_share", "refuse_beyond", "facts")
 """Functions of a policy that are never compiled: they read the tables for people."""
-KINDS = ("schedulers", "replacement", "storage", "overcommit")
+KINDS = ("schedulers", "replacement", "storage", "overcommit", "translation")
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -102,6 +110,7 @@ def functions(scheduler: str, replacement: str) -> list[Callable[..., Any] | Non
     chosen["replacement"] = load("replacement", replacement)
     chosen["storage"] = load("storage", "host")
     chosen["overcommit"] = load("overcommit", "host")
+    chosen["translation"] = load("translation", "host")
     return [getattr(chosen[HOOKS[name][0]], name, None) for name in NAMES]
 
 
@@ -182,9 +191,10 @@ else:
 
     def _compile(kind, name):
         module = load(kind, name)
+        hooks = [hook for hook, entry in HOOKS.items() if entry[0] == kind]
         for own, function in list(vars(module).items()):
             plain = inspect.isfunction(function) and function.__module__ == module.__name__
-            if plain and own not in (*HOOKS, *PLAIN):  # what its hooks call
+            if plain and own not in (*hooks, *PLAIN):  # what its hooks call
                 setattr(module, own, inner(function))
         for hook, (where, n_args, number, _) in HOOKS.items():
             if where == kind and hasattr(module, hook):
