@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
 from tests.engine.plain.memory import LEFT_OUT, REFUSED, WAITS, Memory
 from tests.engine.plain.overcommit import Guest, Overcommit
-from tests.engine.plain.translation import DEFAULTS, Translation
 from tests.engine.plain.policies import POLICIES
 from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import Mapping, fill
+from tests.engine.plain.translation import DEFAULTS, Translation
 from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on its own
 
 SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop")

@@ -122,9 +122,6 @@ class Memory:
             self.load(vm, page, image, (write or surfaced == "read") and not image)
         self.host.count_exits(vcpu, "fault", 1)
         if write and image and not self.copy_on_write(vcpu, page):
-            if self.refusal() == LEFT_OUT:
-                vcpu.references += 1
-                vm.references += 1
             return self.refusal()
         device = self.host.swap_device if major else None
         if surfaced == "read" and vm.guest.swap:
@@ -231,7 +228,8 @@ class Memory:
     def take_frame(self, vm: VirtualMachine, page: int, wanted: tuple[Any, ...]) -> int:
         """Return the lowest free frame, or the one of the policy's victim."""
         if None in self.frames:
-            wished = self.host.translation and self.host.translation.place(vm, page)
+            extra = self.host.translation
+            wished = extra.place(vm, page) if extra else None
             return self.frames.index(None) if wished is None else wished
         frame = self.victim(vm, wanted)
         self.evict(frame, vm)

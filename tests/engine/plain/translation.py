@@ -1,4 +1,4 @@
-"""From a guest's page to a frame, as docs/memory.md says it: lists of entries, counted one by one."""
+"""From a guest's page to a frame, as docs/memory.md says: lists of entries, counted one by one."""
 
 from __future__ import annotations
 

@@ -104,14 +104,17 @@ def load(kind: str, name: str) -> ModuleType:
     return import_module(f"vms.engine.{kind}.{file}")
 
 
-def functions(scheduler: str, replacement: str) -> list[Callable[..., Any] | None]:
-    """Return the plain hooks of two policies in the order of HOOKS, None where one has none."""
+def functions(
+    scheduler: str, replacement: str, others: tuple[str, ...] = ()
+) -> list[Callable[..., Any] | None]:
+    """Return the plain hooks of two policies and of other kinds, in the order of HOOKS.
+
+    None where there is none.
+    """
     chosen = {"schedulers": load("schedulers", scheduler)}
     chosen["replacement"] = load("replacement", replacement)
-    chosen["storage"] = load("storage", "host")
-    chosen["overcommit"] = load("overcommit", "host")
-    chosen["translation"] = load("translation", "host")
-    return [getattr(chosen[HOOKS[name][0]], name, None) for name in NAMES]
+    chosen |= {kind: load(kind, "host") for kind in others}
+    return [getattr(chosen.get(HOOKS[name][0]), name, None) for name in NAMES]
 
 
 if INTERPRETED:
@@ -129,6 +132,9 @@ if INTERPRETED:
     def use(state: State, kind: str, name: str) -> None:
         """Make policy `name` the current one of its kind: nothing to compile."""
         load(kind, name)
+
+    def leave_out(state: State, kind: str) -> None:
+        """Use no policy of a kind."""
 
 else:
     import numba
@@ -210,3 +216,9 @@ else:
             if HOOKS[hook][0] == kind:
                 function = _compiled.get((kind, name, hook))
                 state.hooks[k] = 0 if function is None else function.address
+
+    def leave_out(state: State, kind: str) -> None:
+        """Use no policy of a kind."""
+        for k, hook in enumerate(NAMES):
+            if HOOKS[hook][0] == kind:
+                state.hooks[k] = 0
