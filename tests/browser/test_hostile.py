@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Dialog
 from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.conftest import WAIT_MS, Visitor
@@ -38,7 +38,12 @@ def test_no_name_and_no_note_runs_in_any_page(server: RunningServer, browser: Br
     context.add_init_script(LISTEN)
     page = context.new_page()
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     wrong, seen = [], 0
     for path in told["pages"]:
         try:
