@@ -5,7 +5,7 @@ policies that never preempt, VMs that compute 30 ticks and sleep one.  rtds has 
 of the pCPUs, which is also SimSo's load: a task for each VM, periods of 10 ms.  A decision is a
 dispatch; SimSo's are calls of its scheduler, of which each picks for one processor.
 
-SimSo needs an old SimPy, so it lives in a folder of its own: `pip install --target build/simso
+SimSo needs an old SimPy, so it lives in a folder of its own: `pip install --target var/simso
 simso==0.8.5`; where there is none, its lines are left out.
 """
 
@@ -21,7 +21,7 @@ from bench.engine import chunk_for, forever, machine_of, seconds
 from bench.engine import run as advance
 from vms.engine.schedulers import SCHEDULERS
 
-SIMSO = Path(__file__).resolve().parent.parent / "build" / "simso"
+SIMSO = Path(__file__).resolve().parent.parent / "var" / "simso"
 SIZES = ((16, 4), (1_000, 64))
 BURSTS = ("fcfs", "sjf", "srtf", "null")
 """Policies whose slices have no end."""

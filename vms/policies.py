@@ -55,7 +55,10 @@ def _stated(keys: dict[str, Key]) -> JSON:
 
 def of_vm() -> JSON:
     """Return the keys of a VM: its cap, where it may run, and what some schedulers read."""
-    found: JSON = {"cap": {**CAP, "description": _(CAP_WORDS), "policies": None}}
+    from vms.engine.scheduling import module  # noqa: PLC0415  (importing it wakes Numba)
+
+    obey = [name for name in SCHEDULERS if getattr(module(name), "CAPS", False)]
+    found: JSON = {"cap": {**CAP, "description": _(CAP_WORDS), "policies": obey}}
     for name, key in vm_keys().items():
         policies, words = readers(key.what)
         schema = {**key.schema(), "description": words, "policies": policies}

@@ -86,11 +86,11 @@ def test_a_trace_is_uploaded_with_a_bar_and_its_wrong_line_named(enter: Enter, l
     alice = enter("alice", f"{lab}edit/")
     files = alice.locator("#files")
     wrong = {"name": "t.trace", "mimeType": "text/plain", "buffer": b"0\n1\nseven\n"}
-    files.locator("[type=file]").set_input_files(files=[wrong])  # type: ignore[list-item]
+    files.locator("[type=file]").set_input_files(files=[wrong])
     files.locator("form[data-upload] button").click()
     expect(files.locator("[role=alert]")).to_contain_text("line 3: must be a page number")
     right = {"name": "t.trace", "mimeType": "text/plain", "buffer": b"0\n1\n0\n" * 9}
-    files.locator("[type=file]").set_input_files(files=[right])  # type: ignore[list-item]
+    files.locator("[type=file]").set_input_files(files=[right])
     files.locator("form[data-upload] button").click()
     expect(files.locator(".upload .good")).to_contain_text("27 references to pages 0..1")
     expect(files.locator("[data-files]")).to_contain_text("t.trace")

@@ -96,6 +96,8 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
         other = draw(schedulers(twin).filter(lambda each: each["policy"] != "arinc653"))
         host["pools"] = [{"name": "other", "pcpus": [host["pcpus"] - 1], "scheduler": other}]
     if memory and draw(st.booleans()):
+        host["translation"] = draw(translations())
+    if memory and draw(st.booleans()):
         host["overcommit"] = draw(overcommitments())
         if host["replacement"]["policy"] not in ("fifo", "lru", "clock", "random"):
             host["overcommit"]["ksm_scan"] = 0  # the twin joins pages under these alone
@@ -103,6 +105,23 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
     if swap != "ideal":
         host["swap"] = swap and {"device": swap}
     return host
+
+
+@st.composite
+def translations(draw: st.DrawFn) -> Scenario:
+    formats = st.sampled_from(["x86-64-4", "x86-64-5", "sv39"])
+    ways = draw(st.sampled_from([1, 2, 4]))
+    return {
+        "mode": draw(st.sampled_from(["nested", "shadow"])),
+        "guest": draw(formats),
+        "host": draw(formats),
+        "tlb_ways": ways,
+        "tlb_entries": ways * draw(st.sampled_from([1, 2, 3])),
+        "vmid": draw(st.booleans()),
+        "guest_huge": draw(st.booleans()),
+        "host_huge": draw(st.booleans()),
+        "huge_span": draw(st.sampled_from([2, 3, 4])),
+    }
 
 
 @st.composite

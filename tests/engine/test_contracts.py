@@ -55,6 +55,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "set_pool": ({"vm": "hog-3", "pool": "side"}, nothing),
     "set_replacement": ({"policy": "fifo", "scope": "local"}, nothing),
     "set_overcommit": ({"keys": {"ksm_scan": 50, "oom": "pause", "sample_every": 20}}, nothing),
+    "set_translation": ({"keys": {"guest": "sv39", "mode": "shadow"}}, nothing),
     "set_balloon": ({"vm": "pages", "pages": 5}, nothing),
     "set_device_mode": ({"vm": "io", "device": "vda", "mode": "emulated"}, nothing),
     "add_vm": ({"vm": LATE}, nothing),

@@ -12,6 +12,7 @@ from vms.engine.scenario import Scenario, scenario_with
 
 pytestmark = pytest.mark.interpreted
 
+STEPS = "compute, touch, io, sleep, trace, free, spin"
 STEP = "vms[0].workload.steps[0]"
 VDA = {"name": "vda", "backend": "disk0"}
 
@@ -116,16 +117,15 @@ SENTENCES = [
     (
         STEP,
         {"compute": 1, "sleep": 2},
-        f"{STEP} must have exactly one of compute, touch, io, sleep, trace, spin,"
-        " got compute, sleep",
+        f"{STEP} must have exactly one of {STEPS}, got compute, sleep",
     ),
-    (STEP, {}, f"{STEP} must have exactly one of compute, touch, io, sleep, trace, spin, got none"),
+    (STEP, {}, f"{STEP} must have exactly one of {STEPS}, got none"),
     (STEP, {"comput": 1}, f"{STEP}.comput: unknown key, did you mean compute?"),
     (STEP, {"compute": 0}, f"{STEP}.compute must be 1..1000000000000 ticks, got 0"),
     (
         STEP,
         {"touch": None},
-        f"{STEP} must have exactly one of compute, touch, io, sleep, trace, spin, got touch",
+        f"{STEP} must have exactly one of {STEPS}, got touch",
     ),
     (
         STEP,

@@ -81,6 +81,19 @@ def promises(draw: random.Random, pages: int) -> dict[str, Any]:
     }
 
 
+def translation(draw: random.Random) -> dict[str, Any]:
+    """Return any keys of translation."""
+    return {
+        "mode": draw.choice(["nested", "shadow"]),
+        "tlb_entries": 8,
+        "tlb_ways": 2,
+        "vmid": draw.random() < 0.5,
+        "guest_huge": draw.random() < 0.5,
+        "host_huge": draw.random() < 0.7,
+        "huge_span": draw.choice([2, 4]),
+    }
+
+
 def overcommit(draw: random.Random) -> dict[str, Any]:
     """Return any keys of overcommitment."""
     keys = {
@@ -164,6 +177,7 @@ def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any
                 "scope": draw.choice(["global", "local", None]),
             },
             {"type": "set_overcommit", "keys": overcommit(draw)},
+            {"type": "set_translation", "keys": draw.choice([None, translation(draw)])},
             {"type": "set_balloon", "vm": vm, "pages": draw.randint(0, 30)},
             {"type": "set_device_mode", "vm": vm, "device": "vda", "mode": draw.choice(MODES)},
             {"type": "add_vm", "vm": guest(draw, f"n{number}")},

@@ -42,6 +42,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "set_pool": {"vm": "one", "pool": "Pool-0"},
     "set_replacement": {"policy": "fifo"},
     "set_overcommit": {"keys": {"ksm_scan": 10}},
+    "set_translation": {"keys": {"guest": "sv39"}},
     "set_balloon": {"vm": "one", "pages": 1},
     "set_device_mode": {"vm": "one", "device": "vda", "mode": "emulated"},
     "add_vm": {"vm": {**first_steps()["vms"][0], "name": "late"}},

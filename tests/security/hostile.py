@@ -7,6 +7,7 @@ server's own shell runs it.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django.apps import apps
@@ -29,7 +30,7 @@ ENTERED = {
     "vms.lab": ("name", "notes"),
     "vms.virtualmachine": ("name",),
     "vms.device": ("name",),
-    "vms.run": ("name", "note", "notice"),
+    "vms.run": ("name", "note", "message"),
     "vms.journalentry": ("name", "sentence"),
     "vms.revision": ("name", "what", "notes"),
     "vms.token": ("name",),
@@ -41,7 +42,8 @@ ENTERED = {
     "vms.submission": ("name", "feedback_text", "feedback_by", "error"),
     "vms.auditentry": ("name", "what", "sentence"),
 }
-ENDS_THE_VISIT = {"account_logout", "admin:logout"}
+LEFT_OUT = re.compile(r"account_logout|admin:(logout|admin/.*|.*_(history|delete|add|done))|jsi18n")
+"""What ends the visit, leads elsewhere, is no page, or shows what others of its kind show, too."""
 
 
 def make() -> None:
@@ -52,7 +54,7 @@ def make() -> None:
     pages = [
         world.path(address)
         for address in addresses()
-        if row_of(address.name)[0] is not None and address.name not in ENDS_THE_VISIT
+        if row_of(address.name)[0] is not None and not LEFT_OUT.fullmatch(address.name)
     ]
     run = Run.objects.create(lab=world.lab, number=1, scenario={}, seed=1)
     JournalEntry.objects.create(
@@ -71,8 +73,8 @@ def make() -> None:
 
 def spoil(model: Any, fields: tuple[str, ...]) -> None:
     """Write something hostile into these fields of all rows."""
-    for row in model._default_manager.all():
+    for number, row in enumerate(model._default_manager.all()):
         for name in fields:
             field: Field[Any, Any] = model._meta.get_field(name)
-            text = f"{row.pk}{ATTACK if (field.max_length or 999) <= 150 else LONG}"
+            text = f"{number}{ATTACK if (field.max_length or 999) <= 150 else LONG}"
             model._default_manager.filter(pk=row.pk).update(**{name: text})

@@ -307,6 +307,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "set_replacement",
         "set_overcommit",
         "set_balloon",
+        "set_translation",
         "set_device_mode",
         "add_vm",
         "start_vm",

@@ -237,3 +237,36 @@ def test_a_copy_tells_what_was_changed_since_and_the_commands(lab, bob):
     assert [(each["tick"], each["words"]) for each in told.commands] == [
         (310, "set weight: vm web-2, weight 64")
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_copy_of_a_lab_that_plays_is_a_moment_of_it():
+    from channels.db import database_sync_to_async
+
+    from vms.live import registry
+    from vms.live.moments import moment_of_run
+
+    def made() -> tuple[Lab, Any]:
+        users = [get_user_model().objects.create_user(name) for name in ("alice", "bob")]
+        return found(owner=users[0], document=SMALL), users[1]
+
+    lab, bob = await database_sync_to_async(made)()
+    run = await registry.run_for(str(lab.pk))
+    await run.ask({"type": "speed", "ticks_per_s": 0})
+    await run.ask({"type": "play"})
+    await run.ask(WEIGHT)
+    moment = await moment_of_run(run, with_state=True)
+    await run.ask({"type": "pause"})
+
+    def copies_hash() -> tuple[str, str, str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(copies, "moment_of", lambda lab: moment)
+            (copy,) = copied(lab, [student(bob)])
+        found_in = recording_of(copy.current_id or 0)
+        quick = state_hash(machine_at(found_in, moment.tick))
+        original = recording_of(moment.run_id or 0)
+        there = state_hash(machine_at(original, moment.tick, moment.sequence))
+        return hash_of(copy), quick, there
+
+    slow, quick, there = await database_sync_to_async(copies_hash)()
+    assert slow == quick == there

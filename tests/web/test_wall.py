@@ -202,13 +202,15 @@ async def test_one_change_in_all_copies_is_done_everywhere_or_nowhere():
     from vms.live import registry
     from vms.live.audience import Who
 
-    def made() -> list[str]:
+    def made() -> tuple[list[str], int]:
         users = [get_user_model().objects.create_user(name) for name in ("ann", "ben", "alice")]
-        lab = found(owner=users.pop(), document=SMALL)
-        return [str(copy.pk) for copy in copied(lab, [student(user) for user in users])]
+        alice = users.pop()
+        lab = found(owner=alice, document=SMALL)
+        copies = copied(lab, [student(user) for user in users])
+        return [str(copy.pk) for copy in copies], alice.pk
 
-    labs = await database_sync_to_async(made)()
-    who = Who("u1", "alice", "instructor")
+    labs, alice = await database_sync_to_async(made)()
+    who = Who(f"u{alice}", "alice", "instructor")
     told = await broadcast(labs, {"type": "pause_vm", "vm": "batch"}, who, all_or_none=True)
     assert told["done"]
     assert all(outcome["ok"] for outcome in told["outcomes"].values())

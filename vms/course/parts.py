@@ -28,7 +28,7 @@ ALLOWED_AT_FIRST = ("scheduling", "memory", "devices", "power", "storage")
 
 _COMMANDS = {
     "scheduling": ("set_time_slice", "set_weight", "set_scheduler", "set_share", "set_pool"),
-    "memory": ("set_replacement", "set_balloon", "set_overcommit"),
+    "memory": ("set_replacement", "set_balloon", "set_overcommit", "set_translation"),
     "hardware": ("plug_pcpu", "unplug_pcpu"),
     "devices": ("set_device_mode",),
     "power": ("start_vm", "pause_vm", "resume_vm", "stop_vm"),
@@ -53,10 +53,10 @@ _OF_HOST = {
 }
 _OF_VM = {
     "scheduling": ("weight", "cap", "time_slice", "scheduler"),
-    "memory": ("balloon", "memory"),
+    "memory": ("balloon", "memory_shares", "guest_swap", "free_page_reporting"),
     "devices": ("devices",),
     "storage": ("backup", "template"),
-    "workload": ("workload", "image", "start_at"),
+    "workload": ("workload", "image", "contents", "boot", "start_at"),
     "vms": ("vcpus", "pages", "kind", "count"),
 }
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from vms.engine.compiled.dispatch import ROOM, load
 from vms.engine.devices import DEVICES
-from vms.engine.overcommit.tables import host_fields, overcommit_tables
+from vms.engine.overcommit.tables import host_fields as overcommit_fields
+from vms.engine.overcommit.tables import overcommit_tables
 from vms.engine.parts import Parts, find_reader, reader_range
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import Scenario
@@ -33,7 +34,10 @@ from vms.engine.tables import (
     NEVER,
     NO_SWAP,
     REPLACEMENT_KEYS,
+    TRANSLATES,
 )
+from vms.engine.translation.tables import first_regions, translation_tables
+from vms.engine.translation.tables import host_fields as translation_fields
 from vms.engine.workloads import traces
 
 SWITCH_COST = {"different": DIFFERENT, "always": ALWAYS, "never": NEVER}
@@ -193,7 +197,8 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "point": -1,
         "stop_at_end": 1,
         **flags(scenario),
-        **host_fields(scenario),
+        **overcommit_fields(scenario),
+        **translation_fields(host.translation),
         "submit_head": -1,
         "submit_tail": -1,
         "reader": -1,
@@ -280,6 +285,7 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         hooks=new_table("hooks", ROOM * (1 + len(host.pools))),
         **free_frames(values["frames"]),
         **vm_tables(parts, scenario.overcommits),
+        **translation_tables(scenario, host.translation),
         **overcommit_tables(scenario, values["frames"], scenario.overcommits),
         **scheduler_tables(scenario, vcpus),
         **policy_tables(
@@ -292,6 +298,9 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
     )
     state.vm["pool"] = [scenario.pool_row(vm) for vm in scenario.expanded]
     find_usable(state)
+    if host.translation:
+        state.host["watch"] |= TRANSLATES
+        state.vm["first_region"] = first_regions(scenario, host.translation.huge_span)[:-1]
     state.vcpu["pass_"] = first_passes(state)
     _await_arrivals(state)
     return state
@@ -314,7 +323,7 @@ def _idle_pcpus(host: Host, vms: int) -> np.ndarray:
     table["online"] = 1
     for row, pool in enumerate(host.pools, 1):
         table["pool"][list(pool.pcpus)] = row
-    table["vcpu"] = table["last"] = -1
+    table["vcpu"] = table["last"] = table["tlb_vm"] = -1
     table["attn"] = INF
     table["culprit"] = (vms + 1) * vms
     return table

@@ -16,7 +16,15 @@ from vms.engine.parts import compile_parts
 from vms.engine.scenario import Scenario
 from vms.engine.scheduling import find_usable
 from vms.engine.state import State
-from vms.engine.tables import ARRIVAL, DISK, INF, LATENCY_BUCKETS, OFFLINE, TRACKS_GUESTS
+from vms.engine.tables import (
+    ARRIVAL,
+    DISK,
+    INF,
+    LATENCY_BUCKETS,
+    OFFLINE,
+    TRACKS_GUESTS,
+    TRANSLATES,
+)
 
 KEPT: tuple[str, ...] = (
     *("pcpu", "vcpu", "vm", "device", "job", "frame", "pte", "mate", "image_frame"),
@@ -76,7 +84,10 @@ def _tell(old: State, new: State) -> None:
     if old.host[0].watch & TRACKS_GUESTS:
         for name in OVERCOMMITTED:
             getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
-    elif len(new.guest) > 1:
+    if old.host[0].watch & TRANSLATES:
+        for name in ("tlb", "region", "bits"):
+            getattr(new, name)[: len(getattr(old, name))] = getattr(old, name)
+    if len(new.guest) > 1 and len(old.guest) == 1:
         raise EngineError(
             "{field}: nobody overcommits memory on this host yet: set_overcommit comes first", "vm"
         )

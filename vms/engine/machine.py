@@ -9,7 +9,7 @@ import numpy as np
 
 from vms.engine.build import build_state
 from vms.engine.compiled import INTERPRETED
-from vms.engine.compiled.dispatch import enter_first, functions, use
+from vms.engine.compiled.dispatch import enter_first, functions, leave_out, use
 from vms.engine.parts import compile_parts
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import LIMITS, Limits, Scenario
@@ -17,10 +17,13 @@ from vms.engine.schedulers import SCHEDULERS
 from vms.engine.scheduling import policies
 from vms.engine.state import State, python_state, read_back
 from vms.engine.storage.vault import Vault
-from vms.engine.tables import EVENTS, LATENCY_BUCKETS, TRACKS_GUESTS
+from vms.engine.tables import EVENTS, LATENCY_BUCKETS, TRACKS_GUESTS, TRANSLATES
 from vms.engine.workloads.traces import Files
 
 __all__ = ["EVENTS", "Machine", "build"]
+
+WATCHES = {"overcommit": TRACKS_GUESTS, "translation": TRANSLATES}
+"""Kinds of hooks, and the bit of host.watch that says they are in use."""
 
 
 class Machine:
@@ -59,7 +62,8 @@ class Machine:
         Raises IndexError if it used a row that does not exist, which is a bug in the engine.
         """
         if INTERPRETED:
-            hooks = functions(policies(self.state), self.replacement)
+            others = ("storage", *self.watching)
+            hooks = functions(policies(self.state), self.replacement, others)
             python = python_state(self.state, hooks)
             function(python, *args)
             read_back(self.state, python)
@@ -76,8 +80,17 @@ class Machine:
         use(self.state, "replacement", self.replacement)
         if self.state.vdevice["clusters"].any() or self.state.job["kind"].any():
             use(self.state, "storage", "host")
-        if int(self.state.host[0].watch) & TRACKS_GUESTS:
-            use(self.state, "overcommit", "host")
+        for kind in WATCHES:
+            if kind in self.watching:
+                use(self.state, kind, "host")
+            else:
+                leave_out(self.state, kind)
+
+    @property
+    def watching(self) -> tuple[str, ...]:
+        """The kinds of hooks that follow what becomes of pages: by host.watch."""
+        watch = int(self.state.host[0].watch)
+        return tuple(kind for kind, bit in WATCHES.items() if watch & bit)
 
     def begin(self, function: Callable[..., Any], *args: Any) -> None:
         """Run an @entry function that begins a job of the host: the kernel goes on with it."""

@@ -9,13 +9,16 @@ from vms.engine.compiled.dispatch import (
     copied,
     discarded,
     drop,
+    entered,
     fill,
     forget,
     hit,
     leaving,
+    left,
     loaded,
     out_of_memory,
     part_from,
+    place,
     surface,
     victim,
 )
@@ -120,6 +123,7 @@ def map_page(s, m, page, f, flags):
     frame.page = page
     frame.vm = m
     s.pte[page] = f | PRESENT | flags
+    entered(s, page)
     s.vm[m].resident += 1
     changed(s, f)
 
@@ -129,6 +133,7 @@ def unmap(s, page, flags):
     """Take page out of its frame; its entry keeps the flags.  Returns whether others share it."""
     f = s.pte[page] & FRAME
     shared = s.pte[page] & SHARED
+    left(s, page)
     s.pte[page] = flags
     changed(s, f)
     if not shared:
@@ -188,6 +193,9 @@ def take_frame(s, page, at):
     h = s.host
     if h.free_frames > 0:
         h.free_frames -= 1
+        f = place(s, page)
+        if f >= 0:
+            return f
         f = h.frame_hint
         while s.frame[f].page >= 0:
             f += 1

@@ -25,6 +25,7 @@ from vms.engine.tables import (
     SHARED,
     latency_edges,
 )
+from vms.engine.translation import summary as translation
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -168,8 +169,18 @@ def of_host(machine: Machine) -> Result:
 
 
 def overcommitted(machine: Machine) -> Result:
-    """Return what became of memory that was promised twice, where it was."""
-    return {"overcommit": overcommit.of_host(machine)} if overcommit.is_on(machine) else {}
+    """Return what became of memory that was promised twice, and what translation cost."""
+    found = {"overcommit": overcommit.of_host(machine)} if overcommit.is_on(machine) else {}
+    return found | (
+        {"translation": translation.of_host(machine)} if translation.is_on(machine) else {}
+    )
+
+
+def promised(machine: Machine, row: int) -> Result:
+    """Return what became of a VM's memory, where anybody asked."""
+    found = {"memory": overcommit.of_vm(machine, row)} if overcommit.is_on(machine) else {}
+    on = translation.is_on(machine)
+    return found | ({"translation": translation.of_vm(machine, row)} if on else {})
 
 
 def idle(machine: Machine) -> np.ndarray:
@@ -230,7 +241,7 @@ def of_vms(machine: Machine) -> list[Result]:
         | of_lock(machine, row)
         | of_threads(machine, row)
         | stored(machine, row)
-        | ({"memory": overcommit.of_vm(machine, row)} if overcommit.is_on(machine) else {})
+        | promised(machine, row)
         for row, values in enumerate(rows)
     ]
 

@@ -1,7 +1,7 @@
 """The memory references of a vCPU in one tick: which pages, and whether it writes."""
 
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import noted
+from vms.engine.compiled.dispatch import noted, translate
 from vms.engine.memory import BLOCKS, FAULT, NOT_MADE, OUT, access, crash
 from vms.engine.rng import MOVES, WRITES, below, draw
 from vms.engine.tables import CLOCK, REFUSE, SEQUENTIAL, TOUCH, TRACE, UNIFORM, ZIPF
@@ -71,6 +71,7 @@ def make_references(s, v, at):
             s.content[vm.first_page + gpn] = at % CLOCK + 1
         if watch and what != NOT_MADE:
             noted(s, vm.first_page + gpn << 1 | (1 if write else 0))
+            translate(s, v, vm.first_page + gpn << 1 | (1 if write else 0))
         vc.references += 1
         vc.step_left -= 1
         advance_position(s, v, step)

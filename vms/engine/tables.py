@@ -74,8 +74,14 @@ OOM = ("kill", "pause", "refuse")
 # scan: what KSM found at a page when it last came by, if it did not merge it
 NOT_SEEN, VOLATILE, UNSHARED = range(3)
 
-TRACKS_GUESTS = 1
-"""Bit of host.watch: every reference is told to `noted`."""
+TRACKS_GUESTS, TRANSLATES = 1, 2
+"""Bits of host.watch: every reference is told to `noted`, to `translate`."""
+
+# host.translation
+NO_TRANSLATION, NESTED, SHADOW = range(3)
+
+# bits: what the tables of translation say of each page
+ACCESSED_BY_GUEST, WRITTEN_BY_GUEST, IN_SHADOW = 1, 2, 4
 
 CLASS_OF_IMAGE = -2
 """Content of an image's page: this less its row of image_frame."""
@@ -229,6 +235,8 @@ COSTS = (
     "layer_lookup_ns",
     "ksm_page_ns",
     "balloon_page_ns",
+    "walk_reference_ns",
+    "shadow_fill_ns",
     "migration_ns",
 )
 """Fields of the host that a scenario's `costs` set, by the same names."""
@@ -303,6 +311,10 @@ HOST_ROW = _table(
     "watch tend_at oom halted page_writes hypervisor_frames "
     # KSM: next page, passes over all pages, pages merged and copied again, pages looked at;
     # ns of work the host did; samples drawn
+    # translation: NESTED …; levels of the tables, TLB: sets and entries of each, 1 = VMIDs, clock;
+    # pages of a huge page; 1 each: guest, host have huge pages
+    "translation guest_levels host_levels tlb_sets tlb_ways tlb_tagged tlb_clock huge_span "
+    "guest_huge host_huge "
     "ksm_at ksm_scans ksm_merged ksm_broken ksm_seen work_ns samples "
     + " ".join(OVERCOMMIT_KEYS)
     + " "
@@ -360,6 +372,7 @@ PCPU_ROW = _table(
     "head tail "  # of its line (lines.py)
     "online offline pool "  # 1: it is there; ticks it was not; row of its pool
     "culprit "  # row of `stolen` (times host.vms) charged for those who wait
+    "tlb_vm tlb_epoch tlb_flushes "  # VM whose pages were translated last; entries of it are good
     "work_ns own"  # work of the host it has still to do, and ticks of it done while it was idle
 )
 VCPU_ROW = _table(
@@ -403,7 +416,10 @@ VM_ROW = _table(
     "balloon balloon_target guest_hand guest_full guest_swap guest_outs guest_ins guest_backs "
     "double_paging reporting freed reported refused held memory_shares "
     # working set: pages watched, of those used; the estimate (-1: none yet), and smoothed
-    "sampled touched active working_set"
+    "sampled touched active working_set "
+    # translation: first row of `region`; huge pages made and split, by the host and by the guest
+    "first_region tlb_hits tlb_misses walk_references shadow_exits promotions splits "
+    "guest_promotions guest_splits"
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "
@@ -471,6 +487,8 @@ TABLES: dict[str, np.dtype] = {
     "ghost": GHOST_ROW,  # the place of each page in such a list, and its frame; one row where none
     "aim": np.dtype([("value", "f8")]),  # arc: the size it aims at for its list of recent pages
     "cohort": COHORT_ROW,  # lfu: frames used equally often, linked by how often; one row where none
+    "tlb": _table("key frame huge epoch used"),  # of each pCPU, set by set; one row where none
+    "region": np.dtype([("base", "i4"), ("there", "i4"), ("huge", "i4"), ("guest", "i4")]),
     "event": EVENT_ROW,  # a ring: slot = number & (length - 1)
 }
 PLAIN: dict[str, str] = {
@@ -498,6 +516,7 @@ PLAIN: dict[str, str] = {
     "stamp": "i8",  # number of the write that made each cluster of each layer (0: not in it)
     "dirty": "i1",  # 1: a cluster of a disk that was written since its last backup
     "content": "i4",  # tick of the last write to each page + 1; one row until contents are kept
+    "bits": "i1",  # translation: flags of each page; one row where there is none
     "guest": "i1",  # flags of each page; this and those below one row where nobody overcommits
     "class_of": "i4",  # what each page holds when the guest reads it first: 0 zeros, or a class
     "shows": "i8",  # what each page holds as its guest wrote it: a class, UNIQUE + number of write

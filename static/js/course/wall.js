@@ -64,7 +64,7 @@ function draw(node, tile) {
   const points = tile.points === null ? "" : ` · ${tile.points} / ${tile.most}`;
   write($("[data-of=points]", node), tile.handed_in ? say(ngettext("%(n)s time", "%(n)s times", tile.handed_in), { n: tile.handed_in }) + points : "–");
   goals($("[data-of=goals]", node), tile.goals);
-  attributes($(".pictures", node), { "data-none": tile.picture ? null : gettext("not seen yet") });
+  attributes($(".pictures", node), { "data-none": tile.picture ? null : STATES.asleep() });
   if (tile.picture) {
     paintStrip($(".strip", node), tile.picture.strip.lanes);
     paintMap($(".map", node), tile.picture.map);

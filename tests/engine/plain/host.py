@@ -12,6 +12,7 @@ from tests.engine.plain.overcommit import Guest, Overcommit
 from tests.engine.plain.policies import POLICIES
 from tests.engine.plain.random_numbers import below, bits, halves
 from tests.engine.plain.scenario import Mapping, fill
+from tests.engine.plain.translation import DEFAULTS, Translation
 from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on its own
 
 SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop")
@@ -157,6 +158,8 @@ class Host:
         self.table_frames: int = given["tables"]
         keys = given["overcommit"]
         self.overcommit = Overcommit(self, keys) if keys else None
+        keys = given["translation"]
+        self.translation = Translation(self, DEFAULTS | keys) if keys is not None else None
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []
         self.vdevices: list[VirtualDevice] = []
@@ -582,6 +585,8 @@ class Host:
                 return
             if self.overcommit:
                 self.overcommit.noted(vcpu.vm, page, write)
+            if self.translation:
+                self.translation.translate(vcpu, page)
             if outcome == WAITS:
                 vcpu.blocked_by_fault = True
                 return

@@ -122,9 +122,6 @@ class Memory:
             self.load(vm, page, image, (write or surfaced == "read") and not image)
         self.host.count_exits(vcpu, "fault", 1)
         if write and image and not self.copy_on_write(vcpu, page):
-            if self.refusal() == LEFT_OUT:
-                vcpu.references += 1
-                vm.references += 1
             return self.refusal()
         device = self.host.swap_device if major else None
         if surfaced == "read" and vm.guest.swap:
@@ -157,7 +154,7 @@ class Memory:
             content = source.content
             if source.merged:
                 self.part(source, vm, page)
-            frame = self.take_frame(vm, (vm.row, page))
+            frame = self.take_frame(vm, page, (vm.row, page))
             if vm.table[page] is source:  # it may have been the victim itself
                 self.unmap(source, vm, page)
             vm.copied.add(page)
@@ -178,6 +175,8 @@ class Memory:
         extra.broken += 1
         if len(source.mappers) == 1:
             source.merged = False
+            if self.host.translation:
+                self.host.translation.entered(vm, page, source)
             return
         self.rules.freed(source)
         self.circle_of(source.owner).remove(source.frame)
@@ -226,10 +225,12 @@ class Memory:
     def room_for(self, vm: VirtualMachine) -> bool:
         return self.host.swap is not None or None in self.frames
 
-    def take_frame(self, vm: VirtualMachine, wanted: tuple[Any, ...]) -> int:
+    def take_frame(self, vm: VirtualMachine, page: int, wanted: tuple[Any, ...]) -> int:
         """Return the lowest free frame, or the one of the policy's victim."""
         if None in self.frames:
-            return self.frames.index(None)
+            extra = self.host.translation
+            wished = extra.place(vm, page) if extra else None
+            return self.frames.index(None) if wished is None else wished
         frame = self.victim(vm, wanted)
         self.evict(frame, vm)
         return frame
@@ -245,7 +246,7 @@ class Memory:
         return int(owner.row) if self.local else -1
 
     def load(self, vm: VirtualMachine, page: int, image: Any, write: bool) -> None:
-        self.fill(self.take_frame(vm, image or (vm.row, page)), vm, page, image, write)
+        self.fill(self.take_frame(vm, page, image or (vm.row, page)), vm, page, image, write)
 
     def fill(
         self,
@@ -287,9 +288,13 @@ class Memory:
         content.mappers.append((vm, page))
         content.last_vm = vm
         vm.table[page] = content
+        if self.host.translation:
+            self.host.translation.entered(vm, page, content)
 
     def unmap(self, content: Resident, vm: VirtualMachine, page: int) -> None:
         """Take one VM's page off a frame; a frame that nobody maps becomes free."""
+        if self.host.translation:
+            self.host.translation.left(vm, page, content)
         content.mappers.remove((vm, page))
         content.young.discard((vm, page))
         del vm.table[page]
@@ -337,6 +342,8 @@ class Memory:
         if content.dirty:
             self.write_back(content)
         for vm, page in content.mappers:
+            if self.host.translation:
+                self.host.translation.left(vm, page, content)
             vm.table[page] = SWAPPED
         if content.image:
             del self.images[content.image]

@@ -314,6 +314,8 @@ class Overcommit:
         if other is None or first is None or first.content != entry.content:
             self.unstable[entry.content] = place
             return
+        if self.host.translation:
+            self.host.translation.left(*other, first)
         first.merged = True
         self.found.pop(other, None)
         self.stable[entry.content] = first
@@ -323,6 +325,8 @@ class Overcommit:
         vm, page = place
         mine = self.private(place)
         assert mine
+        if self.host.translation:
+            self.host.translation.left(vm, page, mine)
         young = place in mine.young
         self.host.memory.free(mine)
         there.mappers.insert(1, place)

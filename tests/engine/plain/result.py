@@ -54,6 +54,7 @@ def of_host(host: Host) -> dict[str, Any]:
             "evictions": host.memory.evictions,
             "writebacks": host.memory.writebacks,
         },
+        **({"translation": host.translation.summary()} if host.translation else {}),
         **({"overcommit": host.overcommit.summary()} if host.overcommit else {}),
     }
 
@@ -119,6 +120,7 @@ def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
         **spin(vm),
         **slowed(host, vm),
         **stored(vm),
+        **({"translation": host.translation.of_vm(vm)} if host.translation else {}),
         **({"memory": host.overcommit.of_vm(vm)} if host.overcommit else {}),
     }
 

@@ -18,6 +18,7 @@ from vms.engine.commands.overcommit import SetBalloon, SetOvercommit
 from vms.engine.commands.pcpus import PlugPcpu, SetPool, UnplugPcpu
 from vms.engine.commands.processor import SetScheduler, SetShare, SetTimeSlice, SetWeight
 from vms.engine.commands.snapshots import DeleteSnapshot, RevertSnapshot, TakeSnapshot
+from vms.engine.commands.translation import SetTranslation
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario import validated
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, type[Command]] = {
         SetReplacement,
         SetOvercommit,
         SetBalloon,
+        SetTranslation,
         SetDeviceMode,
         AddVM,
         StartVM,

@@ -45,6 +45,10 @@ if TYPE_CHECKING:  # made from HOOKS below
     freed: Callable[..., Any]
     out_of_memory: Callable[..., Any]
     hold: Callable[..., Any]
+    translate: Callable[..., Any]
+    place: Callable[..., Any]
+    entered: Callable[..., Any]
+    left: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -83,15 +87,19 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "freed": ("overcommit", 1, False, None),  # (v): its guest frees the pages of its step
     "out_of_memory": ("overcommit", 1, True, 0),  # (v) -> what becomes of its VM (OOM)
     "hold": ("overcommit", 0, False, None),  # VMs that need a frame are paused
+    "translate": ("translation", 2, False, None),  # (v, page << 1 | write): a reference was made
+    "place": ("translation", 1, True, -1),  # (page) -> the free frame it should have, -1 any
+    "entered": ("translation", 1, False, None),  # (page) was mapped
+    "left": ("translation", 1, False, None),  # (page) is about to be unmapped
 }
 NAMES = list(HOOKS)
-ROOM = 32
+ROOM = 64
 """Rows of `hooks` for each pool; what is no scheduler's stands in those of the first one."""
 OF_A_PCPU = ("pick", "yields")
 """Schedulers' hooks whose first argument is a pCPU; of the others it is a vCPU."""
 PLAIN = ("explain", "refuse", "refuse_share", "refuse_beyond", "facts")
 """Functions of a policy that are never compiled: they read the tables for people."""
-KINDS = ("schedulers", "replacement", "storage", "overcommit")
+KINDS = ("schedulers", "replacement", "storage", "overcommit", "translation")
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -100,17 +108,19 @@ def load(kind: str, name: str) -> ModuleType:
     return import_module(f"vms.engine.{kind}.{file}")
 
 
-def functions(schedulers: list[str], replacement: str) -> list[Callable[..., Any] | None]:
+def functions(
+    schedulers: list[str], replacement: str, others: tuple[str, ...] = ()
+) -> list[Callable[..., Any] | None]:
     """Return the plain hooks as the table `hooks` has them, a scheduler for each pool.
 
-    None where a policy has none.
+    Of kinds that are not in `others`, and where there is none, None.
     """
-    chosen = {kind: load(kind, "host") for kind in ("storage", "overcommit")}
+    chosen = {kind: load(kind, "host") for kind in others}
     chosen["replacement"] = load("replacement", replacement)
     found: list[Callable[..., Any] | None] = []
     for name in schedulers:
         chosen["schedulers"] = load("schedulers", name)
-        own = [getattr(chosen[HOOKS[hook][0]], hook, None) for hook in NAMES]
+        own = [getattr(chosen.get(HOOKS[hook][0]), hook, None) for hook in NAMES]
         found += own + [None] * (ROOM - len(own))
     return found
 
@@ -169,6 +179,9 @@ if INTERPRETED:
     def use(state: State, kind: str, name: str, pool: int = 0) -> None:
         """Make policy `name` the current one of its kind: nothing to compile."""
         load(kind, name)
+
+    def leave_out(state: State, kind: str) -> None:
+        """Use no policy of a kind."""
 
 else:
     import numba
@@ -233,9 +246,10 @@ else:
 
     def _compile(kind, name):
         module = load(kind, name)
+        hooks = [hook for hook, entry in HOOKS.items() if entry[0] == kind]
         for own, function in list(vars(module).items()):
             plain = inspect.isfunction(function) and function.__module__ == module.__name__
-            if plain and own not in (*HOOKS, *PLAIN):  # what its hooks call
+            if plain and own not in (*hooks, *PLAIN):  # what its hooks call
                 setattr(module, own, inner(function))
         for hook, (where, n_args, number, _) in HOOKS.items():
             if where == kind and hasattr(module, hook):
@@ -251,3 +265,9 @@ else:
             if HOOKS[hook][0] == kind:
                 function = _compiled.get((kind, name, hook))
                 state.hooks[k + ROOM * pool] = 0 if function is None else function.address
+
+    def leave_out(state: State, kind: str) -> None:
+        """Use no policy of a kind."""
+        for k, hook in enumerate(NAMES):
+            if HOOKS[hook][0] == kind:
+                state.hooks[k] = 0

@@ -5,7 +5,7 @@ Contents are not kept, only told apart: `shows` says of each page what its guest
 `stored`; that what a guest finds is what it wrote is then a law, not an assumption.
 """
 
-from vms.engine.compiled.dispatch import drop, fill
+from vms.engine.compiled.dispatch import drop, entered, fill
 from vms.engine.log import log
 from vms.engine.memory import READ_BACK, SURFACED, changed
 from vms.engine.overcommit.balloons import move_balloons, report_pages, set_targets
@@ -137,6 +137,7 @@ def part_from(s, page):
     if other < 0:
         s.pte[page] = (s.pte[page] & ~(MERGED | SHARED)) | WRITABLE
         frame.vm = s.page_vm[page]
+        entered(s, page)
         changed(s, f)
         return 1
     drop(s, f)

@@ -9,6 +9,7 @@ Linux, mm/ksm.c.
 """
 
 from vms.engine.compiled import inner
+from vms.engine.compiled.dispatch import left
 from vms.engine.log import log
 from vms.engine.memory import changed, free_frame, unmap
 from vms.engine.overcommit.guests import work
@@ -48,6 +49,7 @@ def met_before(s, content, page):
 @inner
 def write_protect(s, page):
     """Make a private page the first of those merged in its frame."""
+    left(s, page)
     s.pte[page] = (s.pte[page] & ~WRITABLE) | SHARED | MERGED
     s.mate[page] = -1
     s.scan[page] = NOT_SEEN

@@ -74,6 +74,18 @@ class Costs(Model):
     balloon_page_ns: Nanoseconds = _cost(
         500, "one page into or out of a balloon, or reported free", "100..2000", "assumption"
     )
+    walk_reference_ns: Nanoseconds = _cost(
+        3,
+        "one reference of a walk through page tables, where translation is simulated",
+        "1..20",
+        "24 of them: 60 to 72 ns for a nested TLB miss",
+    )
+    shadow_fill_ns: Nanoseconds = _cost(
+        2_000,
+        "an entry of a shadow page table made, beside the exit",
+        "1000..5000",
+        "assumption",
+    )
     vm_start_ms: Milliseconds = _cost(
         20_000, "start of a VM, where a boot is asked for", "", "assumption"
     )

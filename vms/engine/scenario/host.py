@@ -16,6 +16,7 @@ from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
 from vms.engine.scenario.keys import Keyed, Keys, Several, host_keys, replacement_keys
 from vms.engine.scenario.limits import LIMITS
 from vms.engine.scenario.overcommit import Overcommit
+from vms.engine.scenario.translation import Translation
 from vms.engine.schedulers import SCHEDULERS
 
 TimeSlice = Annotated[int, Quantity(1, 100_000, "ticks")]
@@ -172,6 +173,8 @@ class Host(Model):
     """What is done with memory that is promised more than once; left out: nothing but swap."""
     hypervisor_frames: Annotated[int, Quantity(0, LIMITS.frames, "frames", "frames")] = 0
     """Frames that the hypervisor has for itself, of `frames`."""
+    translation: Translation | None = None
+    """How pages are translated; left out: that costs nothing."""
     account_page_tables: Bool = False
     """Whether page tables take frames too: four levels for each VM, given at the start."""
 

@@ -67,5 +67,6 @@ def schedulers() -> Iterator[str]:
         found = module(policy)
         yield from (key.what for key in host_keys(policy).values())
         yield getattr(found, "RULE", QUEUE)
-        yield from (title for title, *_ in getattr(found, "SHOWN", ()))
+        for name in ("SHOWN", "FACTS"):
+            yield from (title for title, *_ in getattr(found, name, ()))
     yield from (QUEUE, GOES_ON, FIRST, *TIES.values())
