@@ -7,6 +7,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 STAMPS := $(VENV)/stamps
+# The engine's tests beside all others; `make test WORKERS=` runs one after the other.
+WORKERS ?= -n 2 --dist loadgroup
 export HOST PORT
 
 .PHONY: help setup run dev test check bench soak format pins clean
@@ -56,8 +58,8 @@ $(STAMPS)/npm: package-lock.json package.json $(STAMPS)/run
 
 test: $(STAMPS)/dev $(STAMPS)/npm
 	@sh tests/chromium.sh
-	@$(PY) -m pytest -m 'not soak' $(ARGS)
-	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -m 'interpreted and not compiled' --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest -m 'not soak' $(WORKERS) $(ARGS)
+	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -m 'interpreted and not compiled' $(WORKERS) --cov --cov-report=term $(ARGS)
 
 check: $(STAMPS)/dev $(STAMPS)/npm
 	@$(VENV)/bin/ruff format --check --quiet .

@@ -19,15 +19,27 @@ UNDER_CI = os.environ.get("CI") == "true"
 SKIPPED = "no Chromium here: browser tests are skipped (make test installs it where it may)"
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m is obeyed
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort browser tests last: Playwright's loop would be in the way of asyncio tests after it."""
-    browser = Path(__file__).parent / "browser"
+    """Sort browser tests after asyncio's: Playwright's loop would be in the way of those.
+
+    With several workers all but the engine's tests stay on one, in that order: they start servers
+    and watch clocks.  They come first, and the other workers take the engine's meanwhile.
+    """
+    browser, engine = (Path(__file__).parent / name for name in ("browser", "engine"))
     for item in items:
         if browser in item.path.parents:
             item.add_marker("browser")
             if CHROMIUM is None and not UNDER_CI:
                 item.add_marker(pytest.mark.skip(reason=SKIPPED))
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+        if engine not in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("one after the other"))
+    items.sort(
+        key=lambda item: (
+            engine in item.path.parents,
+            item.get_closest_marker("browser") is not None,
+        )
+    )
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

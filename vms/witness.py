@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
-from channels.db import database_sync_to_async
+# Unlike database_sync_to_async it leaves the connection open, which the answer is still read from.
+from asgiref.sync import markcoroutinefunction, sync_to_async  # noqa: TID251
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 
@@ -58,7 +58,7 @@ class AuditMiddleware:
         with audit.listening() as told:
             response: HttpResponseBase = await self.get_response(request)
         if not told and concerns(request, response):
-            record(request, response, await database_sync_to_async(who)(request))
+            record(request, response, await sync_to_async(who)(request))
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> None:

@@ -62,9 +62,8 @@ def test_a_post_without_the_token_of_the_form_is_refused(lab: Lab, alice: Any) -
     assert Lab.objects.filter(pk=lab.pk).exists()
 
 
-@pytest.mark.parametrize("name", ["demo", "join"])
-def test_verbs_outside_labs_take_post_alone(name: str, db: None) -> None:
-    assert Client().get(reverse(f"vms:{name}")).status_code == 405
+def test_a_demo_is_not_begun_by_following_a_link(db: None) -> None:
+    assert Client().get(reverse("vms:demo")).status_code == 405
 
 
 def test_the_table_grows_with_the_role() -> None:

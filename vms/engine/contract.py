@@ -75,9 +75,9 @@ def made(raw: Raw) -> Machine:
 
 
 def run(machine: Machine, ticks: int) -> Machine:
-    """Advance by so many ticks, or to the end."""
+    """Advance by so many ticks, or to the end, or to where nothing can happen any more."""
     end = machine.now + ticks
-    while machine.now < end and not machine.ended:
+    while machine.now < end and not (machine.ended or machine.stalled):
         advance(machine, end - machine.now)
         machine.drain()
     return machine

@@ -8,7 +8,7 @@ keys as `flist` and `flink` are of frames.
 from vms.engine.compiled import inner
 from vms.engine.links import remove
 from vms.engine.memory import image_row
-from vms.engine.tables import FRAME, GHOSTS, LISTS, MERGED, PRESENT, SHARED
+from vms.engine.tables import FRAME, GHOSTS, LISTS, MERGED, PRESENT, SHARED, TRACKS_GUESTS
 
 CALLED = -2
 """ghost.list of a page that was found to be a ghost, and is about to be brought in."""
@@ -31,7 +31,7 @@ def key_wanted(s, page):
     entry = s.pte[page]
     if entry & SHARED and entry & PRESENT == 0:
         return len(s.pte) + image_row(s, page)
-    if entry == 0 and (s.host.watch == 0 or s.stored[page] == -1):
+    if entry == 0 and (s.host.watch & TRACKS_GUESTS == 0 or s.stored[page] == -1):
         vm = s.vm[s.page_vm[page]]
         if page - vm.first_page < vm.image_pages:
             return len(s.pte) + image_row(s, page)
