@@ -19,24 +19,38 @@ UNDER_CI = os.environ.get("CI") == "true"
 SKIPPED = "no Chromium here: browser tests are skipped (make test installs it where it may)"
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m is obeyed
+BROWSER, ENGINE = (Path(__file__).parent / name for name in ("browser", "engine"))
+
+
+class Marks:
+    """Mark browser tests before `-m` is obeyed."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Mark what a test's place says of it."""
+        for item in items:
+            if BROWSER in item.path.parents:
+                item.add_marker("browser")
+                if CHROMIUM is None and not UNDER_CI:
+                    item.add_marker(pytest.mark.skip(reason=SKIPPED))
+            if ENGINE not in item.path.parents:
+                item.add_marker(pytest.mark.xdist_group("one after the other"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have tests marked."""
+    config.pluginmanager.register(Marks())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort browser tests after asyncio's: Playwright's loop would be in the way of those.
 
     With several workers all but the engine's tests stay on one, in that order: they start servers
     and watch clocks.  They come first, and the other workers take the engine's meanwhile.
     """
-    browser, engine = (Path(__file__).parent / name for name in ("browser", "engine"))
-    for item in items:
-        if browser in item.path.parents:
-            item.add_marker("browser")
-            if CHROMIUM is None and not UNDER_CI:
-                item.add_marker(pytest.mark.skip(reason=SKIPPED))
-        if engine not in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("one after the other"))
     items.sort(
         key=lambda item: (
-            engine in item.path.parents,
+            ENGINE in item.path.parents,
             item.get_closest_marker("browser") is not None,
         )
     )
