@@ -377,3 +377,14 @@ async def test_a_snapshot_that_cannot_be_made_fails_for_that_viewer_and_can_be_t
         await page.read()
     await page.read()
     assert page.text[0] == b"picture"
+
+
+async def test_who_comes_between_the_end_of_a_snapshot_and_its_callback_gets_it():
+    topic = Topic(1, lambda: b"picture")
+    topic.version = 1
+    first = asyncio.create_task(topic.next_for(None))
+    while topic._building is None or not topic._building.done():
+        await asyncio.sleep(0)
+    assert topic._shared is None  # the callback has not run
+    assert await topic.next_for(None) == await first
+    assert topic.built == 1

@@ -119,13 +119,17 @@ class Topic:
         if self._building is None:
             self._building = asyncio.create_task(self._compressed(self.version, self._snapshot()))
             self._building.add_done_callback(self._has_built)
-        await asyncio.shield(self._building)
+        building = self._building
+        await asyncio.shield(building)
+        self._has_built(building)  # who comes between its end and its callback does not wait
 
     async def _compressed(self, version: int, picture: bytes) -> Shared:
         body = await asyncio.to_thread(zlib.compress, picture, 1)
         return Shared(version, message(SNAPSHOT, self.number, 0, version, body, compressed=True))
 
     def _has_built(self, task: asyncio.Task[Shared]) -> None:
+        if self._building is not task:
+            return
         self._building = None
         if not task.cancelled() and task.exception() is None:
             self.built += 1
