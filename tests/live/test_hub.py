@@ -383,7 +383,7 @@ async def test_who_comes_between_the_end_of_a_snapshot_and_its_callback_gets_it(
     topic = Topic(1, lambda: b"picture")
     topic.version = 1
     first = asyncio.create_task(topic.next_for(None))
-    while topic._building is None or not topic._building.done():
+    while topic._building is None or not topic._building.done():  # noqa: ASYNC110 (the moment is meant)
         await asyncio.sleep(0)
     assert topic._shared is None  # the callback has not run
     assert await topic.next_for(None) == await first
