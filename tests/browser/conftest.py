@@ -13,7 +13,15 @@ from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    expect,
+)
 
 from tests.server import RunningServer
 
@@ -132,6 +140,9 @@ class Visitor:
         """Wait for the first sample."""
         self.until("window.lab?.model.version > 0")
         return self
+
+
+expect.set_options(timeout=WAIT_MS)  # a condition: how soon it holds is not what is tested
 
 
 @pytest.fixture(scope="session")
