@@ -279,7 +279,7 @@ class LabConsumer(AsyncWebsocketConsumer):
         if self.leaving:
             return
         try:
-            if message["type"] in REQUESTS:
+            if isinstance(kind := message.get("type"), str) and kind in REQUESTS:
                 told = await self.room.obey(self.run, message, self.who, self.seat)
             elif verb == permissions.WATCH:
                 told = await grant(self.run, self.seat, message)

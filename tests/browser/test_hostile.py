@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,7 +30,10 @@ SEEN_ON = 20
 
 
 @pytest.mark.timeout(300)
-def test_no_name_and_no_note_runs_in_any_page(server: RunningServer, browser: Browser) -> None:
+def test_no_name_and_no_note_runs_in_any_page(
+    start_server: Callable[..., RunningServer], browser: Browser
+) -> None:
+    server = start_server()  # of its own: every name in it becomes an attack
     made = server.shell("from tests.security import hostile; hostile.make()")
     told: dict[str, Any] = json.loads(made.strip().splitlines()[-1])
     context = browser.new_context(accept_downloads=False)

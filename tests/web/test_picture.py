@@ -13,7 +13,7 @@ import pytest
 
 from tests.web.conftest import SMALL
 from vms.engine.commands import parse
-from vms.engine.laws import LAWS
+from vms.engine.laws import LAWS, MEASURES
 from vms.engine.machine import Machine, build
 from vms.engine.scenario import Scenario
 from vms.engine.tick import advance
@@ -122,7 +122,7 @@ def test_laws_stand_in_words_and_hold() -> None:
     laws = first_picture(machine, scenario)["laws"]
     assert laws
     assert all(law["holds"] and law["title"] and law["formula"] for law in laws)
-    assert set(law_words()) == set(LAWS)
+    assert set(law_words()) == set(LAWS) | set(MEASURES)
 
 
 def test_a_picture_can_be_sent_as_json() -> None:
