@@ -114,6 +114,7 @@ def test_who_waits_for_whom_is_a_table_with_numbers(enter: Enter, lab: str) -> N
     row.click()
     alice.until("location.hash.includes('vm=')")
     charts = alice.look_at("charts")
+    alice.ask(type="step", ticks=100)  # a chart begins with two samples
     expect(charts.locator("figure:has([data-chart=jain]) b")).to_contain_text("Jain’s index")
 
 
