@@ -13,7 +13,7 @@ from vms.engine import laws, metrics
 from vms.engine.commands import parse
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
-from vms.engine.overcommit.summary import sharing
+from vms.engine.overcommit.summary import shared_contents, sharing
 from vms.engine.tables import CRASHED, PAUSED
 
 pytestmark = pytest.mark.interpreted
@@ -86,6 +86,17 @@ def test_zeros_are_merged_within_one_vm_and_a_write_breaks_by_copy() -> None:
     assert all(laws.check(machine).values())
 
 
+def test_what_is_shared_is_named_images_too() -> None:
+    system = [{"name": "os", "first": 10, "pages": 5}]
+    names = {"image": {"name": "base", "pages": 10}, "contents": system}
+    found = shared_contents(after(host([guest(n, 30, **names) for n in "ab"], ksm_scan=60), 40))
+    assert found == [
+        {"content": "zeros", "frames": 1, "pages": {"a": 15, "b": 15}},
+        {"content": "image base", "frames": 10, "pages": {"a": 10, "b": 10}},
+        {"content": "os", "frames": 5, "pages": {"a": 5, "b": 5}},
+    ]
+
+
 def test_what_is_written_all_the_time_is_volatile_and_never_merged() -> None:
     machine = after(host([guest("a", write=1.0)], ksm_scan=40), 60)
     found = ksm(machine)
@@ -99,6 +110,9 @@ def test_two_vms_that_run_one_recorded_program_share_its_code() -> None:
     table = sharing(machine)["pages"]
     assert table[0][1] > 20
     assert ksm(machine)["pages_sharing"] >= table[0][1]
+    code = {each["content"]: each for each in shared_contents(machine)}["program gzip"]
+    assert code["frames"] > 20
+    assert code["pages"] == {"a": code["frames"], "b": code["frames"]}
 
 
 def test_a_balloon_gives_frames_back_free_pages_first() -> None:

@@ -142,13 +142,16 @@ def test_tables_of_a_guest_lie_behind_its_pages_one_after_the_other() -> None:
     assert [table_page(1_000, 600, 3, depth) for depth in range(3)] == [1_000, 1_001, 1_003]
 
 
-def test_without_translation_nothing_costs_and_no_walk_is_told() -> None:
+def test_without_translation_nothing_costs_and_a_walk_is_told_as_it_would_be() -> None:
     raw = host()
     del raw["host"]["translation"]
     machine = after(raw, 50)
     assert "translation" not in metrics.result(machine)["vms"][0]
-    with pytest.raises(EngineError, match="does not simulate translation"):
-        walk(machine, 0, 0)
+    found = walk(machine, 0, 5)
+    assert (found["simulated"], found["references"], found["tlb"]) == (False, 24, [])
+    assert found["guest"]["accessed"] == found["host"]["accessed"] is True
+    with pytest.raises(EngineError, match=r"page must be 0\.\.63"):
+        walk(machine, 0, 64)
     parse({"type": "set_translation", "keys": {"guest": "sv39"}}).apply(machine)
     run(machine, 10)
     assert counts(machine)["tlb_misses"] > 0

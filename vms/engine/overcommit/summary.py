@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vms.engine.overcommit.tables import named_classes
 from vms.engine.tables import (
     FRAME,
     FREED,
@@ -129,3 +130,45 @@ def sharing(machine: Machine) -> Summary:
     rows = sorted(sorted(by_vm, key=lambda vm: -len(by_vm[vm]))[:MOST])
     table = [[len(np.intersect1d(by_vm[i], by_vm[j], True)) for j in rows] for i in rows]
     return {"vms": [machine.vm_names[row] for row in rows], "pages": table}
+
+
+def shared_contents(machine: Machine) -> list[Summary]:
+    """Return what is shared, and by whom: the contents of merged frames, and of images.
+
+    Each is {content, frames, pages: {VM: pages of it that are in these frames}}: zeros, what VMs
+    say of `contents`, a recorded program, an image.  Those with most pages first, at most 64.
+    """
+    state = machine.state
+    pages = np.flatnonzero(state.pte & SHARED)
+    frames, vms = state.pte[pages] & FRAME, state.page_vm[pages]
+    names, rows = _images(machine)
+    rows = rows[vms]
+    if is_on(machine):
+        merged = (state.pte[pages] & MERGED) != 0
+        classes, of_class = _classes(machine)
+        rows[merged] = len(names) + of_class[state.holds[frames[merged]]]
+        names += classes
+    found = []
+    for row in np.unique(rows):
+        own = rows == row
+        counts = np.bincount(vms[own], minlength=len(machine.vm_names))
+        by_vm = {machine.vm_names[vm]: int(counts[vm]) for vm in np.flatnonzero(counts)}
+        n = len(np.unique(frames[own]))
+        found.append({"content": names[row], "frames": n, "pages": by_vm})
+    return sorted(found, key=lambda each: -sum(each["pages"].values()))[:MOST]
+
+
+def _images(machine: Machine) -> tuple[list[str], np.ndarray]:
+    """Return the names of images, and for each VM the place of its own, -1 where it has none."""
+    own = [f"image {vm.image.name}" if vm.image else "" for vm in machine.scenario.expanded]
+    names = [name for name in dict.fromkeys(own) if name]
+    return names, np.array([names.index(name) if name else -1 for name in own])
+
+
+def _classes(machine: Machine) -> tuple[list[str], np.ndarray]:
+    """Return the names of contents, and for each class the place of the one that it is of."""
+    known = named_classes(machine.scenario)[1]
+    rows = np.zeros(1 + sum(map(len, known.values())), np.int64)
+    for place, ids in enumerate(known.values(), 1):
+        rows[ids] = place
+    return ["zeros", *known], rows

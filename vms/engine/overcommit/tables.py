@@ -43,14 +43,18 @@ def pieces(vm: VM) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield content.name, content.first + own, own
     for step in vm.workload.steps:
         if step.trace and step.trace.recorded:
-            references = traces.recorded(step.trace.recorded)
-            pages = np.unique(references >> 1)
-            read = np.setdiff1d(pages, references[references & 1 == 1] >> 1)
+            read = traces.never_written(step.trace.recorded)
             yield f"program {step.trace.recorded}", read, read
 
 
 def class_table(scenario: Scenario) -> tuple[np.ndarray, int]:
-    """Return the class of each page of all VMs, 0 for zeros, and how many classes there are.
+    """Return the class of each page of all VMs, 0 for zeros, and how many classes there are."""
+    table, known = named_classes(scenario)
+    return table, 1 + sum(map(len, known.values()))
+
+
+def named_classes(scenario: Scenario) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the class of each page of all VMs, 0 for zeros, and the classes of each content.
 
     Classes are numbered as they come, so VMs that are added at the end change none.
     """
@@ -65,7 +69,7 @@ def class_table(scenario: Scenario) -> tuple[np.ndarray, int]:
             classes += more
             table[start + pages] = known[name][rows]
         start += vm.pages
-    return table, classes
+    return table, known
 
 
 def overcommit_tables(scenario: Scenario, frames: int, on: bool) -> dict[str, np.ndarray]:

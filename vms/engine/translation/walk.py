@@ -70,22 +70,17 @@ class _Host:
             self.steps.append(step | (flags if last else {}))
 
 
-def keys_of(machine: Machine) -> Translation:
-    """Return the keys in force; raises EngineError where nothing is translated."""
-    keys = machine.scenario.host.translation
-    if keys is None:
-        raise EngineError("{field}: this host does not simulate translation", "translation")
-    return keys
-
-
 def walk(machine: Machine, vm: int, page: int) -> Walk:
     """Return the translation of a page of VM `vm` step by step, as a TLB miss would make it.
 
     `steps`: entries in the order they are read, each with its table (guest, host), level (1 is the
     last), index, and the page or frame it names; `references`: how many; `tlb`: on which pCPUs the
-    page is in the TLB.  Raises EngineError where the VM has no such page, or nothing is translated.
+    page is in the TLB.  Where the host does not simulate translation, `simulated` is false, the
+    walk is what the default keys would make of it, and no TLB is told of.  Raises EngineError where
+    the VM has no such page.
     """
-    keys, state = keys_of(machine), machine.state
+    given, state = machine.scenario.host.translation, machine.state
+    keys = given or Translation()
     row = state.vm[vm]
     if not 0 <= page < int(row.pages):
         raise EngineError(
@@ -95,9 +90,8 @@ def walk(machine: Machine, vm: int, page: int) -> Walk:
             given=page,
         )
     at = int(row.first_page) + page
-    entry, bits = int(state.pte[at]), int(state.bits[at])
-    region = state.region[int(row.first_region) + page // keys.huge_span]
-    huge, guest_huge = bool(region.huge), bool(region.guest)
+    entry = int(state.pte[at])
+    bits, huge, guest_huge = _of_the_guest(machine, at, page, keys) if given else (entry, 0, 0)
     steps: list[Walk] = []
     frame = entry & FRAME if entry & PRESENT else None
     flags = {
@@ -107,26 +101,27 @@ def walk(machine: Machine, vm: int, page: int) -> Walk:
         "shared": bool(entry & SHARED),
         "accessed": bool(entry & ACCESSED),
         "dirty": bool(entry & DIRTY),
-        "huge": huge,
+        "huge": bool(huge),
     }
     guest = {
-        "accessed": bool(bits & ACCESSED_BY_GUEST),
-        "dirty": bool(bits & WRITTEN_BY_GUEST),
-        "huge": guest_huge,
+        "accessed": bool(bits & (ACCESSED_BY_GUEST if given else ACCESSED)),
+        "dirty": bool(bits & (WRITTEN_BY_GUEST if given else DIRTY)),
+        "huge": bool(guest_huge),
     }
     native = int(row.kind) == CONTAINER
     if native or keys.mode == "shadow":
         levels = FORMATS[keys.guest]
-        short = huge if native else huge and guest_huge
+        short = bool(huge if native else huge and guest_huge)
         _Host(levels, steps).walk(page, frame, "data", flags, short)
     else:
         _nested(keys, int(row.pages), page, frame, flags, guest, steps)
-    found = _in_tlb(machine, vm, at, entry, keys)
+    found = _in_tlb(machine, vm, at, entry, keys) if given else []
     cost = int(state.host[0].walk_reference_ns) * len(steps)
     return {
         "vm": machine.vm_names[vm],
         "page": page,
         "mode": "native" if native else keys.mode,
+        "simulated": given is not None,
         "frame": frame,
         "tlb": found,
         "in_shadow": bool(bits & IN_SHADOW) if keys.mode == "shadow" else None,
@@ -136,6 +131,13 @@ def walk(machine: Machine, vm: int, page: int) -> Walk:
         "references": len(steps),
         "cost_ns": cost,
     }
+
+
+def _of_the_guest(machine: Machine, at: int, page: int, keys: Translation) -> tuple[int, int, int]:
+    """Return the guest's bits of a page, and whether host and guest have it in a huge page."""
+    state = machine.state
+    region = state.region[int(state.vm[state.page_vm[at]].first_region) + page // keys.huge_span]
+    return int(state.bits[at]), int(region.huge), int(region.guest)
 
 
 def _nested(

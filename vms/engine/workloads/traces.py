@@ -43,6 +43,15 @@ def recorded(name: str) -> References:
     return references
 
 
+@lru_cache(maxsize=16)
+def never_written(name: str) -> NDArray[np.int64]:
+    """Return the pages that a recorded program reads and never writes, ascending: its code."""
+    references = recorded(name).astype(np.int64)
+    pages = np.setdiff1d(references >> 1, references[references & 1 == 1] >> 1)
+    pages.setflags(write=False)
+    return pages
+
+
 def exact_distances(name: str) -> NDArray[np.int64] | None:
     """Return how often each LRU stack distance occurred in the recorded program: int64 [pages + 1].
 
