@@ -88,7 +88,7 @@ def test_zeros_are_merged_within_one_vm_and_a_write_breaks_by_copy() -> None:
 
 def test_what_is_shared_is_named_images_too() -> None:
     system = [{"name": "os", "first": 10, "pages": 5}]
-    names = {"image": {"name": "base", "pages": 10}, "contents": system}
+    names: Raw = {"image": {"name": "base", "pages": 10}, "contents": system}
     found = shared_contents(after(host([guest(n, 30, **names) for n in "ab"], ksm_scan=60), 40))
     assert found == [
         {"content": "zeros", "frames": 1, "pages": {"a": 15, "b": 15}},

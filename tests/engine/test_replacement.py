@@ -88,6 +88,19 @@ def check_lists(machine: Machine) -> None:
         assert (state.flink["list"][used] >= 0).all()
 
 
+def test_opt_chosen_between_two_traces_looks_ahead_from_there() -> None:
+    steps = [{"trace": {"pages": [1, 2, 3]}}, {"compute": 9}, {"trace": {"pages": [2, 1, 4, 3]}}]
+    raw: dict[str, Any] = {"name": "ahead", "host": {"frames": 3, "costs": "none"}}
+    raw["vms"] = [{"name": "a", "workload": {"steps": steps}}]
+    machine = built(raw)
+    run(machine, 5)
+    parse({"type": "set_replacement", "policy": "opt"}).apply(machine)
+    by_page = {
+        int(row.page): int(machine.state.heap_key[f]) for f, row in enumerate(machine.state.frame)
+    }
+    assert by_page == {2: 3, 1: 4, 3: 6}
+
+
 def walk(links: Any, first: int) -> list[int]:
     members = []
     while first >= 0:

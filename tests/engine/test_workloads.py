@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.examples import EXAMPLE, SMALLEST
-from tests.engine.running import faults, to_the_end
+from tests.engine.running import built, faults, run, to_the_end
 from vms.engine import curves
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Limits, Scenario, scenario_with
@@ -137,6 +137,26 @@ def test_a_recording_is_what_its_table_says(name):
     assert 0 < int((references & 1).sum()) < len(references)
     assert not references.flags.writeable
     assert traces.recorded(name) is references
+    assert len(traces.requests(name)) == RECORDED[name].requests
+
+
+def test_what_a_program_read_and_wrote_at_an_offset_are_requests_at_their_instruction_count():
+    """A slow twin: window by window, call by call."""
+    folder = resources.files("vms.engine.workloads.recorded")
+    with (folder / "sqlite.npz").open("rb") as file, np.load(file) as arrays:
+        ends, starts, calls = (arrays[name].tolist() for name in ("icount", "off", "sys"))
+    found = []
+    for count, number, *rest in calls:
+        if number not in (17, 18) or rest[-1] <= 0:
+            continue
+        window = next(w for w, end in enumerate(ends) if end >= count)
+        begin = ends[window - 1] if window else 0
+        share = Fraction(count - begin, ends[window] - begin)
+        at = starts[window] + share * (starts[window + 1] - starts[window])
+        size, offset = rest[-1], rest[3]
+        first, last = offset // 1024, (offset + size - 1) // 1024
+        found.append((int(at), int(number == 18), first, last - first + 1))
+    assert [tuple(each) for each in traces.requests("sqlite")] == found
 
 
 def test_a_recording_keeps_the_order_and_the_writes_of_its_windows():
@@ -349,6 +369,63 @@ def test_a_recorded_trace_needs_a_vm_of_its_size():
     vm = vm_with({"trace": {"recorded": "gzip"}}, pages=255)
     (record,) = steps.compile_workload(vm)
     assert record.n == 335_634
+
+
+def with_disk(name, device="vda", **more):
+    disk = {"name": "vda", "backend": "d"} | more
+    return vm_with({"trace": {"recorded": name, "device": device}}, pages=4_570, devices=[disk])
+
+
+def test_a_recording_with_a_device_is_cut_where_its_requests_are():
+    records = steps.compile_workload(with_disk("dbscan"))
+    pieces = [row.trace for row in records if row.kind == steps.TRACE]
+    assert np.array_equal(np.concatenate(pieces), traces.recorded("dbscan"))
+    calls = [row for row in records if row.kind == steps.IO]
+    assert len(calls) == RECORDED["dbscan"].requests
+    assert {(row.n, row.device, row.op) for row in calls} == {(1, 0, 0)}
+    assert len(records) <= 1 + 2 * len(calls)
+    made = list(itertools.accumulate(0 if row.trace is None else row.n for row in records))
+    before = [n for n, row in zip(made, records, strict=True) if row.kind == steps.IO]
+    assert before == [call.at for call in traces.requests("dbscan")]
+
+
+@pytest.mark.parametrize(
+    ("vm", "sentence"),
+    [
+        (lambda: with_disk("gzip", "vdb"), "vms[0].workload.steps[0].trace.device must be one of"),
+        (
+            lambda: vm_with({"trace": {"pages": [1], "device": "vda"}}),
+            "vms[0].workload.steps[0].trace.device must be left out unless the trace is a recorded",
+        ),
+    ],
+)
+def test_a_device_of_a_trace_is_one_of_the_vm_s_and_of_a_recording(vm, sentence):
+    with pytest.raises(EngineError) as refusal:
+        vm()
+    assert sentence in str(refusal.value)
+
+
+@pytest.mark.compiled
+def test_the_requests_of_a_program_go_to_its_disk_where_its_file_says():
+    step = {"trace": {"recorded": "sqlite", "device": "vda", "refs_per_tick": 100_000}}
+    disk = {"name": "vda", "backend": "d", "size_mib": 1, "cluster_kib": 4}
+    raw = {
+        "name": "calls",
+        "host": {"devices": [{"name": "d"}], "frames": 2_000},
+        "vms": [{"name": "a", "pages": 1_095, "devices": [disk], "workload": {"steps": [step]}}],
+    }
+    machine = built(raw)
+    run(machine, 1 << 40)
+    calls = traces.requests("sqlite")
+    assert machine.ended
+    assert int(machine.state.vm["references"][0]) == RECORDED["sqlite"].references
+    assert int(machine.state.vdevice["requests"][0]) == len(calls)
+    assert int(machine.state.vdevice["kib"][0]) == sum(call.kib for call in calls)
+    written = set()
+    for call in calls:
+        at = call.first_kib % (1_024 - call.kib + 1)
+        written |= set(range(at // 4, (at + call.kib - 1) // 4 + 1)) if call.op else set()
+    assert np.flatnonzero(machine.state.stamp).tolist() == sorted(written)
 
 
 def test_a_trace_file_is_asked_for_by_name():

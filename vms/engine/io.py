@@ -133,7 +133,7 @@ def access_device(s, v, at):
     """Submit all requests of the I/O step of vCPU v at a time point; v is blocked."""
     vc = s.vcpu[v]
     step = s.step[vc.step]
-    vc.io_vdevice = step.vdevice
+    vc.io_vdevice = s.vm[vc.vm].first_vdevice + step.device
     vc.io_left = step.n
     vc.io_open = 0
     vc.io_done = 0

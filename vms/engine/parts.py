@@ -45,7 +45,7 @@ class Parts:
     compiled: dict[int, list[tuple[StepRecord, int]]] = field(default_factory=dict)
     """id(workload) → its steps, and where in `trace` or `alias` what they read begins."""
     shared: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """id(workload) → first row of `step` and number of steps, as last entered."""
+    """id(workload) → first row of `step` and number of steps."""
     zipf: dict[tuple[int, float], int] = field(default_factory=dict)
     layer: list[dict[str, int]] = field(default_factory=list)
     clusters: int = 0
@@ -202,10 +202,9 @@ def _workload(parts: Parts, vm: VM, files: traces.Files | None, path: str) -> tu
     if key not in parts.compiled:
         records = compile_workload(vm, files, path)
         parts.compiled[key] = [(record, _offset(parts, record)) for record in records]
-    if vm.devices or key not in parts.shared:  # steps name rows of vdevice
-        first_vdevice = len(parts.vdevice)
+    if key not in parts.shared:
         parts.shared[key] = len(parts.step), len(parts.compiled[key])
-        parts.step += [_step(record, at, first_vdevice) for record, at in parts.compiled[key]]
+        parts.step += [_step(record, at) for record, at in parts.compiled[key]]
     return parts.shared[key]
 
 
@@ -221,7 +220,7 @@ def _offset(parts: Parts, record: StepRecord) -> int:
     return 0
 
 
-def _step(record: StepRecord, offset: int, first_vdevice: int) -> dict[str, int]:
+def _step(record: StepRecord, offset: int) -> dict[str, int]:
     return {
         "kind": record.kind,
         "n": record.n,
@@ -233,7 +232,7 @@ def _step(record: StepRecord, offset: int, first_vdevice: int) -> dict[str, int]
         "window": record.window,
         "move_every": max(1, record.move_every),
         "offset": offset,
-        "vdevice": first_vdevice + record.device if record.device >= 0 else -1,
+        "device": record.device,
         "kib": record.kib,
         "op": record.op,
     }

@@ -34,7 +34,8 @@ POWER = ("off", "on", "paused", "stopped", "crashed")
 COMPUTE, TOUCH, IO, PAUSE, TRACE, FREE_PAGES, SPIN = range(7)
 
 # step.pattern
-SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET = range(4)
+SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET, PLACED = range(5)
+"""PLACED: requests of a recorded program, each where its file offset says."""
 
 # vdevice.mode
 EMULATED, PARAVIRTUAL, VF, PASSTHROUGH = range(4)
@@ -393,8 +394,8 @@ VCPU_ROW = _table(
     "swap_device"  # device row of the swap it waits for
 )
 STEP_ROW = _table(
-    "kind n pattern first pages refs_per_tick write_below window move_every offset vdevice kib "
-    "op"  # io: 1 writes
+    "kind n pattern first pages refs_per_tick write_below window move_every offset kib "
+    "device op"  # io: place among the VM's devices; 1 writes
 )
 VM_ROW = _table(
     "kind first_vcpu vcpus first_page pages weight time_slice start_at boot_ticks power "

@@ -40,7 +40,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         "move_every",
     ),
     "io": ("device", "op", "requests", "kib"),
-    "trace": ("recorded", "file", "pages", "utilisation", "every", "refs_per_tick"),
+    "trace": ("recorded", "device", "file", "pages", "utilisation", "every", "refs_per_tick"),
 }
 
 
@@ -70,6 +70,7 @@ class StepForm(forms.Form):
     trace_recorded = Choice(
         label=_("Recorded"), choices=lambda: [("", "—"), *((name, name) for name in RECORDED)]
     )
+    trace_device = Text(label=_("its disk"))
     trace_file = Text(label=_("or file"))
     trace_pages = Numbers(label=_("or pages"))
     trace_utilisation = Numbers(label=_("or load, percent"))

@@ -17,7 +17,7 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.host import ReplacementName, Scope
 from vms.engine.scenario.keys import refuse_keys, replacement_keys
 from vms.engine.state import State
-from vms.engine.tables import CLOCK, INF
+from vms.engine.tables import CLOCK, INF, TRACE
 
 
 class SetReplacement(Command):
@@ -91,7 +91,10 @@ def look_ahead(machine: Machine, frames: np.ndarray) -> None:
     first, n = int(host.reader_first), int(host.reader_n)
     at = n
     if int(reader.step) >= 0:
-        at = int(state.step["offset"][int(reader.step)]) + int(reader.position) - first
+        passed = state.step[int(reader.first_step) : int(reader.step)]
+        at = int(passed["n"][passed["kind"] == TRACE].sum())
+        if int(state.step["kind"][int(reader.step)]) == TRACE:
+            at += int(reader.position)
     pages = np.roll(state.trace[first : first + n] >> 1, -at)
     known, ahead = np.unique(pages, return_index=True)
     next_use = np.full(len(state.pte), INF, np.int64)

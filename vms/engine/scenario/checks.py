@@ -61,8 +61,11 @@ def totals(vms: Iterable[VM], limits: Limits) -> None:
 
 
 def _steps(vm: VM) -> int:
-    loads = (step.trace.utilisation for step in vm.workload.steps if step.trace)
-    return len(vm.workload.steps) + sum(len(load) - 1 for load in loads if load)
+    traces = [step.trace for step in vm.workload.steps if step.trace]
+    loads = (trace.utilisation for trace in traces)
+    calls = (RECORDED[t.recorded].requests for t in traces if t.recorded and t.device)
+    more = sum(len(load) - 1 for load in loads if load) + 2 * sum(calls)
+    return len(vm.workload.steps) + more
 
 
 def _clusters(vm: VM) -> int:
@@ -243,14 +246,15 @@ def _check_io(vm: VM, io: Io, path: str) -> None:
                 given=io.kib,
             )
         return
-    field = f"{path}.io.device"
+    raise _not_of_the_vm(vm, f"{path}.io.device", io.device)
+
+
+def _not_of_the_vm(vm: VM, field: str, given: str) -> EngineError:
     if not vm.devices:
-        raise EngineError(
-            "{field} must name a device of the VM, which has none, got {given}",
-            field,
-            given=io.device,
+        return EngineError(
+            "{field} must name a device of the VM, which has none, got {given}", field, given=given
         )
-    raise no_such_device(field, io.device, [device.name for device in vm.devices])
+    return no_such_device(field, given, [device.name for device in vm.devices])
 
 
 def _check_touch(vm: VM, touch: Touch, path: str) -> None:
@@ -270,6 +274,8 @@ def _check_touch(vm: VM, touch: Touch, path: str) -> None:
 def _check_trace(vm: VM, trace: Trace, path: str) -> None:
     if trace.recorded and RECORDED[trace.recorded].pages > vm.pages:
         raise beyond(f"{path}.recorded", RECORDED[trace.recorded].pages - 1, vm.pages)
+    if trace.device is not None and vm.device_row(trace.device) < 0:
+        raise _not_of_the_vm(vm, f"{path}.device", trace.device)
     for index, page in enumerate(trace.pages or ()):
         if page >= vm.pages:
             raise beyond(f"{path}.pages[{index}]", page, vm.pages)

@@ -89,6 +89,8 @@ class Trace(Model):
     every: Annotated[int | None, Quantity(1, 10**9, "ticks")] = None
     """utilisation: ticks each number stands for."""
     refs_per_tick: RefsPerTick = 100
+    device: Annotated[Name | None, Field()] = None
+    """recorded: the VM's device that the program's pread and pwrite calls go to."""
 
     @property
     def references_memory(self) -> bool:
@@ -101,6 +103,12 @@ class Trace(Model):
         if (self.utilisation is None) != (self.every is None):
             needs = "every" if self.every is None else "utilisation"
             raise EngineError("{field} is required", needs)
+        if self.device is not None and self.recorded is None:
+            raise EngineError(
+                "{field} must be left out unless the trace is a recorded one, got {given}",
+                "device",
+                given=self.device,
+            )
         return self
 
 

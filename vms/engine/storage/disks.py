@@ -7,7 +7,7 @@ Restore points are layers too: an increment upon the point before it.
 
 from vms.engine.compiled import inner
 from vms.engine.rng import DISKS, below
-from vms.engine.tables import FREE, POINT, SPARE, UNIFORM, ZEROS
+from vms.engine.tables import FREE, PLACED, POINT, SPARE, UNIFORM, ZEROS
 
 ODD = 0x1E3779B97F4A7C15
 LOW = (1 << 62) - 1
@@ -65,14 +65,14 @@ def layers_cost(s, w, at, n, step):
 
 @inner
 def address(s, w, step):
-    """Place the next request of a step on disk w: after the last one, or anywhere."""
+    """Place the next request of a step on disk w: where it says, anywhere, or after the last."""
     disk = s.vdevice[w]
     size = disk.clusters * disk.cluster_kib
     if step.pattern == UNIFORM:
         at = below(s.host.seed, DISKS + w, disk.draws, size // step.kib) * step.kib
         disk.draws += 1
     else:
-        at = disk.cursor
+        at = step.first % (size - step.kib + 1) if step.pattern == PLACED else disk.cursor
         if at + step.kib > size:
             at = 0
         disk.cursor = at + step.kib

@@ -9,8 +9,8 @@ from vms.engine.storage.jobs import feed, piece_done, start_due
 
 def locate(s, v):
     """Find out where the next request of vCPU v to a disk with contents goes, and what it costs."""
-    step = s.step[s.vcpu[v].step]
-    address(s, step.vdevice, step)
+    vc = s.vcpu[v]
+    address(s, vc.io_vdevice, s.step[vc.step])
 
 
 def wrote(s, r):

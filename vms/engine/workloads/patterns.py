@@ -15,7 +15,7 @@ Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
-SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET = 0, 1, 2, 3
+SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET, PLACED = range(5)
 PATTERN_ROWS = {
     "sequential": SEQUENTIAL,
     "uniform": UNIFORM,

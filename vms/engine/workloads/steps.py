@@ -11,7 +11,7 @@ from vms.engine.errors import EngineError
 from vms.engine.scenario.fields import beyond
 from vms.engine.scenario.limits import LIMITS, Limits
 from vms.engine.workloads import traces
-from vms.engine.workloads.patterns import PATTERN_ROWS
+from vms.engine.workloads.patterns import PATTERN_ROWS, PLACED
 
 if TYPE_CHECKING:
     from vms.engine.scenario.vm import VM
@@ -41,7 +41,7 @@ class StepRecord:
     alpha: float = 0.0  # zipf: take patterns.zipf_table(pages, alpha)
     window: int = 0
     move_every: int = 0
-    # io
+    # io; `first` is where on the disk, in KiB, if the pattern is PLACED
     device: int = -1  # position among the VM's devices
     kib: int = 0
     op: int = 0  # 0 read, 1 write
@@ -99,8 +99,33 @@ def _records(
         highest = int(references.max()) >> 1
         if highest >= vm.pages:
             raise beyond(f"{path}.trace", highest, vm.pages)
-        rate = step.trace.refs_per_tick
-        yield StepRecord(TRACE, len(references), rate, trace=references)
+        whole = StepRecord(TRACE, len(references), step.trace.refs_per_tick, trace=references)
+        yield from _with_requests(vm, step.trace, whole)
+
+
+def _with_requests(vm: VM, trace: Trace, whole: StepRecord) -> Iterator[StepRecord]:
+    """Yield a trace in pieces, between them the requests of a recorded program, one at a time."""
+    if trace.device is None or trace.recorded is None or whole.trace is None:
+        yield whole
+        return
+    done = 0
+    for call in traces.requests(trace.recorded):
+        if call.at > done:
+            piece = whole.trace[done : call.at]
+            yield replace(whole, n=len(piece), trace=piece)
+            done = call.at
+        yield StepRecord(
+            IO,
+            1,
+            pattern=PLACED,
+            first=call.first_kib,
+            device=vm.device_row(trace.device),
+            kib=call.kib,
+            op=call.op,
+        )
+    if done < whole.n:
+        piece = whole.trace[done:]
+        yield replace(whole, n=len(piece), trace=piece)
 
 
 def _touch(vm: VM, touch: Touch) -> StepRecord:

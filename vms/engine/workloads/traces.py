@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ HIGHEST_PAGE = 16_777_215
 MOST_BYTES = 64 * 1024 * 1024
 WRITTEN = 2
 """Bit of a recording's flags: the page was written in that window."""
+PREAD, PWRITE = 17, 18
+"""System calls of Linux on x86-64."""
+KIB = 1_024
 
 _PLAIN = re.compile(rb"(?:[0-9]{1,8}\r?\n)*(?:[0-9]{1,8})?(?:\r?\n)*")
 
@@ -41,6 +45,44 @@ def recorded(name: str) -> References:
     references: References = pages << 1 | writes
     references.setflags(write=False)
     return references
+
+
+class Request(NamedTuple):
+    """What a recorded program read from or wrote to a file at an offset."""
+
+    at: int
+    """References of the recording made before."""
+    op: int
+    """0 read, 1 write."""
+    first_kib: int
+    kib: int
+    """Whole KiB that its bytes lie in."""
+
+
+@lru_cache(maxsize=16)
+def requests(name: str) -> tuple[Request, ...]:
+    """Return the pread and pwrite calls of a recording that moved any bytes, in order.
+
+    Each comes at its instruction count: after the references of the windows that ended before,
+    and of its own window in proportion to the instructions.
+    """
+    folder = resources.files("vms.engine.workloads.recorded")
+    with (folder / f"{name}.npz").open("rb") as file, np.load(file) as arrays:
+        if "sys" not in arrays:
+            return ()
+        calls, ends = arrays["sys"], np.append(0, arrays["icount"].astype(np.int64))
+        made = arrays["off"].astype(np.int64)
+    calls = calls[np.isin(calls[:, 1], (PREAD, PWRITE)) & (calls[:, -1] > 0)]
+    places = np.interp(calls[:, 0], ends, made[: len(ends)]).astype(np.int64)
+    return tuple(
+        Request(
+            at,
+            int(call[1] == PWRITE),
+            int(call[5]) // KIB,
+            -(-(int(call[5]) % KIB + int(call[-1])) // KIB),
+        )
+        for at, call in zip(places.tolist(), calls, strict=True)
+    )
 
 
 @lru_cache(maxsize=16)
