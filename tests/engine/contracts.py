@@ -17,7 +17,7 @@ import pytest
 
 from tests.engine.plain import Event
 from tests.engine.running import built, run
-from vms.engine import laws, metrics
+from vms.engine import breakdown, laws, metrics
 from vms.engine.checkpoint import load, save
 from vms.engine.commands import COMMANDS, parse
 from vms.engine.compiled import dispatch
@@ -252,14 +252,14 @@ def check_work_conserving(machine: Machine, name: str) -> None:
     """Assert that no pCPU idles in a tick in which a vCPU waits."""
     idle = waited = 0
     for _ in stepped(machine):
-        idle_now, waited_now = int(metrics.idle(machine).sum()), waiting(machine)
+        idle_now, waited_now = int(breakdown.idle(machine).sum()), waiting(machine)
         assert idle_now == idle or waited_now == waited, f"{name} idles at {machine.now - 1}"
         idle, waited = idle_now, waited_now
 
 
 def waiting(machine: Machine) -> int:
     """Return the ticks all vCPUs have waited so far."""
-    return int(metrics.times(machine)["runnable"].sum())
+    return int(breakdown.times(machine)["runnable"].sum())
 
 
 def check_victims(machine: Machine, name: str) -> None:

@@ -15,14 +15,14 @@ from vms.engine.tables import LATENCY_BUCKETS, latency_edges
 pytestmark = pytest.mark.interpreted
 
 HOST = [
-    *("pcpus", "busy", "idle", "overhead", "offline", "switches", "utilisation"),
-    *("jain_fairness", "jain_by_weight", "frames", "replacement"),
+    *("pcpus", "busy", "idle", "overhead", "offline", "switches", "ledger"),
+    *("utilisation", "jain_fairness", "jain_by_weight", "frames", "replacement"),
 ]
 VM = [
     *("name", "kind", "arrival", "first_run", "finish", "response", "turnaround", "wait"),
     *("run", "overhead", "runnable", "blocked", "offline", "slices", "preemptions", "migrations"),
     *("references", "hits", "minor_faults", "major_faults", "cow_breaks", "resident"),
-    *("vm_exits", "io", "wake_up", "stolen_by"),
+    *("ledger", "vm_exits", "io", "wake_up", "stolen_by"),
 ]
 DEVICE = ["name", "requests", "busy", "utilisation", "mean_queue", "p99_us"]
 

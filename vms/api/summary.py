@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vms.engine.breakdown import times
 from vms.engine.machine import Machine
-from vms.engine.metrics import per_vm, times
+from vms.engine.metrics import per_vm
 from vms.engine.tables import POWER
 
 

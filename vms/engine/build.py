@@ -31,6 +31,7 @@ from vms.engine.tables import (
     LATENCY_BUCKETS,
     LAYOUT,
     LISTS,
+    N_CAUSES,
     NEVER,
     NO_SWAP,
     REPLACEMENT_KEYS,
@@ -91,6 +92,8 @@ def vm_tables(parts: Parts, overcommits: bool) -> dict[str, np.ndarray]:
         "sleepers": new_table("sleepers", vcpus),
         "stolen": new_table("stolen", vms * (vms + 2)),
         "woken": new_table("woken", vms * LATENCY_BUCKETS),
+        "owed": new_table("owed", vcpus * N_CAUSES),
+        "spent": new_table("spent", vms * N_CAUSES),
         **disk_tables(parts),
     }
 
@@ -278,6 +281,8 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
     state = State(
         host=rows("host", [values]),
         pcpu=_idle_pcpus(host, len(parts.vm)),
+        due=new_table("due", host.pcpus * N_CAUSES),
+        paid=new_table("paid", host.pcpus * N_CAUSES),
         device=rows("device", device_rows(host)),
         request=empty_requests(requests),
         event=new_table("event", events),

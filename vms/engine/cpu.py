@@ -19,8 +19,9 @@ from vms.engine.compiled.dispatch import (
 )
 from vms.engine.cores import work
 from vms.engine.io import access_device, bucket
+from vms.engine.ledger import do_own_work, owe, pay, take_on, trap
 from vms.engine.locks import unlock
-from vms.engine.log import count_exits, log
+from vms.engine.log import log
 from vms.engine.queue import ask, enqueue, take, waiting
 from vms.engine.sleepers import sleep
 from vms.engine.tables import (
@@ -40,6 +41,9 @@ from vms.engine.tables import (
     NEVER,
     NOTHING,
     OFFLINE,
+    OWE_MIGRATION,
+    OWE_REFILL,
+    OWE_SWITCH,
     PAUSE,
     RUNNABLE,
     RUNNING,
@@ -103,7 +107,7 @@ def sync(s, p, at):
     if v < 0:
         if cpu.online and cpu.work_ns >= s.host.tick_ns:  # the host's own work comes first
             k = min(n, cpu.work_ns // s.host.tick_ns)
-            cpu.work_ns -= k * s.host.tick_ns
+            do_own_work(s, p, k * s.host.tick_ns)
             cpu.overhead += k
             cpu.own += k
             n -= k
@@ -113,7 +117,7 @@ def sync(s, p, at):
     vc = s.vcpu[v]
     if vc.debt_ns >= s.host.tick_ns:
         k = min(n, vc.debt_ns // s.host.tick_ns)
-        vc.debt_ns -= k * s.host.tick_ns
+        pay(s, v, p, k * s.host.tick_ns)
         vc.overhead += k
         cpu.overhead += k
         cpu.slice_overhead += k
@@ -253,7 +257,7 @@ def expire(s, p, why):
     vc = s.vcpu[v]
     leave(s, p, why, h.now)
     vc.preemptions += 1
-    vc.debt_ns += count_exits(s, v, EXIT_TIMER, 1, h.now) * h.vm_exit_ns
+    trap(s, v, EXIT_TIMER, 1, h.now)
     become(s, v, RUNNABLE, h.now)
     back(s, v, why)
     enqueue(s, v)
@@ -291,11 +295,12 @@ def switch(s, p, v):
         h.switches += 1
         cpu.switches += 1
     if h.switch_cost_on == ALWAYS or (different and h.switch_cost_on == DIFFERENT):
-        vc.debt_ns += h.context_switch_ns + h.cache_refill_ns
+        owe(s, v, OWE_SWITCH, h.context_switch_ns)
+        owe(s, v, OWE_REFILL, h.cache_refill_ns)
     if vc.last_pcpu >= 0 and vc.last_pcpu != p:
         vc.migrations += 1
         if h.switch_cost_on != NEVER and vc.last_pcpu // h.threads != p // h.threads:
-            vc.debt_ns += h.migration_ns
+            owe(s, v, OWE_MIGRATION, h.migration_ns)
     cpu.last = v
     vc.last_pcpu = p
 
@@ -324,8 +329,7 @@ def dispatch(s, p, v):
         if n == 0:
             n = s.vm[vc.vm].time_slice
         vc.remaining_time = s.policy.time_slice if n == 0 else n
-    vc.debt_ns += cpu.work_ns  # what the host still had to do here, it does first
-    cpu.work_ns = 0
+    take_on(s, p, v)
     disturb(s, p, h.now)
     vc.pcpu = p
     cpu.vcpu = v

@@ -28,7 +28,20 @@ from vms.engine.tables import (
 
 KEPT: tuple[str, ...] = (
     *("pcpu", "vcpu", "vm", "device", "job", "frame", "pte", "mate", "image_frame"),
-    *("woken", "group", "unit", "mask", "policy", "level", "entry", "twister"),
+    *(
+        "woken",
+        "owed",
+        "due",
+        "paid",
+        "spent",
+        "group",
+        "unit",
+        "mask",
+        "policy",
+        "level",
+        "entry",
+        "twister",
+    ),
 )
 """Tables whose old rows are the first rows of the new ones; workloads are compiled anew."""
 LISTS_KEPT = ("flist", "flink", "note", "glist", "ghost", "aim", "cohort")

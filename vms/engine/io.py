@@ -7,7 +7,8 @@ at the first tick that starts at or after it.
 
 from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import locate, wrote
-from vms.engine.log import count_exits, log
+from vms.engine.ledger import owe, trap
+from vms.engine.log import log
 from vms.engine.tables import (
     CONTAINER,
     EMULATED,
@@ -17,6 +18,8 @@ from vms.engine.tables import (
     LATENCY_BUCKETS,
     OF_A_JOB,
     OF_VM,
+    OWE_MODEL,
+    OWE_SYSCALL,
     PARAVIRTUAL,
     SWAP,
 )
@@ -166,13 +169,13 @@ def submit(s, v, at):
             s.request[r].cluster = device.cluster
             s.request[r].clusters = device.writes
         if container:
-            vc.debt_ns += h.syscall_ns
+            owe(s, v, OWE_SYSCALL, h.syscall_ns)
         elif device.mode == EMULATED:
             exits += 4
-            vc.debt_ns += h.device_model_ns
+            owe(s, v, OWE_MODEL, h.device_model_ns)
         elif device.mode == PARAVIRTUAL and i % BATCH == 0:
             exits += 1
-    vc.debt_ns += count_exits(s, v, EXIT_IO, exits, at) * h.vm_exit_ns
+    trap(s, v, EXIT_IO, exits, at)
 
 
 @inner
@@ -269,7 +272,7 @@ def completed(s, v, w):
         exits = 1
         if mode != PARAVIRTUAL:
             exits = 0 if h.posted_interrupts else 2
-        vc.debt_ns += count_exits(s, v, EXIT_IO, exits, h.now) * h.vm_exit_ns
+        trap(s, v, EXIT_IO, exits, h.now)
     return v if last else -1
 
 

@@ -23,6 +23,7 @@ from vms.engine.compiled.dispatch import (
     victim,
 )
 from vms.engine.io import swap_in, write_back
+from vms.engine.ledger import owe, owe_fault, trap
 from vms.engine.log import count_exits, log
 from vms.engine.tables import (
     ACCESSED,
@@ -43,6 +44,10 @@ from vms.engine.tables import (
     LISTS,
     MERGED,
     NO_SWAP,
+    OWE_COW,
+    OWE_EXIT,
+    OWE_MAJOR,
+    OWE_MINOR,
     PRESENT,
     REFUSE,
     SHARED,
@@ -247,10 +252,13 @@ def fault_cost(s, v, major):
     container = vm.kind == CONTAINER
     if major:
         vm.major_faults += 1
-        vc.debt_ns += h.syscall_ns if container else h.vm_exit_ns
+        if container:
+            owe(s, v, OWE_MAJOR, h.syscall_ns)
+        else:
+            owe(s, v, OWE_EXIT + EXIT_FAULT, h.vm_exit_ns)
     else:
         vm.minor_faults += 1
-        vc.debt_ns += max(0, h.minor_fault_ns - h.vm_exit_ns) if container else h.minor_fault_ns
+        owe_fault(s, v, OWE_MINOR, h.minor_fault_ns)
 
 
 @inner
@@ -333,7 +341,10 @@ def copy_on_write(s, v, gpn, at):
         copied(s, f, source)
         fill(s, f, page)
     vm.cow_breaks += 1
-    s.vcpu[v].debt_ns += s.host.cow_ns
+    if s.vm[m].kind == CONTAINER:
+        owe(s, v, OWE_COW, s.host.cow_ns)
+    else:
+        owe_fault(s, v, OWE_COW, s.host.cow_ns)
     log(s, EV_COW, at, v, -1, gpn, f)
     count_exits(s, v, EXIT_FAULT, 1, at)
     return HIT
@@ -401,7 +412,7 @@ def crash(s, v, gpn, at):
         log(s, EV_OOM, at, v, -1, gpn, what)
     elif what == REFUSE:
         s.vm[m].refused += 1
-        s.vcpu[v].debt_ns += count_exits(s, v, EXIT_FAULT, 1, at) * h.vm_exit_ns
+        trap(s, v, EXIT_FAULT, 1, at)
         log(s, EV_OOM, at, v, -1, gpn, what)
     if what != KILL:
         return what

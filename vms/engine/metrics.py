@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine import VERSION, laws
+from vms.engine import VERSION, breakdown, laws
+from vms.engine.breakdown import idle, offline, times
 from vms.engine.overcommit import summary as overcommit
 from vms.engine.storage import summary as storage
 from vms.engine.tables import (
-    BLOCKED,
     EXITS,
     KINDS,
     LATENCY_BUCKETS,
-    OFFLINE,
-    RUNNABLE,
     SHARED,
     latency_edges,
 )
@@ -53,20 +51,6 @@ def result(machine: Machine) -> Result:
         "devices": of_devices(machine),
         "laws": laws.check(machine),
     }
-
-
-def times(machine: Machine) -> dict[str, np.ndarray]:
-    """Return the ticks each vCPU spent in each way, up to now: int64 arrays by name.
-
-    The tables are right up to `since`; what is open belongs to the state the vCPU is in.
-    """
-    vcpu = machine.state.vcpu[: machine.state.host[0].vcpus]
-    open_ticks = machine.now - vcpu["since"]
-    state = vcpu["state"]
-    columns = {name: vcpu[name].copy() for name in ("run", "overhead")}
-    for name, code in (("runnable", RUNNABLE), ("blocked", BLOCKED), ("offline", OFFLINE)):
-        columns[name] = vcpu[name] + np.where(state == code, open_ticks, 0)
-    return columns
 
 
 def per_vm(machine: Machine, column: np.ndarray, reduce: np.ufunc = np.add) -> list[int]:
@@ -156,6 +140,7 @@ def of_host(machine: Machine) -> Result:
         "overhead": int(pcpu["overhead"].sum()),
         "offline": int(offline(machine).sum()),
         "switches": int(pcpu["switches"].sum()),
+        "ledger": breakdown.of_host(machine),
         "utilisation": ratio(busy, int(host.pcpus) * machine.now - int(offline(machine).sum())),
         "jain_fairness": rounded(jain(shares)),
         "jain_by_weight": rounded(by_weight(machine)),
@@ -181,22 +166,6 @@ def promised(machine: Machine, row: int) -> Result:
     found = {"memory": overcommit.of_vm(machine, row)} if overcommit.is_on(machine) else {}
     on = translation.is_on(machine)
     return found | ({"translation": translation.of_vm(machine, row)} if on else {})
-
-
-def idle(machine: Machine) -> np.ndarray:
-    """Return the ticks each pCPU was idle up to now."""
-    pcpu = machine.state.pcpu[: machine.state.host[0].pcpus]
-    there = (pcpu["vcpu"] < 0) & (pcpu["online"] == 1)
-    ticks: np.ndarray = pcpu["idle"] + np.where(there, machine.now - pcpu["since"], 0)
-    return ticks
-
-
-def offline(machine: Machine) -> np.ndarray:
-    """Return the ticks each pCPU was unplugged up to now."""
-    pcpu = machine.state.pcpu[: machine.state.host[0].pcpus]
-    still = np.where(pcpu["online"] == 1, 0, machine.now - pcpu["since"])
-    ticks: np.ndarray = pcpu["offline"] + still
-    return ticks
 
 
 def of_frames(machine: Machine) -> Result:
@@ -231,9 +200,11 @@ def of_vms(machine: Machine) -> list[Result]:
     columns["unfinished"] = per_vm(machine, (vcpu["finish"] < 0).astype(np.int64))
     rows = [{name: column[row] for name, column in columns.items()} for row in range(host.vms)]
     stolen, io, woken = machine.stolen(), of_vdevices(machine), wake_ups(machine)
+    ledgers = breakdown.of_vms(machine)
     names = [*machine.vm_names, "(cap)", "(idle)"]
     return [
         of_vm(machine.vm_names[row], values)
+        | {"ledger": ledgers[row]}
         | {"vm_exits": {reason: int(vm[f"exit_{reason}"][row]) for reason in EXITS}}
         | {"io": io[row]}
         | {"wake_up": of_wake_ups(machine, woken[row])}

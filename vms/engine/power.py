@@ -4,6 +4,7 @@ from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import block, wake
 from vms.engine.cpu import become, intrude, leave, sync
 from vms.engine.io import cancel, forget
+from vms.engine.ledger import forgive
 from vms.engine.locks import unlock
 from vms.engine.log import log
 from vms.engine.memory import release
@@ -121,7 +122,7 @@ def halt(s, m, why):
         become(s, v, OFFLINE, h.now)
         vc.waits_for = GONE
         vc.held = 0
-        vc.debt_ns = 0
+        forgive(s, v)
         vc.remaining_time = 0
     release(s, m)
 

@@ -174,6 +174,51 @@ EVENTS = (
 EXITS = ("io", "fault", "timer")
 EXIT_IO, EXIT_FAULT, EXIT_TIMER = range(3)
 
+# why a pCPU worked for nobody's workload: the causes of debts, in the order they are paid
+CAUSES = (
+    "switch",  # of a pCPU to another vCPU
+    "refill",  # of caches and TLB after it
+    "migration",  # another core's own cache is cold
+    *(f"exit {reason}" for reason in EXITS),
+    "fault minor",  # what a fault costs beside its exit
+    "fault major",
+    "fault cow",
+    "fault shadow",  # an entry of a shadow page table, with its exit
+    "walk",  # through page tables, where translation is simulated
+    "syscall",  # of containers
+    "model",  # of an emulated device
+    "copy",  # of data between guest and host
+    "encryption",  # of memory that the host cannot read
+    "noise",  # caches emptied by a neighbour
+    "fork",  # of processes
+    "reclaim",  # of pages within a cgroup
+    "ksm",
+    "balloon",
+)
+(
+    OWE_SWITCH,
+    OWE_REFILL,
+    OWE_MIGRATION,
+    *_,
+    OWE_MINOR,
+    OWE_MAJOR,
+    OWE_COW,
+    OWE_SHADOW,
+    OWE_WALK,
+    OWE_SYSCALL,
+    OWE_MODEL,
+    OWE_COPY,
+    OWE_ENCRYPTION,
+    OWE_NOISE,
+    OWE_FORK,
+    OWE_RECLAIM,
+    OWE_KSM,
+    OWE_BALLOON,
+) = range(len(CAUSES))
+OWE_EXIT = CAUSES.index(f"exit {EXITS[0]}")
+"""Cause of an exit's debt, less its row of EXITS."""
+N_CAUSES = len(CAUSES)
+
 # why a slice ended: the low three bits of b of its event, and those from SLICE_MORE on
 SLICE_ENDS = (
     *("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop"),
@@ -514,6 +559,10 @@ PLAIN: dict[str, str] = {
     "latency": "i8",  # 160 buckets for each vdevice, then for each device's requests of the host
     "woken": "i8",  # 160 buckets for each VM: ticks waited from a wake-up to the pCPU
     "stolen": "i8",  # [culprit][victim]: culprit is a VM, then "(cap)", then "(idle)"
+    "owed": "i8",  # [vcpu][cause]: ns of its debt, see CAUSES
+    "due": "i8",  # [pcpu][cause]: ns of the host's own work it has still to do
+    "paid": "i8",  # [pcpu][cause]: ns that it worked off
+    "spent": "i8",  # [vm][cause]: ns that its vCPUs worked off
     "stamp": "i8",  # number of the write that made each cluster of each layer (0: not in it)
     "dirty": "i1",  # 1: a cluster of a disk that was written since its last backup
     "content": "i4",  # tick of the last write to each page + 1; one row until contents are kept
@@ -537,4 +586,4 @@ SINGLE = ("host", "policy")
 CLOCK = (1 << 31) - 1
 """frame.used keeps the low 31 bits of a tick; an age is (now - used) & CLOCK."""
 
-LAYOUT_HASH = hashlib.blake2b(repr(LAYOUT).encode(), digest_size=4).hexdigest()
+LAYOUT_HASH = hashlib.blake2b(repr((LAYOUT, CAUSES)).encode(), digest_size=4).hexdigest()

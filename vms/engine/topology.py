@@ -6,7 +6,8 @@ Before one of these is called, `scheduling.find_usable` has noted who may run wh
 from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import block, renew, wake
 from vms.engine.cpu import become, intrude, leave, sync
-from vms.engine.log import count_exits, log
+from vms.engine.ledger import move_work, trap
+from vms.engine.log import log
 from vms.engine.queue import allowed, enqueue, withdraw
 from vms.engine.tables import (
     EV_MOVE,
@@ -28,7 +29,7 @@ def take_away(s, v):
         sync(s, vc.pcpu, h.now)
         leave(s, vc.pcpu, SLICE_PREEMPTED, h.now)
         vc.preemptions += 1
-        vc.debt_ns += count_exits(s, v, EXIT_TIMER, 1, h.now) * h.vm_exit_ns
+        trap(s, v, EXIT_TIMER, 1, h.now)
         become(s, v, RUNNABLE, h.now)
         return True
     if vc.state == RUNNABLE:
@@ -81,9 +82,8 @@ def hand_over(s, p):
     """Let the first pCPU that is online do what the host had still to do on p."""
     for q in range(s.host.pcpus):
         if s.pcpu[q].online:
-            s.pcpu[q].work_ns += s.pcpu[p].work_ns
+            move_work(s, p, q)
             break
-    s.pcpu[p].work_ns = 0
 
 
 @entry

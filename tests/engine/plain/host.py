@@ -16,6 +16,11 @@ from tests.engine.plain.translation import DEFAULTS, Translation
 from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on its own
 
 SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop")
+CAUSES = (
+    *("switch", "refill", "migration", "exit io", "exit fault", "exit timer"),
+    *("fault minor", "fault major", "fault cow", "fault shadow", "walk", "syscall", "model"),
+    *("copy", "encryption", "noise", "fork", "reclaim", "ksm", "balloon"),
+)
 PREEMPTED = 1 << 40  # the ninth reason: beyond the three bits of the others
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = "running", "runnable", "blocked", "offline"
 
@@ -53,6 +58,7 @@ class VirtualMachine:
         self.references = self.hits = self.minor_faults = self.major_faults = 0
         self.cow_breaks = 0
         self.exits = {"io": 0, "fault": 0, "timer": 0}
+        self.spent: dict[str, int] = {}  # ns of overhead, by cause
         self.stolen_by: dict[str, int] = {}
         self.waits: list[int] = []  # ticks from each wake-up to the pCPU
         self.time_slice: int = given["time_slice"]
@@ -72,7 +78,8 @@ class VirtualProcessor:
         self.position = 0  # references made since the step started
         self.state = OFFLINE
         self.ended = False
-        self.debt_ns = self.pass_ = self.references = 0
+        self.pass_ = self.references = 0
+        self.owed: dict[str, int] = {}  # ns by cause
         self.remaining: float = 0
         self.last_pcpu: int | None = None
         self.wake_at: int | None = None
@@ -88,6 +95,13 @@ class VirtualProcessor:
         self.hundredths = self.slowed = 0  # of work beyond whole ticks; of work not done
         self.spun = self.wasted = 0  # ticks burnt for the lock; of them while its holder waited
         self.spun_for_this = self.wasted_for_this = 0
+
+    @property
+    def debt_ns(self) -> int:
+        return sum(self.owed.values())
+
+    def owe(self, cause: str, ns: int) -> None:
+        self.owed[cause] = self.owed.get(cause, 0) + ns
 
     def current(self) -> Mapping | None:
         return None if self.step is None else self.steps[self.step]
@@ -129,7 +143,8 @@ class PhysicalProcessor:
         self.asked = False  # who woke asked it to decide anew
         self.held_until: float = 0  # unused_slice lost: idle until then
         self.busy = self.idle = self.overhead = self.switches = 0
-        self.work_ns = 0  # of the host
+        self.due: dict[str, int] = {}  # ns of the host's own work, by cause
+        self.paid: dict[str, int] = {}
 
 
 class Host:
@@ -355,7 +370,8 @@ class Host:
         self.exit(vcpu, "io", exits)
 
     def exit(self, vcpu: VirtualProcessor, reason: str, n: int) -> None:
-        vcpu.debt_ns += self.costs["vm_exit_ns"] * self.count_exits(vcpu, reason, n)
+        ns = self.costs["vm_exit_ns"] * self.count_exits(vcpu, reason, n)
+        vcpu.owe(f"exit {reason}", ns)
 
     def count_exits(self, vcpu: VirtualProcessor, reason: str, n: int) -> int:
         """Count exits where there is a guest to leave; return how many that were."""
@@ -430,17 +446,7 @@ class Host:
         different = pcpu.last is not vcpu
         if different:
             pcpu.switches += 1
-        rule = self.rules["switch_cost_on"]
-        if rule == "always" or (rule == "different" and different):
-            vcpu.debt_ns += self.costs["context_switch_ns"] + self.costs["cache_refill_ns"]
-        if vcpu.last_pcpu is not None and vcpu.last_pcpu != pcpu.row:
-            vcpu.migrations += 1
-            threads = self.given["threads"]
-            other_core = vcpu.last_pcpu // threads != pcpu.row // threads
-            if other_core and rule != "never":
-                vcpu.debt_ns += self.costs["migration_ns"]
-        vcpu.debt_ns += pcpu.work_ns
-        pcpu.work_ns = 0
+        self.charge_switch(pcpu, vcpu, different)
         vcpu.state, vcpu.last_pcpu = RUNNING, pcpu.row
         vcpu.slices += 1
         if vcpu.woke_at is not None:
@@ -448,6 +454,23 @@ class Host:
             vcpu.woke_at = None
         pcpu.vcpu = pcpu.last = vcpu
         pcpu.slice_at, pcpu.slice_overhead = self.now, 0
+
+    def charge_switch(
+        self, pcpu: PhysicalProcessor, vcpu: VirtualProcessor, different: bool
+    ) -> None:
+        rule = self.rules["switch_cost_on"]
+        if rule == "always" or (rule == "different" and different):
+            vcpu.owe("switch", self.costs["context_switch_ns"])
+            vcpu.owe("refill", self.costs["cache_refill_ns"])
+        if vcpu.last_pcpu is not None and vcpu.last_pcpu != pcpu.row:
+            vcpu.migrations += 1
+            threads = self.given["threads"]
+            other_core = vcpu.last_pcpu // threads != pcpu.row // threads
+            if other_core and rule != "never":
+                vcpu.owe("migration", self.costs["migration_ns"])
+        for cause, ns in pcpu.due.items():
+            vcpu.owe(cause, ns)
+        pcpu.due = {}
 
     def block(self, vcpu: VirtualProcessor) -> None:
         """Execute the blocking step a vCPU has come to."""
@@ -474,10 +497,10 @@ class Host:
 
     def charge_submission(self, vcpu: VirtualProcessor, vdevice: VirtualDevice, n: int) -> None:
         if vcpu.vm.kind == "container":
-            vcpu.debt_ns += n * self.costs["syscall_ns"]
+            vcpu.owe("syscall", n * self.costs["syscall_ns"])
         elif vdevice.mode == "emulated":
             self.exit(vcpu, "io", 4 * n)
-            vcpu.debt_ns += n * self.costs["device_model_ns"]
+            vcpu.owe("model", n * self.costs["device_model_ns"])
         elif vdevice.mode == "paravirtual":
             self.exit(vcpu, "io", -(-n // 8))
 
@@ -513,15 +536,15 @@ class Host:
 
     def run_one(self, pcpu: PhysicalProcessor) -> None:
         vcpu = pcpu.vcpu
-        if vcpu is None and pcpu.work_ns >= self.tick_ns:
-            pcpu.work_ns -= self.tick_ns
+        if vcpu is None and sum(pcpu.due.values()) >= self.tick_ns:
+            self.work_off(pcpu.due, pcpu.paid)
             pcpu.overhead += 1
             return
         if vcpu is None:
             pcpu.idle += 1
             return
         if vcpu.debt_ns >= self.tick_ns:
-            vcpu.debt_ns -= self.tick_ns
+            self.work_off(vcpu.owed, pcpu.paid, vcpu.vm.spent)
             pcpu.overhead += 1
             pcpu.slice_overhead += 1
             return
@@ -543,6 +566,16 @@ class Host:
             vcpu.left -= done
         elif done:
             self.make_references(vcpu, step)
+
+    def work_off(self, owed: dict[str, int], *books: dict[str, int]) -> None:
+        """Pay a tick of debts, in the order of causes."""
+        left = self.tick_ns
+        for cause in sorted(owed, key=CAUSES.index):
+            part = min(left, owed[cause])
+            owed[cause] -= part
+            left -= part
+            for book in books:
+                book[cause] = book.get(cause, 0) + part
 
     def has_lock(self, vcpu: VirtualProcessor) -> bool:
         """Tell whether a vCPU in a critical section has the lock, which it takes if it is free."""

@@ -132,12 +132,19 @@ class Memory:
 
     def charge_fault(self, vcpu: VirtualProcessor, major: bool) -> None:
         costs, container = self.host.costs, vcpu.vm.kind == "container"
-        if major:
-            vcpu.debt_ns += costs["syscall_ns"] if container else costs["vm_exit_ns"]
+        if major and container:
+            vcpu.owe("fault major", costs["syscall_ns"])
+        elif major:
+            vcpu.owe("exit fault", costs["vm_exit_ns"])
         elif container:
-            vcpu.debt_ns += max(0, costs["minor_fault_ns"] - costs["vm_exit_ns"])
+            vcpu.owe("fault minor", max(0, costs["minor_fault_ns"] - costs["vm_exit_ns"]))
         else:
-            vcpu.debt_ns += costs["minor_fault_ns"]
+            self.owe_with_exit(vcpu, "fault minor", costs["minor_fault_ns"])
+
+    def owe_with_exit(self, vcpu: VirtualProcessor, cause: str, ns: int) -> None:
+        """Let a guest owe a fault, of which the exit is a part."""
+        vcpu.owe("exit fault", min(ns, self.host.costs["vm_exit_ns"]))
+        vcpu.owe(cause, max(0, ns - self.host.costs["vm_exit_ns"]))
 
     def copy_on_write(self, vcpu: VirtualProcessor, page: int) -> bool:
         """Give the VM a private copy of an image page; False when there is no frame for it."""
@@ -161,7 +168,10 @@ class Memory:
             self.fill(frame, vm, page, None, write=True, copied=True)
             vm.table[page].content = content
         vm.cow_breaks += 1
-        vcpu.debt_ns += self.host.costs["cow_ns"]
+        if vm.kind == "container":
+            vcpu.owe("fault cow", self.host.costs["cow_ns"])
+        else:
+            self.owe_with_exit(vcpu, "fault cow", self.host.costs["cow_ns"])
         self.host.log("cow", vcpu=vcpu, a=page, b=frame)
         self.host.count_exits(vcpu, "fault", 1)
         return True

@@ -76,15 +76,15 @@ class Overcommit:
         if keys["ksm_scan"] and now % keys["ksm_every"] == 0:
             self.scan()
 
-    def work(self, ns: int) -> None:
+    def work(self, cause: str, ns: int) -> None:
         self.work_ns += ns
         for pcpu in self.host.pcpus:
             if pcpu.vcpu is None:
-                pcpu.work_ns += ns
+                pcpu.due[cause] = pcpu.due.get(cause, 0) + ns
                 return
         first = self.host.pcpus[0].vcpu
         assert first
-        first.debt_ns += ns
+        first.owe(cause, ns)
 
     # References
 
@@ -216,7 +216,7 @@ class Overcommit:
                 guest.balloon.remove(min(guest.balloon & guest.out or guest.balloon))
                 moved += 1
             if moved:
-                self.work(moved * self.host.costs["balloon_page_ns"])
+                self.work("balloon", moved * self.host.costs["balloon_page_ns"])
                 self.host.log("balloon", a=vm.row, b=len(guest.balloon))
 
     def report(self) -> None:
@@ -229,7 +229,7 @@ class Overcommit:
                 vm.copied.discard(page)
             if told:
                 vm.guest.reported += len(told)
-                self.work(len(told) * self.host.costs["balloon_page_ns"])
+                self.work("balloon", len(told) * self.host.costs["balloon_page_ns"])
                 self.host.log("report", a=vm.row, b=len(told))
 
     def aim(self) -> None:
@@ -286,7 +286,7 @@ class Overcommit:
                 self.scans += 1
                 self.unstable.clear()
         self.looked += n
-        self.work(n * self.host.costs["ksm_page_ns"])
+        self.work("ksm", n * self.host.costs["ksm_page_ns"])
 
     def private(self, place: Page) -> Resident | None:
         entry: Any = place[0].table.get(place[1])

@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from tests.engine.plain.host import BLOCKED, OFFLINE, RUNNABLE, Host, VirtualMachine
+from tests.engine.plain.host import BLOCKED, CAUSES, OFFLINE, RUNNABLE, Host, VirtualMachine
 
 
 def result(host: Host) -> dict[str, Any]:
@@ -40,6 +40,12 @@ def of_host(host: Host) -> dict[str, Any]:
         "overhead": sum(pcpu.overhead for pcpu in host.pcpus),
         "offline": 0,
         "switches": sum(pcpu.switches for pcpu in host.pcpus),
+        "ledger": {
+            "guest": busy * host.tick_ns,
+            **spent([pcpu.paid for pcpu in host.pcpus]),
+            "idle": sum(pcpu.idle for pcpu in host.pcpus) * host.tick_ns,
+            "offline": 0,
+        },
         "utilisation": rounded(busy / elapsed) if elapsed else 0.0,
         "jain_fairness": rounded(jain),
         "jain_by_weight": rounded(by_weight(host)),
@@ -57,6 +63,12 @@ def of_host(host: Host) -> dict[str, Any]:
         **({"translation": host.translation.summary()} if host.translation else {}),
         **({"overcommit": host.overcommit.summary()} if host.overcommit else {}),
     }
+
+
+def spent(books: list[dict[str, int]]) -> dict[str, int]:
+    """Return the ns of overhead by cause, those that there were."""
+    sums = {cause: sum(book.get(cause, 0) for book in books) for cause in CAUSES}
+    return {cause: ns for cause, ns in sums.items() if ns}
 
 
 def by_weight(host: Host) -> float:
@@ -100,6 +112,13 @@ def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
         "runnable": total(RUNNABLE),
         "blocked": total(BLOCKED),
         "offline": total(OFFLINE),
+        "ledger": {
+            "guest": total("run") * host.tick_ns,
+            **spent([vm.spent]),
+            "runnable": total(RUNNABLE) * host.tick_ns,
+            "blocked": total(BLOCKED) * host.tick_ns,
+            "offline": total(OFFLINE) * host.tick_ns,
+        },
         "slices": sum(vcpu.slices for vcpu in vm.vcpus),
         "preemptions": sum(vcpu.preemptions for vcpu in vm.vcpus),
         "migrations": sum(vcpu.migrations for vcpu in vm.vcpus),

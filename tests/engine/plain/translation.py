@@ -150,13 +150,14 @@ class Translation:
         self.count(vm, "tlb_misses")
         references = self.references(vm, guest, host)
         self.count(vm, "walk_references", references)
-        vcpu.debt_ns += references * self.host.costs["walk_reference_ns"]
+        vcpu.owe("walk", references * self.host.costs["walk_reference_ns"])
         self.enter(entries, [key, both, frame, self.clock])
         shadow = self.keys["mode"] == "shadow" and vm.kind != "container"
         if shadow and (vm.row, page) not in self.shadow:
             self.shadow.add((vm.row, page))
             self.count(vm, "shadow_exits")
-            vcpu.debt_ns += self.host.costs["vm_exit_ns"] + self.host.costs["shadow_fill_ns"]
+            costs = self.host.costs
+            vcpu.owe("fault shadow", costs["vm_exit_ns"] + costs["shadow_fill_ns"])
 
     def enter(self, entries: list[Any], new: list[Any]) -> None:
         for place, entry in enumerate(entries):

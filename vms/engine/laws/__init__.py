@@ -28,6 +28,7 @@ LAWS: dict[str, Law] = {
         accounts.runstates_sum,
         accounts.pcpu_time,
         accounts.time_given,
+        accounts.overhead_explained,
         accounts.one_pcpu_at_most,
         accounts.queue_complete,
         accounts.work_conserving,

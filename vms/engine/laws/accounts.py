@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vms.engine.breakdown import paid, spent
 from vms.engine.laws.law import law, pcpus, vcpus, vms
 from vms.engine.scheduling import policies, uses_slices
-from vms.engine.tables import OFFLINE, RUNNABLE, RUNNING
+from vms.engine.tables import N_CAUSES, OFFLINE, RUNNABLE, RUNNING
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -43,6 +44,26 @@ def time_given(machine: Machine) -> bool | None:
     return bool(
         pcpu["busy"].sum() == vcpu["run"].sum()
         and pcpu["overhead"].sum() == vcpu["overhead"].sum() + pcpu["own"].sum()
+    )
+
+
+@law(
+    "Every nanosecond of overhead has a cause",
+    "Σ paid by cause = overhead of each pCPU, of each VM; Σ owed by cause = the debt of each vCPU",
+)
+def overhead_explained(machine: Machine) -> bool | None:
+    pcpu, vcpu, state = pcpus(machine), vcpus(machine), machine.state
+    tick_ns = int(state.host[0].tick_ns)
+    owed = state.owed[: len(vcpu) * N_CAUSES].reshape(len(vcpu), N_CAUSES)
+    due = state.due[: len(pcpu) * N_CAUSES].reshape(len(pcpu), N_CAUSES)
+    worked = np.add.reduceat(vcpu["overhead"], vms(machine)["first_vcpu"])
+    return bool(
+        np.array_equal(paid(machine).sum(axis=1), pcpu["overhead"] * tick_ns)
+        and np.array_equal(spent(machine).sum(axis=1), worked * tick_ns)
+        and np.array_equal(owed.sum(axis=1), vcpu["debt_ns"])
+        and np.array_equal(due.sum(axis=1), pcpu["work_ns"])
+        and np.all(owed >= 0)
+        and np.all(due >= 0)
     )
 
 

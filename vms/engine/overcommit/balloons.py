@@ -17,6 +17,7 @@ from vms.engine.tables import (
     FREED,
     GUEST_OUT,
     ON,
+    OWE_BALLOON,
     PRESENT,
     SWAPPED,
 )
@@ -56,7 +57,7 @@ def move_balloons(s):
             deflate(s, m)
             moved += 1
         if moved > 0:
-            work(s, moved * h.balloon_page_ns)
+            work(s, OWE_BALLOON, moved * h.balloon_page_ns)
             log(s, EV_BALLOON, h.now, -1, -1, m, vm.balloon)
 
 
@@ -83,7 +84,7 @@ def report_pages(s):
             told += 1
         if told > 0:
             vm.reported += told
-            work(s, told * h.balloon_page_ns)
+            work(s, OWE_BALLOON, told * h.balloon_page_ns)
             log(s, EV_REPORT, h.now, -1, -1, m, told)
 
 

@@ -8,6 +8,7 @@ from vms.engine.compiled import inner
 from vms.engine.compiled.dispatch import forget
 from vms.engine.cpu import sync
 from vms.engine.io import queue_request
+from vms.engine.ledger import charge_host, owe
 from vms.engine.log import log
 from vms.engine.memory import take_away
 from vms.engine.tables import (
@@ -30,7 +31,7 @@ TAKEN = BALLOON | GUEST_OUT
 
 
 @inner
-def work(s, ns):
+def work(s, cause, ns):
     """Let the host work for some ns: on the first idle pCPU; else who runs on the first waits."""
     h = s.host
     h.work_ns += ns
@@ -38,12 +39,12 @@ def work(s, ns):
     for p in range(h.pcpus):
         if s.pcpu[p].online and s.pcpu[p].vcpu < 0:
             sync(s, p, h.now)
-            s.pcpu[p].work_ns += ns
+            charge_host(s, p, cause, ns)
             return
         if first < 0 and s.pcpu[p].online:
             first = p
     sync(s, first, h.now)
-    s.vcpu[s.pcpu[first].vcpu].debt_ns += ns
+    owe(s, s.pcpu[first].vcpu, cause, ns)
 
 
 @inner

@@ -20,6 +20,7 @@ from vms.engine.tables import (
     FRAME,
     MERGED,
     NOT_SEEN,
+    OWE_KSM,
     PRESENT,
     SHARED,
     UNSHARED,
@@ -120,4 +121,4 @@ def scan_pages(s):
             for k in range(len(s.unstable)):
                 s.unstable[k] = -1
     h.ksm_seen += min(h.ksm_scan, pages)
-    work(s, min(h.ksm_scan, pages) * h.ksm_page_ns)
+    work(s, OWE_KSM, min(h.ksm_scan, pages) * h.ksm_page_ns)

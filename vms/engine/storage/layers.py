@@ -20,6 +20,7 @@ from vms.engine.tables import (
     GUEST_OUT,
     INF,
     MERGED,
+    N_CAUSES,
     NOTHING,
     POINT,
     PRESENT,
@@ -261,6 +262,7 @@ def contexts(machine: Machine, vm: int) -> list[dict[str, Any]]:
     for v in range(int(row.first_vcpu), int(row.first_vcpu + row.vcpus)):
         vcpu = machine.state.vcpu[v]
         context = {name: int(vcpu[name]) for name in PLAIN}
+        context["owed"] = machine.state.owed[v * N_CAUSES : (v + 1) * N_CAUSES].tolist()
         context["step"] = int(vcpu.step - vcpu.first_step) if vcpu.step >= 0 else -1
         context["references"] = int(vcpu.references - vcpu.rewound)
         waits = int(vcpu.waits_for) if vcpu.waits_for in (SLEEP, ARRIVAL) else NOTHING
@@ -284,6 +286,8 @@ def put_contexts_back(machine: Machine, vm: int, saved: list[dict[str, Any]]) ->
         state.host["live"] += int(vcpu.ended) - context["ended"]
         for name in PLAIN:
             vcpu[name] = context[name]
+        first = (int(row.first_vcpu) + number) * N_CAUSES
+        state.owed[first : first + N_CAUSES] = context["owed"]
         if vcpu.ended:
             vcpu.finish = max(context["finish"], int(row.start_at))
         vcpu.step = vcpu.first_step + context["step"] if context["step"] >= 0 else -1

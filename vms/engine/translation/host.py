@@ -8,6 +8,7 @@ Source: Barr, Cox and Rixner, SpecTLB, ISCA 2011; Intel SDM volume 3, chapter 29
 Instruction Set Manual, volume II, hypervisor extension; Adams and Agesen, ASPLOS 2006 (shadow).
 """
 
+from vms.engine.ledger import owe
 from vms.engine.tables import (
     ACCESSED_BY_GUEST,
     BALLOON,
@@ -16,6 +17,8 @@ from vms.engine.tables import (
     FREED,
     GUEST_OUT,
     IN_SHADOW,
+    OWE_SHADOW,
+    OWE_WALK,
     PRESENT,
     SHADOW,
     SHARED,
@@ -196,11 +199,11 @@ def translate(s, v, reference):
         vm.tlb_misses += 1
         made = references_of(s, vc.vm, guest == 0, host == 0)
         vm.walk_references += made
-        vc.debt_ns += made * h.walk_reference_ns
+        owe(s, v, OWE_WALK, made * h.walk_reference_ns)
         enter(s, first, key, f, both, cpu.tlb_epoch)
         if h.translation == SHADOW and vm.kind != CONTAINER and bits & IN_SHADOW == 0:
             bits |= IN_SHADOW
             vm.shadow_exits += 1
-            vc.debt_ns += h.vm_exit_ns + h.shadow_fill_ns
+            owe(s, v, OWE_SHADOW, h.vm_exit_ns + h.shadow_fill_ns)
     if bits != s.bits[page]:
         s.bits[page] = bits

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vms.engine.metrics import by_weight, jain, of_wake_ups, per_vm, rounded, times, wake_ups
+from vms.engine import breakdown
+from vms.engine.breakdown import times
+from vms.engine.metrics import by_weight, jain, of_wake_ups, per_vm, rounded, wake_ups
 
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.engine.machine import Machine
@@ -25,7 +27,8 @@ def figures(machine: Machine) -> JSON:
 
     `stolen` and `woken` are by `rows` of VMs. An entry of `stolen` is [culprit, ticks]: a row, the
     number of VMs for its cap, one more for a pCPU that was idle. `woken`: wake-ups, p50, p95, p99
-    in µs, null where it never woke.
+    in µs, null where it never woke. `ledger`: ns by way since tick 0, of the host and by `rows`,
+    and as few parts as a bar has room for (`breakdown.WAYS`, `GROUPS`).
     """
     waited = np.array(per_vm(machine, times(machine)["runnable"]))
     rows = np.sort(np.argsort(-waited, kind="stable")[:VICTIMS])
@@ -37,8 +40,21 @@ def figures(machine: Machine) -> JSON:
         "steal": waited[rows].tolist(),
         "stolen": [_most(stolen[row]) for row in rows],
         "woken": [_woken(machine, histograms[row]) for row in rows],
+        "ledger": _ledger(machine, rows),
         "jain": rounded(jain(ran)),
         "jain_by_weight": rounded(by_weight(machine)),
+    }
+
+
+def _ledger(machine: Machine, rows: np.ndarray) -> JSON:
+    ledgers = breakdown.of_vms(machine)
+    host = breakdown.of_host(machine)
+    return {
+        "ways": breakdown.WAYS,
+        "groups": breakdown.GROUPS,
+        "host": host,
+        "pcpus": breakdown.of_pcpus(machine),
+        "vms": [ledgers[row] for row in rows],
     }
 
 
