@@ -41,6 +41,7 @@ from vms.live.audience import (
 from vms.live.hub import Viewer
 from vms.live.room.requests import REQUESTS
 from vms.live.wishes import SLOW, WISHES, grant
+from vms.serving.shortcut import EXTENSION, Shortcut
 from vms.words import sentence
 
 if TYPE_CHECKING:  # importing it wakes Numba
@@ -135,6 +136,8 @@ class LabConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         """Leave the lab."""
         self.leaving = True
+        if self._shortcut is not None:
+            self._shortcut.hears = None
         for task in list(self.tasks):
             task.cancel()
         if self.room is not None:
@@ -152,6 +155,13 @@ class LabConsumer(AsyncWebsocketConsumer):
         else:
             with translation.override(self.language):
                 await self._hear(message["text"])
+
+    @property
+    def _shortcut(self) -> Shortcut | None:
+        """The server's offer for samples and acknowledgements; another server has none."""
+        extensions: Any = self.scope.get("extensions") or {}
+        found: Shortcut | None = extensions.get(EXTENSION)
+        return found
 
     # --- coming and going -------------------------------------------------------------------------
 
@@ -179,7 +189,11 @@ class LabConsumer(AsyncWebsocketConsumer):
         own = sum(seat.who.user == self.who.user for seat in run.audience.seats)
         if crowded := limits.refuse_viewer(run.viewers, own):
             return CROWDED, crowded
-        self.seat = Seat(self.who, Viewer(self._send_sample), self._close_soon, self.number)
+        shortcut = self._shortcut
+        viewer = Viewer(self._send_sample, None if shortcut is None else shortcut.push)
+        self.seat = Seat(self.who, viewer, self._close_soon, self.number)
+        if shortcut is not None:
+            shortcut.hears = viewer.acknowledge
         self.run, self.room = run, room
         run.enter(self.seat)
         room.enter(self.seat)

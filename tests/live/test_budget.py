@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vms.live.budget import FULL_S, LATE_S, LEAST_SHARE, OWN, SHARE, SLOW_S, Budget
+from vms.live.budget import FULL_S, LATE_S, LEAST_SHARE, SHARE, SLOW_S, Budget
+
+OWN = 6
+"""What making a sample costs, in sendings."""
 
 
 @dataclass(eq=False)
@@ -22,8 +25,9 @@ class Lab:
 class Loop:
     """A process whose every sending takes the same time, and its clocks."""
 
-    def __init__(self, unit_s: float) -> None:
+    def __init__(self, unit_s: float, other: float = 0.0) -> None:
         self.unit_s, self.now_s, self.spent_s = unit_s, 0.0, 0.0
+        self.other = other
         self.budget = Budget(lambda: self.now_s, lambda: self.spent_s)
 
     def run(self, labs: list[Lab], seconds: int, late_s: float = 0.0) -> float:
@@ -32,11 +36,13 @@ class Loop:
         for _ in range(seconds):
             samples = [(n / lab.per_s, lab) for lab in labs for n in range(int(lab.per_s))]
             for at_s, lab in _by_time(samples):
-                self.spent_s += self.unit_s * (lab.viewers + OWN)
-                took += self.unit_s * (lab.viewers + OWN)
+                cost_s = self.unit_s * (lab.viewers + OWN)
+                self.spent_s += cost_s
+                took += cost_s
                 self.now_s = max(self.now_s, int(self.now_s) + at_s)
-                self.budget.shown(lab, 0.0, late_s)
+                self.budget.shown(lab, cost_s, late_s)
             self.now_s = int(self.now_s) + 1.0
+            self.spent_s += self.other
         return took / seconds
 
 
@@ -99,4 +105,12 @@ def test_a_lab_that_nobody_watches_takes_no_room() -> None:
     loop.run(labs, 2)
     loop.run(labs[:1], 2)
     assert not labs[0].slow
-    assert loop.budget._labs == {labs[0]: None}
+    assert list(loop.budget._costs) == [labs[0]]
+
+
+def test_what_else_the_loop_has_to_do_leaves_less_for_samples() -> None:
+    labs = the_class()
+    Loop(unit_s=30e-6, other=SHARE).run(labs, 10)
+    assert all(lab.slow for lab in labs)
+    Loop(unit_s=30e-6).run(labs, 10)
+    assert not labs[0].slow

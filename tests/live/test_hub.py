@@ -388,3 +388,66 @@ async def test_who_comes_between_the_end_of_a_snapshot_and_its_callback_gets_it(
     assert topic._shared is None  # the callback has not run
     assert await topic.next_for(None) == await first
     assert topic.built == 1
+
+
+class Line:
+    """A connection that takes messages at once, unless something waits there."""
+
+    def __init__(self):
+        self.pushed, self.sent, self.jammed = [], [], False
+        self.viewer = Viewer(self.send, self.push)
+
+    def push(self, data):
+        if not self.jammed:
+            self.pushed.append(data)
+        return not self.jammed
+
+    async def send(self, data):
+        self.sent.append(data)
+
+    def versions(self, messages):
+        return [HEADER.unpack_from(message)[4] for message in messages]
+
+
+async def test_changes_go_out_at_once_where_nothing_waits(counter):
+    line = Line()
+    counter.publish()
+    line.viewer.watch(counter.topic)
+    while await line.viewer.send_one():
+        pass
+    assert line.versions(line.sent) == [1], "a newcomer's snapshot takes the usual way"
+    for _ in range(3):
+        counter.publish()
+    assert line.versions(line.pushed) == [2, 3, 4]
+    assert not await line.viewer.send_one()
+    assert line.viewer.sent == 4
+
+
+async def test_what_cannot_go_out_at_once_is_sent_in_order(counter):
+    line = Line()
+    counter.publish()
+    line.viewer.watch(counter.topic)
+    while await line.viewer.send_one():
+        pass
+    line.jammed = True
+    counter.publish()
+    counter.publish()
+    line.jammed = False
+    while await line.viewer.send_one():
+        pass
+    counter.publish()
+    assert line.versions(line.sent) == [1, 2, 3]
+    assert line.versions(line.pushed) == [4]
+
+
+async def test_at_once_is_not_beyond_the_credit_and_an_acknowledgement_is_credit(counter):
+    line = Line()
+    counter.publish()
+    line.viewer.watch(counter.topic)
+    while await line.viewer.send_one():
+        pass
+    for _ in range(Viewer.MESSAGES + 2):
+        counter.publish()
+    assert line.viewer.sent == Viewer.MESSAGES
+    line.viewer.acknowledge(line.viewer.sent)
+    assert line.viewer.version(counter.topic) == counter.topic.version

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vms.engine.errors import EngineError
 from vms.live import registry
 from vms.live.audience import MOVED, Who
+from vms.live.chores import LOOKS
 from vms.live.controls import (
     CONTROLS,
     Deed,
@@ -42,7 +43,7 @@ class Deeds:
     """The tree of runs as one live run sees it, and what is done in it."""
 
     LOOK_S = 5.0
-    """Between two looks at which checkpoints there are,"""
+    """Between two looks at which checkpoints there are, later where there are many labs,"""
     TELL_S = 1.0
     """and between two words to the lab's other runs about how far this one is."""
 
@@ -51,6 +52,7 @@ class Deeds:
         self.checkpoints: list[int] = []
         self._run = run
         self._looked_s = self._told_s = float("-inf")
+        self._look_s = self.LOOK_S
         self._looking: asyncio.Task[None] | None = None
         self.begin([])
 
@@ -72,13 +74,14 @@ class Deeds:
         self._looked_s = run.clock()
         runs = [_as_it_is(run, each) for each in await run.store.tree(run.lab)]
         checkpoints = await run.store.checkpoint_ticks(run.run_id)
+        self._look_s = max(self.LOOK_S, LOOKS.wait_s(self, run.clock() - self._looked_s))
         if (runs, checkpoints) != (self.runs, self.checkpoints):
             self.runs, self.checkpoints = runs, checkpoints
             run.changed()
 
     def look_again(self) -> None:
         """Read it anew now and then while somebody watches; in the background."""
-        if self._run.viewers and self._run.clock() - self._looked_s >= self.LOOK_S:
+        if self._run.viewers and self._run.clock() - self._looked_s >= self._look_s:
             self._looked_s = self._run.clock()
             self._looking = asyncio.create_task(self._look_again())
 

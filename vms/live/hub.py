@@ -106,6 +106,12 @@ class Topic:
                 return shared.version, shared.message
             await self._build()
 
+    def change_for(self, at: int | None) -> tuple[int, bytes] | None:
+        """Return what `next_for` would, where that is a change which is there; else None."""
+        if at is None or at == self.version or not self._replays(at, self.REPLAY):
+            return None
+        return at + 1, self._ring[at - self.version]
+
     def _since(self, snapshot: int, at: int) -> bool:
         """Tell whether a viewer at version `at` is past the shared snapshot already."""
         return snapshot <= at < self.version
@@ -136,26 +142,32 @@ class Topic:
             self._shared = task.result()
 
     def _wake(self) -> None:
-        for viewer in self.viewers:
+        for viewer in list(self.viewers):
             viewer.wake()
 
 
 class Viewer:
     """One browser tab: what it has, what is under way to it, and the task that sends.
 
-    `send` is awaited with one message at a time. `sent`, `acknowledged` and `snapshots` count
-    messages.
+    `send` is awaited with one message at a time. `push`, if there is one, sends a message at once
+    and returns True, or does nothing and returns False: then it is sent by the task. `sent`,
+    `acknowledged` and `snapshots` count messages.
     """
 
     MESSAGES = 8
     BYTES = 512 * 1024
 
-    def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[bytes], Awaitable[None]],
+        push: Callable[[bytes], bool] | None = None,
+    ) -> None:
         self.sent = 0
         self.acknowledged = 0
         self.snapshots = 0
         self.bytes_under_way = 0
-        self._send = send
+        self._send, self._push = send, push
+        self._sending = False
         self._at: dict[Topic, int | None] = {}
         self._under_way: deque[int] = deque()
         self._woken = asyncio.Event()
@@ -186,7 +198,17 @@ class Viewer:
 
     def wake(self) -> None:
         """Something changed: there may be something to send."""
-        self._woken.set()
+        if self._push is None or self._sending or not self._push_all(self._push):
+            self._woken.set()
+
+    def _push_all(self, push: Callable[[bytes], bool]) -> bool:
+        """Send what is a change and can be sent at once; tell whether that was all."""
+        while self._has_credit() and (topic := self._behind()) is not None:
+            change = topic.change_for(self._at[topic])
+            if change is None or not push(change[1]):
+                return False
+            self._note_sent(topic, *change)
+        return True
 
     def acknowledge(self, count: int) -> None:
         """The page has drawn the first `count` messages; a count that cannot be is ignored."""
@@ -215,16 +237,23 @@ class Viewer:
         if topic is None:
             return False
         at = self._at[topic]
-        version, data = await topic.next_for(at)
-        if topic not in self._at or self._at[topic] != at:
-            return True  # it was unwatched, or is to begin again: look once more
+        self._sending = True
+        try:
+            version, data = await topic.next_for(at)
+            if topic not in self._at or self._at[topic] != at:
+                return True  # it was unwatched, or is to begin again: look once more
+            self._note_sent(topic, version, data)
+            await self._send(data)
+        finally:
+            self._sending = False
+        return True
+
+    def _note_sent(self, topic: Topic, version: int, data: bytes) -> None:
         self._at[topic] = version
         self.sent += 1
         self.snapshots += data[0] == SNAPSHOT
         self._under_way.append(len(data))
         self.bytes_under_way += len(data)
-        await self._send(data)
-        return True
 
     def _behind(self) -> Topic | None:
         """Return whose turn it is: of the topics with news, the one served longest ago."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ParamSpec
 
 from vms.engine.checkpoint import Frozen, freeze
+from vms.live.chores import CHECKPOINTS
 from vms.live.motion import CRASHED, PAUSED, PLAYING
 from vms.live.store.keeping import Remains, Standing, remains_of, timed
 from vms.live.thinning import GAP_S
@@ -35,7 +36,8 @@ class Keeper:
     ENGINE_S = GAP_S
     """or whenever it has computed for so long, so that a look at any tick is quick;"""
     SHARE = 0.03
-    """but never so often that it costs more than this part of the time."""
+    """but never so often that it costs more than this part of the time, nor all runs together more
+    than CHECKPOINTS may."""
     QUIET_S = 0.5
     """A run that has been at rest for so long is written with all it has come to."""
     OUTCOMES_S = 1.0
@@ -202,7 +204,8 @@ class Keeper:
             self._failed(error)
         else:
             self._succeeded()
-            self._next_s = self._clock() + cost_s * (1 / self.SHARE - 1)
+            own_s = cost_s * (1 / self.SHARE - 1)
+            self._next_s = self._clock() + max(own_s, CHECKPOINTS.wait_s(self, cost_s))
         finally:
             self._task = None
             self._run.changed()

@@ -1,7 +1,8 @@
-"""What a machine shows: made in an engine thread while it rests, published on the loop."""
+"""What a machine shows: made while it rests, published on the loop."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,12 +38,16 @@ class Watched:
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample of everything that is watched; how long it took to make, and of a processor."""
+    """One sample of everything that is watched, and how long it took to make.
+
+    `spent_s`: the processor time of that, `beside`: of another thread than the event loop's.
+    """
 
     lab: Sample | None
     watched: list[tuple[Watched, Sample]]
     seconds: float
     spent_s: float = 0.0
+    beside: bool = False
 
     @property
     def size(self) -> int:
@@ -75,11 +80,12 @@ class Sampler:
         watched: Sequence[Watched],
         resting: bool,
     ) -> Shown:
-        """Return what differs from what was shown last; in an engine thread.
+        """Return what differs from what was shown last.
 
         `resting`: the machine will not go on by itself, so that it is worth a thorough look.
         """
         began, before = self._clock(), time.thread_time()
+        beside = threading.current_thread() is not threading.main_thread()
         self._judge.look(self.machine, self._clock, resting)
         documents = {**documents, "laws": self._judge.verdicts, "jobs": jobs(self.machine)}
         documents |= self.scores.look(self.machine, self._clock, resting)
@@ -92,7 +98,7 @@ class Sampler:
         lab = self.encoder.sample(documents, journal)
         samples = [(each, each.encoder.sample(self.machine)) for each in watched]
         made = [(each, sample) for each, sample in samples if sample is not None]
-        return Shown(lab, made, self._clock() - began, time.thread_time() - before)
+        return Shown(lab, made, self._clock() - began, time.thread_time() - before, beside)
 
     def _told(self, now_s: float, resting: bool) -> dict[str, Any]:
         """Return the figures that people read, made once a second at most, and at each rest."""

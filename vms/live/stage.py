@@ -1,12 +1,13 @@
 """A machine on show: its picture, the topics made of it, and the seats that look at it.
 
-Samples are made in an engine thread while the machine rests, and published on the event loop, as
-often as is of use: at most twenty a second, five where the processors have no room for more, and no
-more than the network and a quarter of the time allow.
+Samples are made while the machine rests, in an engine thread where that takes long, and published
+on the event loop, as often as is of use: at most twenty a second, five where the processors have no
+room for more, and no more than the network and a quarter of the time allow.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ LAB, HEAT, PAGES = 0, 1, 16
 """Numbers of the topics; the pages of VM v are PAGES + v."""
 
 Alone = Callable[..., Awaitable[Any]]
-"""`alone(function, *args)` calls it in an engine thread while nobody else touches the machine."""
+"""`alone(function, *args)` calls it while nobody else touches the machine; where, is its matter."""
 
 
 class Stage:
@@ -161,13 +162,16 @@ class Stage:
         self._shown_s = due_s if now_s - due_s < self.SAMPLE_S else now_s
         sampler, watched = self.sampler, list(self.watched.values())
         shown: Shown = await alone(sampler.make, documents, journal, watched, resting)
+        before_s = time.thread_time()
         begins = sampler is not self.shown
         self.shown = sampler
         sampler.publish(shown, None if begins else self.topic)
         if begins:
             self.topic.restart()
         late_s = now_s - due_s if not resting and now_s - due_s < self.WAITED_S else 0.0
-        BUDGET.shown(self, shown.spent_s, late_s)
+        sent_s = time.thread_time() - before_s
+        own_s = 0.0 if shown.beside else shown.spent_s
+        BUDGET.shown(self, sent_s + own_s, late_s, shown.spent_s - own_s)
         self._interval_s = max(
             self.SAMPLE_S, shown.size / self.BYTES_PER_S, shown.seconds * self.ENCODING_SHARE
         )

@@ -41,8 +41,8 @@ class Viewing(ABC):
         """Note that there is something to show."""
 
     @abstractmethod
-    async def alone(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call `function` in an engine thread while nobody else touches the machine."""
+    async def sampled(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Make a sample with `function` while nobody else touches the machine."""
 
     @property
     def topic(self) -> Topic:
@@ -133,6 +133,6 @@ class Viewing(ABC):
         self.deeds.look_again()
         rows, self.journal.news = self.journal.news, []
         resting = self._motion.status != PLAYING
-        await self.stage.show(self.documents(), rows, self.alone, resting)
+        await self.stage.show(self.documents(), rows, self.sampled, resting)
         self.pasts.tell(self.clock(), rows)
         self.deeds.tell_others()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import time
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from twisted.internet import reactor as installed_reactor
 
 from vms.serving.flow import Valve
+from vms.serving.shortcut import Shortcut, frame_of, is_idle, send_now
 
 LINGER_S = 2
 """How long a refused upload is read and thrown away, so that the answer arrives."""
@@ -23,9 +24,6 @@ IMPORTS = b"/import/"
 """How the addresses end to which a lab's file may be sent."""
 MOST_IMPORTS = 4
 """Imports that are received at the same time; to more the limit of any body holds."""
-
-FINAL_BINARY = 0x82
-"""The first byte of a message that is one frame of bytes."""
 
 reactor: Any = installed_reactor  # its type depends on what Daphne installed
 
@@ -132,24 +130,6 @@ class LabRequest(WebRequest):  # type: ignore[misc]
         super().connectionLost(reason)
 
 
-def _head(length: int) -> bytes:
-    """Return the head of a binary frame of a server: final, not masked."""
-    if length < 126:
-        return bytes((FINAL_BINARY, length))
-    if length < 1 << 16:
-        return struct.pack(">BBH", FINAL_BINARY, 126, length)
-    return struct.pack(">BBQ", FINAL_BINARY, 127, length)
-
-
-def _idle(transport: Any) -> bool:
-    """Tell whether all that was written is on its way, so that more may follow at once."""
-    return bool(
-        hasattr(transport, "writeSomeData")
-        and transport.connected
-        and not (transport.disconnecting or transport.dataBuffer or transport._tempDataBuffer)
-    )
-
-
 def _language(accepted: str) -> str:
     """Return the first language of an Accept-Language header that we have words in."""
     for code, _quality in parse_accept_lang_header(accepted[:200]):
@@ -169,7 +149,15 @@ class LabSocket(WebSocketProtocol):  # type: ignore[misc]
     """
 
     valve: Valve | None = None
+    shortcut: Shortcut | None = None
     kept = 0
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Take an acknowledgement at once, all else as usual."""
+        if self.shortcut is not None and self.shortcut.takes(data):
+            self.last_ping = time.time()
+        else:
+            super().dataReceived(data)
 
     def onOpen(self) -> None:  # noqa: N802
         """Take the place of the HTTP channel as the one told about a full buffer."""
@@ -197,21 +185,11 @@ class LabSocket(WebSocketProtocol):  # type: ignore[misc]
         super().onMessage(payload, isBinary)
 
     def send_binary(self, data: bytes) -> None:
-        """Send a message now: as one frame (RFC 6455, 5.2), past the queues that lead there.
-
-        Two hundred viewers at twenty samples a second are four thousand of these. Autobahn's way
-        costs three times as much, and Twisted's asks the selector twice for each.
-        """
-        frame = _head(len(data)) + data
-        transport = self.transport
-        if self.send_queue or not _idle(transport):
-            self.sendData(frame)
-            return
-        sent = transport.writeSomeData(frame)
-        if not isinstance(sent, int):
-            transport.write(frame)  # it is lost, which this finds out in order
-        elif sent < len(frame):
-            transport.write(frame[sent:])
+        """Send a message now, past Autobahn's way, which costs three times as much."""
+        if self.send_queue or not is_idle(self.transport):
+            self.sendData(frame_of(data))
+        else:
+            send_now(self.transport, frame_of(data))
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
         """Let go of the application, which may be waiting at the valve."""
