@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from tests.live.conftest import started
 from tests.live.doubles import MemoryStore, first_steps
-from tests.live.test_run import started
 from vms.live.chores import FORGOTTEN_S, Chores
 from vms.live.spot import MOST_S, Spot
 

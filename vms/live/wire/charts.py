@@ -124,8 +124,16 @@ class Charts:
         latencies = np.concatenate([mark.latencies for mark in self._marks])
         if not len(latencies):
             return np.nan, np.nan
-        p50, p99 = np.percentile(latencies, (50, 99)) / 1000
-        return float(p50), float(p99)
+        ordered = np.sort(latencies)
+        return _part_of(ordered, 0.5) / 1000, _part_of(ordered, 0.99) / 1000
+
+
+def _part_of(ordered: Array, part: float) -> float:
+    """Return a quantile, as `np.percentile` has it, which takes twenty times as long for few."""
+    at = part * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (at - low))
 
 
 def _least_ticks(machine: Machine) -> int:
@@ -154,7 +162,9 @@ def _jain(machine: Machine, first: Mark, now: Mark) -> float:
 
 def _grown(before: Array, now: Array) -> Array:
     """Return the growth of counters; VMs that came meanwhile began at 0."""
-    return np.asarray(now - np.pad(before, (0, len(now) - len(before))))
+    grown = np.array(now)
+    grown[: len(before)] -= before
+    return grown
 
 
 def _growth(before: Array, now: Array, ticks: int) -> Array:

@@ -13,7 +13,8 @@ import numpy as np
 
 from vms.live.hub import COMPRESSED, HEADER, SNAPSHOT
 from vms.live.wire import blocks
-from vms.live.wire.blocks import APPEND, REPLACE, UPDATE, Array, Block
+from vms.live.wire.blocks import APPEND, REPLACE, UPDATE, Block
+from vms.live.wire.tail import Tail
 
 KEPT = {"slices": 8192, "events": 500, "history": 600}
 """Rows kept of the tables that samples append to."""
@@ -38,6 +39,7 @@ class Picture:
         self.documents: dict[str, Any] = {}
         self.journal: list[dict[str, Any]] = []
         self.tables = {name: blocks.empty(name) for name in self.names}
+        self._tails = {name: Tail(KEPT[name]) for name in self.names if name in KEPT}
 
     def apply(self, body: bytes) -> None:
         """Change the picture by one sample."""
@@ -97,20 +99,8 @@ class Picture:
 
     def _append(self, block: Block) -> None:
         """Add rows; a new set of columns takes the old one's place at once, as threads may read."""
-        old, columns = self.tables[block.table], {}
-        for name, values in block.columns.items():
-            before = old[name]
-            if values.ndim == 2 and before.shape[1] != values.shape[1]:
-                before, values = _same_width(before, values)
-            columns[name] = np.concatenate((before, values))[-KEPT[block.table] :]
-        self.tables[block.table] = columns
-
-
-def _same_width(old: Array, new: Array) -> tuple[Array, Array]:
-    """Return both with as many entries a row as the wider one has: VMs came while it was kept."""
-    width = max(old.shape[1], new.shape[1])
-    wider = [np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in (old, new)]
-    return wider[0], wider[1]
+        table = block.table
+        self.tables[table] = self._tails[table].append(self.tables[table], block.columns)
 
 
 class Receiver:
