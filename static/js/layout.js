@@ -4,6 +4,7 @@ const values = new URLSearchParams(location.hash.slice(1));
 const assumed = new Map();
 const listeners = new Set();
 let timer = 0;
+let shown = location.hash;
 
 /** The value of a key, or `otherwise`. */
 export function chosen(key, otherwise = null) {
@@ -30,7 +31,14 @@ export function choose(changes) {
   listeners.forEach((listener) => listener(changes));
   // Browsers refuse more than some hundred replaceState calls in half a minute.
   clearTimeout(timer);
-  timer = setTimeout(() => history.replaceState(null, "", `#${values}`), 250);
+  timer = setTimeout(tell, 250);
+}
+
+/** The address says what was chosen; unless somebody has just gone to another one, which is then heard of. */
+function tell() {
+  if (location.hash !== shown) return;
+  history.replaceState(null, "", `#${values}`);
+  shown = location.hash;
 }
 
 /** A value of this page's own making, for a key nobody has chosen: it stays out of the URL. */
@@ -46,6 +54,7 @@ export function onChoice(listener) {
 }
 
 addEventListener("hashchange", () => {
+  shown = location.hash;
   const next = new URLSearchParams(location.hash.slice(1));
   const keys = new Set([...values.keys(), ...next.keys()]);
   choose(Object.fromEntries([...keys].map((key) => [key, next.get(key)])));

@@ -13,6 +13,7 @@ const WAYS = ["owner", "state", "heat", "sharing"];
 let by = "owner";
 let map, model, socket, element;
 let at = null; // frame under the read-out
+let awaited = null; // frame that was to be followed before the frames had come
 let brush = null;
 let pageOf = null; // frame → page of the watched VM, made when it is first asked for
 let counted = { at: -1e9, free: 0, states: [0, 0, 0, 0], version: -1 };
@@ -65,6 +66,7 @@ export function draw(theModel, all) {
   if (everything) writeAll();
   else if (by !== "heat" && frames.length) for (const list of frames) writeSome(list);
   if (everything || frames.length) map.at && map.flush();
+  if (awaited !== null) follow(awaited);
   show();
   legend();
 }
@@ -108,6 +110,8 @@ function point(frame) {
 /** Follow a frame to its page: its VM's page table is asked for, the memory map goes there. */
 function follow(frame) {
   if (frame < 0) return;
+  if (!model.frames.length) return void (awaited = frame);
+  awaited = null;
   at = frame;
   const owner = (model.frames[frame] & FRAME.OWNER) - 1;
   choose({ frame, vm: owner < 0 ? chosen("vm") : owner, find: owner < 0 ? null : frame });

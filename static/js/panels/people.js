@@ -9,6 +9,7 @@ export const title = () => gettext("People");
 const FACES = 4;
 const SHOWN = 60;
 let box, model, socket, find;
+let wished = null; // how to drive, chosen here: {mode, answered} until the room says so
 
 /** Wire the popover. */
 export function mount(element, theModel, theSocket) {
@@ -20,7 +21,7 @@ export function mount(element, theModel, theSocket) {
   const share = $("[name=share-pointer]", box);
   share.checked = Boolean(socket.presence.shares);
   share.onchange = () => socket.presence.share(share.checked);
-  for (const radio of box.querySelectorAll("[name=driving]")) radio.onchange = () => ask({ type: "set_driving", mode: radio.value });
+  for (const radio of box.querySelectorAll("[name=driving]")) radio.onchange = () => drive(radio.value);
   const gather = $("[data-gather]", box);
   if (gather) gather.onclick = () => ask({ type: "follow_me" });
 }
@@ -29,6 +30,26 @@ async function ask(command) {
   const answer = await socket.send(command);
   write($(":scope .refusal", box), answer.ok ? "" : answer.message);
   draw(model, true);
+  return answer;
+}
+
+/** What was clicked stays on the screen, marked as on its way, until the room has it or refuses. */
+async function drive(mode) {
+  const own = (wished = { mode, answered: false });
+  driving();
+  const answer = await ask({ type: "set_driving", mode });
+  if (wished !== own) return;
+  own.answered = true;
+  if (!answer.ok) wished = null;
+  driving();
+}
+
+function driving() {
+  if (wished?.mode === model.driving.mode) wished = null;
+  for (const radio of box.querySelectorAll("[name=driving]")) {
+    radio.checked = radio.value === (wished ?? model.driving).mode;
+    mark(radio.closest("fieldset"), "aria-busy", wished ? "true" : null);
+  }
 }
 
 /** Refresh faces, and the list while it is open. */
@@ -37,7 +58,8 @@ export function draw(theModel, all) {
   const { changed } = model;
   if (!all && !changed.people && !changed.driving) return;
   faces(model.people);
-  for (const radio of box.querySelectorAll("[name=driving]")) radio.checked = radio.value === model.driving.mode;
+  if (changed.driving && wished?.answered) wished = null; // somebody chose otherwise meanwhile
+  driving();
   if (box.open) list();
 }
 
