@@ -64,6 +64,20 @@ def read(lab: uuid.UUID, function: Callable[[Any], T]) -> T | None:
     return result
 
 
+def read_at(
+    lab: uuid.UUID | str, number: int | None, tick: int, function: Callable[[Any], T]
+) -> T | None:
+    """Return `function(machine)` of a run of the lab as it was at a tick, by a replay.
+
+    None where the lab is at rest. Raises EngineError where there is no such run or tick.
+    """
+    if run_of(lab) is None:
+        return None
+    registry = _registry()
+    result: T = registry.wait(registry.read_at(lab, number, tick, None, function))
+    return result
+
+
 def result_of(lab: uuid.UUID) -> dict[str, Any] | None:
     """Return the result so far of the lab's live run."""
     run = run_of(lab)

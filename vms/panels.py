@@ -107,6 +107,13 @@ PANELS = (
         "mem",
         (_("VM"), _("resident"), _("balloon"), _("swapped"), _("merged")),
     ),
+    Panel("walk", _("Walk theatre"), "mem"),
+    Panel(
+        "faults",
+        _("Fault timeline"),
+        "mem",
+        (_("VM"), _("minor"), _("major"), _("copy on write"), _("guest’s own swap")),
+    ),
     Panel("laws", _("Laws"), "charts"),
     Panel("log", _("Journal and events"), "log"),
     Panel("talk", _("Talk"), "log"),

@@ -13,8 +13,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario.fields import Model
 from vms.engine.scenario.keys import PINS, Key, host_keys, vm_keys
 from vms.engine.scenario.overcommit import Overcommit
+from vms.engine.scenario.translation import Translation
 from vms.engine.schedulers import SCHEDULERS
 
 JSON = dict[str, Any]
@@ -40,7 +42,8 @@ def told() -> JSON:
         "host": {name: _stated(host_keys(name)) for name in SCHEDULERS},
         "vm": of_vm(),
         "replacement": of_replacement(),
-        "overcommit": of_overcommit(),
+        "overcommit": _of_model(Overcommit),
+        "translation": _of_model(Translation),
         "labels": {"scheduler": _labelled(SCHEDULERS), "replacement": _labelled(REPLACEMENTS)},
     }
 
@@ -77,9 +80,9 @@ def of_replacement() -> JSON:
     return found
 
 
-def of_overcommit() -> JSON:
-    """Return the keys of `host.overcommit`."""
-    stated = Overcommit.model_json_schema()["properties"]
+def _of_model(kind: type[Model]) -> JSON:
+    """Return the keys of a part of the host that is a mapping of its own."""
+    stated = kind.model_json_schema()["properties"]
     return {
         name: {**schema, "description": _(" ".join(schema.get("description", "").split()))}
         for name, schema in stated.items()

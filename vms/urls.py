@@ -26,6 +26,7 @@ from vms.views import (
     talk,
     tokens,
     trash,
+    walk,
     wall,
     why,
 )
@@ -42,6 +43,7 @@ in_lab: list[URLPattern] = [
     path("talk/", talk.lab_talk, name="lab_talk"),
     path("predictions/", rounds.lab_rounds, name="lab_rounds"),
     path("curves/", curves.lab_curves, name="lab_curves"),
+    path("walk/", walk.lab_walk, name="lab_walk"),
     path("scenario/", export.lab_scenario, name="lab_scenario"),
     path("result/", export.lab_result, name="lab_result"),
     path("export/", export.lab_export, name="lab_export"),

@@ -17,6 +17,7 @@ import * as bar from "./panels/bar.js";
 import * as charts from "./panels/charts.js";
 import * as curves from "./panels/curves.js";
 import * as devices from "./panels/devices.js";
+import * as faults from "./panels/faults.js";
 import * as goals from "./panels/goals.js";
 import * as knobs from "./panels/knobs.js";
 import * as ladder from "./panels/ladder.js";
@@ -36,9 +37,10 @@ import * as timebar from "./panels/timebar.js";
 import * as timeline from "./panels/timeline.js";
 import * as tree from "./panels/tree.js";
 import * as waits from "./panels/waits.js";
+import * as walk from "./panels/walk.js";
 
 /** Modules by the name their element carries in data-panel. */
-const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, goals, knobs, ladder, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, talk, waits };
+const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, faults, goals, knobs, ladder, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, talk, waits, walk };
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 

@@ -170,7 +170,7 @@ export function nothingChanged() {
 
 /** @returns {object} empty columns of the charts */
 export function emptyHistory() {
-  return { tick: [], share: [], steal: [], minor: [], major: [], io_p50: [], io_p99: [], overhead: [], idle: [], wake_p50: [], wake_p99: [], jain: [] };
+  return { tick: [], share: [], steal: [], minor: [], major: [], io_p50: [], io_p99: [], overhead: [], idle: [], wake_p50: [], wake_p99: [], jain: [], vm_minor: [], vm_major: [], vm_cow: [], vm_guest: [] };
 }
 
 /** @returns {Model} a picture of nothing, until the first snapshot has come */

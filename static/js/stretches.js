@@ -26,7 +26,15 @@ export function gathered(samples) {
     for (const name of ROWS) out[name].push(meanRow(samples[name], parts));
     for (const name of VALUES) out[name].push(mean(samples[name], parts));
   }
-  return out;
+  return out.tick.length > 1 ? out : plain(samples);
+}
+
+/** Few samples as they are, level from where the first one began: the newest, or the only one, is shown at once. */
+function plain(samples) {
+  const { tick } = samples;
+  const before = Math.max(0, tick[0] - (tick.length > 1 ? tick[1] - tick[0] : 1));
+  const level = (column) => [column[0], ...column].map((value) => (Number.isNaN(value) ? null : value));
+  return { tick: [before, ...tick], ...Object.fromEntries([...ROWS, ...VALUES].map((name) => [name, level(samples[name])])) };
 }
 
 /** Mean of a column where it has numbers; null where it has none. */
@@ -67,4 +75,29 @@ export function stackedData(history, rows, meta) {
     columns.at(-1)[i] = Math.min(1, sum + (history.overhead[i] ?? 0));
   }
   return [history.tick, ...columns];
+}
+
+/** Kinds of faults in the charts' columns, in the order they are stacked. */
+export const FAULTS = ["vm_major", "vm_guest", "vm_cow", "vm_minor"];
+
+/**
+ * Faults of each VM by kind in `n` columns of equal length between two ticks: {kind: [vm][column]}.
+ * A sample's faults are spread evenly over its ticks: when within them they came was not sent.
+ */
+export function binned(history, vms, from, to, n) {
+  const out = Object.fromEntries(FAULTS.map((kind) => [kind, Array.from({ length: vms }, () => new Float64Array(n))]));
+  const { tick } = history;
+  const width = (to - from) / n;
+  for (let i = 0; i < tick.length && width > 0; i++) {
+    const began = i ? tick[i - 1] : 0;
+    const [first, last] = [Math.max(began, from), Math.min(tick[i], to)];
+    if (last <= first) continue;
+    const spread = (column) => Math.min(tick[i], from + (column + 1) * width, last) - Math.max(began, from + column * width, first);
+    for (let column = Math.floor((first - from) / width); column < n && from + column * width < last; column++) {
+      const part = spread(column) / (tick[i] - began);
+      if (part <= 0) continue;
+      for (const kind of FAULTS) for (let vm = 0; vm < vms; vm++) out[kind][vm][column] += part * (history[kind][i]?.[vm] ?? 0);
+    }
+  }
+  return out;
 }

@@ -79,7 +79,7 @@ test("a compressed snapshot gives the same picture as all the changes", async ()
   }
   for (const { history } of [model, late.model]) {
     // Points from before a VM was added have no entry for it, or 0 where they came at once.
-    for (const name of ["share", "steal"]) history[name] = history[name].map((point) => [...point, 0].slice(0, 7));
+    for (const name of ["share", "steal", "vm_minor", "vm_major", "vm_cow", "vm_guest"]) history[name] = history[name].map((point) => [...point, 0].slice(0, 7));
   }
   assert.deepEqual(late.model.history, model.history);
 });

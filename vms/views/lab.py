@@ -85,6 +85,7 @@ def _config(access: Access) -> dict[str, Any]:
         "lab_history",
         "lab_why",
         "lab_curves",
+        "lab_walk",
         "lab_talk",
         "lab_rounds",
     )

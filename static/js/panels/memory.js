@@ -1,5 +1,5 @@
 // The memory map of one VM: its page table, one cell per guest page, flags as shapes; the page
-// under the cursor in full; and how hardware finds its frame.
+// under the cursor in full. How hardware finds its frame is the walk theatre's: walk.js.
 import { CellMap, EDGE } from "../cells.js";
 import { colourOf, colours } from "../colours.js";
 import { $, el, fillTable, placeIn, write } from "../elements.js";
@@ -202,36 +202,15 @@ function words(pte) {
 function readOut() {
   const read = $(".read", element);
   const pte = page !== null && page < model.pages.pte.length ? model.pages.pte[page] : null;
-  const container = model.meta.vms[vm]?.kind === "container";
-  const key = `${vm}|${page}|${pte}|${container}`;
+  const key = `${vm}|${page}|${pte}`;
   if (read.dataset.key === key) return;
   read.dataset.key = key;
-  $(".walk", element).hidden = pte === null;
   if (pte === null) return write(read, gettext("Click a page to see its entry and its frame."));
   const hex = `0x${(pte >>> 0).toString(16).padStart(8, "0")}`;
   const parts = [el("span", {}, gettext("Page"), el("b", {}, count(page)))];
   if (pte & PTE.PRESENT) parts.push(el("span", {}, gettext("frame"), el("b", {}, count(pte & PTE.FRAME))));
   parts.push(el("span", { class: "words" }, words(pte).join(", ")), el("span", {}, gettext("entry"), el("code", {}, hex)));
   read.replaceChildren(...parts);
-  walk(pte, container);
-}
-
-/** An explanation, not a measurement: the engine charges faults, not walks. */
-function walk(pte, container) {
-  const steps = $("ol", $(".walk", element));
-  const reads = (n, own) => el("span", { class: "refs", "aria-hidden": "true" }, ...Array.from({ length: n }, () => el("i")), ...(own ? [el("i", { class: "own" })] : []));
-  const level = (name, nested, own) => el("li", { class: "step" }, el("b", {}, name), reads(nested, own));
-  const place = (name, text, last) => el("li", { class: last ? "addr end" : "addr" }, el("b", {}, name), el("code", {}, text));
-  const frame = pte & PTE.PRESENT ? say(gettext("frame %(n)s"), { n: count(pte & PTE.FRAME) }) : pte & PTE.SWAPPED ? gettext("in swap") : gettext("no frame yet");
-  const levels = ["L4", "L3", "L2", "L1"].map((name) => level(name, container ? 0 : 4, true));
-  const gpa = say(gettext("page %(n)s"), { n: count(page) });
-  if (container) {
-    write($(".walk-words", element), gettext("A container shares the kernel's tables: one walk of 4 levels, 4 references."));
-    steps.replaceChildren(place("VA", gpa), ...levels, place("PA", frame, true));
-  } else {
-    write($(".walk-words", element), gettext("When the TLB misses, hardware reads 4 × (4 + 1) + 4 = 24 entries: each guest level costs a nested walk of 4."));
-    steps.replaceChildren(place("GVA", gettext("virtual")), ...levels, place("GPA", gpa), level("EPT", 4, false), place("HPA", frame, true));
-  }
 }
 
 /** The text alternative: runs of pages with equal flags. */

@@ -266,6 +266,13 @@ function show(pcpu, slice) {
   redraw();
 }
 
+/** The ticks in sight, for what is drawn on the same clock; null before anything is. */
+export function clock() {
+  if (!at) return null;
+  const to = view.end ?? model.state.tick;
+  return { from: to - (at.w - at.left) / at.px, to };
+}
+
 /** The text alternative: the newest slices of every pCPU as rows. */
 export function table(body) {
   const rows = [];

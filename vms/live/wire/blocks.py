@@ -82,7 +82,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "events": _columns("tick:f8 a:f8 b:f8 kind:u2 pcpu:i4 vcpu:i4"),
     "history": _columns(
         "tick:f8 share:f4* steal:f4* minor:f4 major:f4 io_p50:f4 io_p99:f4 overhead:f4 idle:f4 "
-        "wake_p50:f4 wake_p99:f4 jain:f4"
+        "wake_p50:f4 wake_p99:f4 jain:f4 "
+        "vm_minor:f4* vm_major:f4* vm_cow:f4* vm_guest:f4*"
     ),
     "pages": _columns("value:u4"),
     "heat": _columns("value:u1"),

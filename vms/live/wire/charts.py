@@ -29,6 +29,13 @@ MOST_SAMPLES = 600
 """unless that takes longer than the charts are wide."""
 LATENCIES = 1024
 """Latencies of one sample that percentiles are of."""
+FAULTS = {
+    "vm_minor": "minor_faults",
+    "vm_major": "major_faults",
+    "vm_cow": "cow_breaks",
+    "vm_guest": "guest_ins",
+}
+"""Columns of the fault timeline, and the counters of a VM they grow by."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Mark:
     """Counters when a sample was made: ticks run and waited per VM, faults, ticks of all pCPUs.
 
     `latencies` are those since the sample before, in ns; `woken` how often who woke up waited for
-    how many ticks, in buckets, all VMs together.
+    how many ticks, in buckets, all VMs together. `faults`: by kind, of each VM.
     """
 
     tick: int
@@ -48,6 +55,7 @@ class Mark:
     idle: int
     latencies: Array
     woken: Array
+    faults: dict[str, Array]
 
 
 class Charts:
@@ -70,11 +78,12 @@ class Charts:
         share, steal: ticks a VM ran, waited, per tick (1 = one whole pCPU); overhead, idle: parts
         of all pCPUs; minor, major: faults per 1,000 ticks; io_p50, io_p99: µs, NaN without any
         I/O; wake_p50, wake_p99: µs from a wake-up to the pCPU, NaN without any; jain: Jain's index
-        of what VMs that wanted to run got over their weights, NaN where nobody did.
+        of what VMs that wanted to run got over their weights, NaN where nobody did. Faults of each
+        VM by kind (vm_minor …) alone are no window's: how many since the point before.
         """
         if machine.now <= self._marks[-1].tick:
             return None
-        now = self._mark(machine)
+        before, now = self._marks[-1], self._mark(machine)
         self._marks.append(now)
         self._forget(now.tick, _least_ticks(machine))
         first, pcpus = self._marks[0], len(machine.state.pcpu)
@@ -95,6 +104,7 @@ class Charts:
             "wake_p50": np.array([_waited(woken, 50, tick_us)], "f4"),
             "wake_p99": np.array([_waited(woken, 99, tick_us)], "f4"),
             "jain": np.array([_jain(machine, first, now)], "f4"),
+            **{name: _more(before.faults[name], now.faults[name]) for name in FAULTS},
         }
 
     def _mark(self, machine: Machine) -> Mark:
@@ -113,6 +123,7 @@ class Charts:
             idle=int(state.pcpu["idle"].sum()),
             latencies=latencies[:: max(1, len(latencies) // LATENCIES)],
             woken=wake_ups(machine).sum(axis=0),
+            faults={name: _by_line(machine, column, vms) for name, column in FAULTS.items()},
         )
 
     def _forget(self, tick: int, ticks: int) -> None:
@@ -134,6 +145,12 @@ def _part_of(ordered: Array, part: float) -> float:
     low = int(at)
     high = min(low + 1, len(ordered) - 1)
     return float(ordered[low] + (ordered[high] - ordered[low]) * (at - low))
+
+
+def _by_line(machine: Machine, column: str, lines: int) -> Array:
+    """Return a counter of all VMs by the line they have in the charts."""
+    counted = machine.state.vm[column][: len(machine.vm_names)]
+    return np.bincount(np.minimum(np.arange(len(counted)), SHOWN - 1), counted, lines)
 
 
 def _least_ticks(machine: Machine) -> int:
@@ -165,6 +182,11 @@ def _grown(before: Array, now: Array) -> Array:
     grown = np.array(now)
     grown[: len(before)] -= before
     return grown
+
+
+def _more(before: Array, now: Array) -> Array:
+    """Return what was counted since the point before as one row; of a VM that went back, none."""
+    return np.asarray(np.maximum(_grown(before, now), 0), "f4")[None, :]
 
 
 def _growth(before: Array, now: Array, ticks: int) -> Array:
