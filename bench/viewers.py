@@ -37,6 +37,7 @@ class Viewer(asyncio.Protocol):
     """One browser: as little as a WebSocket client can be.
 
     `stalled` reads nothing after the first picture; `receiver` keeps the picture, as a page does.
+    `due`: changes that it should have been sent, by how many a second it was told at each time.
     """
 
     port: int
@@ -51,6 +52,8 @@ class Viewer(asyncio.Protocol):
     taken: int = 0
     acknowledged: int = 0
     told_per_s: int = 20
+    due: float = 0.0
+    last_at: float = 0.0
     received: int = 0
     answers: list[dict[str, Any]] = field(default_factory=list)
     closed: bool = False
@@ -141,13 +144,17 @@ class Viewer(asyncio.Protocol):
         body = zlib.decompress(data[16:]) if flags & COMPRESSED else data
         made, per_s = AT.search(body), PER_S.search(body)
         assert made is not None
-        self.latencies.append(now - float(made[1]))
+        at = float(made[1])
+        self.latencies.append(now - at)
+        self.due += (at - self.last_at) * self.told_per_s if self.last_at else 0.0
+        self.last_at = at
         if per_s is not None:
             self.told_per_s = int(per_s[1])
 
     def forget(self) -> None:
         """Measure from now on."""
         self.latencies.clear()
+        self.due = 0.0
         self.snapshots = self.changes = self.lost = self.taken = 0
 
     def answer(self, number: int) -> dict[str, Any] | None:

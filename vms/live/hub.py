@@ -52,10 +52,11 @@ class Topic:
     event loop, so that no change can come between, and its bytes are compressed in a thread.
     """
 
-    RING = 64
-    RING_BYTES = 4 << 20
     REPLAY = 4
     SNAPSHOT_AGE = 16
+    RING = SNAPSHOT_AGE
+    """Nobody is sent an older change."""
+    RING_BYTES = 4 << 20
 
     def __init__(self, number: int, snapshot: Callable[[], bytes]) -> None:
         self.number = number
