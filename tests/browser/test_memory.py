@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Enter, Visitor
+from tests.browser.conftest import Enter, Visitor, make_labs
+from tests.server import RunningServer
 
 
 def played(visitor: Visitor, to: int) -> Visitor:
@@ -94,3 +97,68 @@ def test_a_trace_is_uploaded_with_a_bar_and_its_wrong_line_named(enter: Enter, l
     files.locator("form[data-upload] button").click()
     expect(files.locator(".upload .good")).to_contain_text("27 references to pages 0..1")
     expect(files.locator("[data-files]")).to_contain_text("t.trace")
+
+
+ALIKE: dict[str, Any] = {
+    "name": "Alike",
+    "seed": 3,
+    "host": {
+        "pcpus": 1,
+        "frames": 128,
+        "translation": {"guest": "sv39", "host": "sv39"},
+        "overcommit": {"ksm_scan": 64},
+    },
+    "vms": [
+        {
+            "name": "twin",
+            "count": 2,
+            "pages": 40,
+            "contents": [{"name": "os", "first": 0, "pages": 40}],
+            "workload": {
+                "repeat": "forever",
+                "steps": [
+                    {"touch": {"pattern": "uniform", "refs": 60, "write": 0}},
+                    {"compute": 5},
+                ],
+            },
+        }
+    ],
+}
+
+
+def test_walks_faults_and_sharing_are_drawn_and_told(enter: Enter, server: RunningServer) -> None:
+    [lab] = make_labs(server, ALIKE)
+    alice = played(enter("alice", f"{lab}#vm=0&page=3"), 3_000)
+    theatre = alice.look_at("walk")
+    expect(theatre.locator(".walk-table tbody tr")).to_have_count(4)  # the guest's 3, the page
+    expect(theatre.locator("#walk-sub")).to_contain_text("15 references")
+    theatre.locator(".theatre").press("Home")
+    expect(theatre.locator(".walk-say")).to_contain_text("TLB")
+    theatre.locator(".theatre").press("ArrowRight")
+    expect(theatre.locator("[aria-current=step]")).to_contain_text("1")
+    expect(theatre.locator(".walk-say")).to_contain_text("level 3 of the nested table")
+    theatre.locator(".theatre").press("End")
+    expect(theatre.locator(".walk-say")).to_contain_text("It names frame")
+    theatre.locator("[name=what]").select_option(label="the last reference of twin-1/0")
+    expect(theatre.locator(".walk-say")).to_contain_text("twin-1/0 read page")
+    alice.evaluate("lab.socket.looker.look(1)")  # before anything was referenced twice
+    alice.until("lab.model.state.past")
+    expect(theatre.locator("#walk-sub")).to_contain_text("tick 1:")
+    alice.evaluate("lab.socket.looker.live()")
+    theatre.locator(".walk-keys summary").click()
+    theatre.locator("[data-key=guest] select").select_option("x86-64-5")
+    expect(theatre.locator(".walk-table tbody tr")).to_have_count(6)
+
+    faults = alice.look_at("faults")
+    expect(faults.locator("#faults-read")).to_contain_text("faults in")
+    faults.locator("canvas").press("ArrowRight")
+    expect(faults.locator("#faults-read")).to_contain_text("twin-1")
+    faults.locator("[name=faults-span][value=timeline]").check(force=True)
+    alice.until("location.hash.includes('faults=timeline')")
+    sent = "lab.model.history.vm_minor.reduce((sum, row) => sum + row[0], 0)"
+    assert alice.evaluate(sent) == alice.evaluate("lab.model.vm.minor_faults[0]") == 40
+
+    shared = alice.look_at("ladder").locator(".shared")
+    expect(shared.locator(".arcs .arc title")).to_have_text("twin-1 and twin-2: 40 frames")
+    expect(shared.locator(".contents li")).to_contain_text("80 pages in 40 frames")
+    expect(shared.locator(".shared-words")).to_contain_text("Sharing saves 40 frames.")

@@ -88,7 +88,7 @@ function figure(curve) {
   const lru = percent(missesAt(curve.frames, curve.lru, curve.resident) / all);
   const words = say(gettext("%(vm)s: with its %(n)s frames LRU misses %(lru)s of the references; its %(pages)s pages would fit all"), { vm: vm.name, n: count(curve.resident), lru, pages: count(curve.distinct) });
   return el("figure", { "data-vm": curve.vm, "data-vm-colour": colourOf(curve.vm), tabindex: "0" },
-    el("figcaption", {}, badge(model, curve.vm, true), el("b", {}, vm.name), el("span", { class: "now" }, say(gettext("%(n)s of %(all)s frames"), { n: count(curve.resident), all: count(curve.distinct) }))),
+    el("figcaption", {}, badge(model, curve.vm, true), el("b", {}, vm.name), el("span", { class: "now" }, say(gettext("%(n)s frames for %(all)s pages"), { n: count(curve.resident), all: count(curve.distinct) }))),
     drawing(curve, all, words), ...trust(curve));
 }
 
@@ -197,7 +197,7 @@ function present() {
     const resident = model.vm.resident?.[Number(figure.dataset.vm)];
     const curve = curveOf(figure.dataset.vm);
     if (resident === undefined || !curve) continue;
-    write($(".now", figure), say(gettext("%(n)s of %(all)s frames"), { n: count(resident), all: count(curve.distinct) }));
+    write($(".now", figure), say(gettext("%(n)s frames for %(all)s pages"), { n: count(resident), all: count(curve.distinct) }));
     mark(figure, "class", Number(figure.dataset.vm) === chosenNumber("vm") ? "chosen" : null);
   }
 }

@@ -4,6 +4,7 @@ import { $, badge, el, fillTable, icon, mark, write } from "../elements.js";
 import { keyField, setKey } from "../keys.js";
 import { chosenNumber, choose } from "../layout.js";
 import { compact, count, percent, say } from "../scales.js";
+import { arcs, contentBars, sharingTable, sharingWords } from "../sharing.js";
 
 export const title = () => gettext("Overcommitted memory");
 export const pace = 500;
@@ -33,6 +34,7 @@ export function draw(theModel) {
   write($("#ladder-sub"), say(gettext("%(pages)s pages promised of %(frames)s frames: %(ratio)s"), { pages: compact(promised), frames: compact(model.meta.frames), ratio: percent(ratio) }));
   $(".none", element).hidden = told.on;
   $(".ladder-on", element).hidden = !told.on;
+  shared(told);
   if (!told.on) return;
   vms(told);
   ksm(told);
@@ -97,21 +99,20 @@ function ksm({ ksm: counters, sharing }) {
   const list = $(".ksm-counters", element);
   if (list.children.length !== KSM.length) list.replaceChildren(...KSM.map(([name, words]) => el("div", { title: name }, el("dt", {}, words()), el("dd"))));
   KSM.forEach(([name], k) => write(list.children[k].lastChild, count(counters[name] ?? 0)));
-  const key = JSON.stringify(sharing);
-  if (key === sharedKey) return;
-  sharedKey = key;
   $(".none-merged", element).hidden = sharing.vms.length > 0;
-  $(".sharing", element).replaceChildren(...sharingTable(sharing, model));
 }
 
-/** Who shares with whom: a square of VMs, each cell shaded by the frames both have pages in. */
-export function sharingTable({ vms: rows, pages }, theModel) {
-  if (!rows.length) return [];
-  const most = Math.max(1, ...pages.flat());
-  const name = (row) => theModel.meta.vms[row]?.name ?? "?";
-  const head = el("tr", {}, el("td"), rows.map((row) => el("th", { scope: "col", title: name(row) }, badge(theModel, row, true), el("span", { class: "sr" }, name(row)))));
-  const line = (row, i) => el("tr", {}, el("th", { scope: "row" }, badge(theModel, row, true), name(row)), pages[i].map((n, j) => el("td", { "data-heat": n ? Math.min(4, 1 + Math.floor((3.99 * n) / most)) : null, class: i === j ? "own" : null, title: say(gettext("%(a)s and %(b)s: %(n)s frames"), { a: name(row), b: name(rows[j]), n: count(n) }) }, n ? compact(n) : "–")));
-  return [el("thead", {}, head), el("tbody", {}, rows.map(line))];
+/** Who shares with whom: as arcs, by content, in words and as a table. */
+function shared({ sharing = { vms: [], pages: [] }, contents = [] }) {
+  const key = JSON.stringify([sharing, contents]);
+  if (key === sharedKey) return;
+  sharedKey = key;
+  $(".shared", element).hidden = !sharing.vms.length && !contents.length;
+  $(".arcs", element).replaceChildren(...arcs(sharing, model));
+  $(".contents", element).hidden = !contents.length;
+  $(".contents ol", element).replaceChildren(...contentBars(contents, model));
+  write($(".shared-words", element), sharingWords(sharing, contents, model));
+  $(".sharing", element).replaceChildren(...sharingTable(sharing, model));
 }
 
 /** The text alternative. */

@@ -16,8 +16,9 @@ let element, model, socket, url, declared;
 let what = "page"; // or v3: what vCPU 3 referenced last
 let told = null;
 let at = null; // step that is shown: 0 the TLB, null all of them
-let asked = { key: "", at: -EVERY, tick: -1 };
+let asked = { key: "", at: -EVERY, moment: "" };
 let timer = 0;
+let later = 0;
 let built = "";
 
 /** Wire the steps, the choice of what is walked to, and the keys of translation. */
@@ -82,11 +83,14 @@ export function draw(theModel) {
   const question = wanted();
   if (!question) return;
   const now = performance.now();
-  const { tick, past } = model.state;
+  const { past } = model.state;
+  const moment = `${model.state.tick}|${model.journal.length}`; // a command may change it without a tick
   const same = question.key === asked.key;
-  if (same && (past || tick === asked.tick || now - asked.at < EVERY)) return;
+  if (same && (past || moment === asked.moment)) return;
+  clearTimeout(later);
+  if (same && now - asked.at < EVERY) return void (later = setTimeout(() => draw(model), EVERY - (now - asked.at)));
   if (!same) at = null;
-  asked = { key: question.key, at: now, tick };
+  asked = { key: question.key, at: now, moment };
   fetchWalk(question);
 }
 
@@ -193,7 +197,4 @@ function translation() {
 async function turn(button) {
   const answer = await command(socket, button, { type: "set_translation", keys: told?.keys ? null : {} });
   write(button.nextElementSibling, answer.ok ? "" : answer.message);
-  asked.at = -EVERY;
-  asked.tick = -1;
-  draw(model);
 }
