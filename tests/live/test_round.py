@@ -3,7 +3,7 @@
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth import get_user_model
-from django.test import Client
+from django.test import AsyncClient, Client
 
 from tests.live.doubles import first_steps
 from tests.live.test_consumer import alice, enter, lab, ticket_for  # noqa: F401  (fixtures)
@@ -297,8 +297,22 @@ async def test_another_run_that_has_been_there_is_not_seen_beyond(enter, class_o
     assert (shown_until(lab.pk, 1, 50), shown_until(lab.pk, 2, 7)) == (7, 7)
     with pytest.raises(EngineError, match=r"tick must be 0\.\.7"):
         await read_at(str(lab.pk), 1, 50, None, lambda machine: machine.now)
+    await registry.stop(str(lab.pk), 4006, "", 1)  # it rests: what it came to is in the rows
+    for told in ("result", "state"):
+        assert await asked_by_a_program(lab, f"runs/1/{told}") == 409
+    assert await asked_by_a_program(lab, "runs/2/result") == 200
     await teacher.ask(type="reveal_round")
     assert shown_until(lab.pk, 1, 50) == 50
+    assert await asked_by_a_program(lab, "runs/1/result") == 200
+
+
+async def asked_by_a_program(lab, path):  # noqa: F811
+    """Return the status of an answer to the lab's owner."""
+    client = AsyncClient(raise_request_exception=False)
+    await database_sync_to_async(client.force_login)(lab.owner)
+    client.cookies["csrftoken"] = "x" * 32
+    answer = await client.get(f"/api/labs/{lab.pk}/{path}", headers={"x-csrftoken": "x" * 32})
+    return answer.status_code
 
 
 @rows
@@ -309,6 +323,10 @@ async def test_a_question_survives_its_room_and_is_answered_alike(enter, class_o
     await teacher.socket.disconnect(timeout=20)
     teacher.accepted = False
     rooms.close_all()
+    await rooms.open_asked()  # as the server does at its start
+    room = rooms.peek(lab.pk)
+    assert room.rounds.secret
+    assert not room.left, "a question keeps its room"
     again = await enter("instructor")
     await again.until(lambda: on(again).get("id") == number)
     assert "the run rests" in (await again.ask(type="play"))["message"]

@@ -56,6 +56,9 @@ LOOK_S = 30
 MOST_WAITING = 64
 """Calls that wait for a run at a time, in this process."""
 
+ASKED = "The class is asked what comes next: this run is shown again after the answer."
+"""As on the socket, where the sentence is translated."""
+
 _waiting = 0
 
 
@@ -188,7 +191,9 @@ def compare_runs(
 # --- now, or at a tick ----------------------------------------------------------------------------
 
 
-@router.get("/labs/{uuid:lab_id}/runs/{run}/state", **takes(WATCH, 404, 422, 503, gives=StateShown))
+@router.get(
+    "/labs/{uuid:lab_id}/runs/{run}/state", **takes(WATCH, 404, 409, 422, 503, gives=StateShown)
+)
 async def read_state(
     request: HttpRequest,
     lab_id: uuid.UUID,
@@ -208,7 +213,8 @@ async def read_state(
 
 
 @router.get(
-    "/labs/{uuid:lab_id}/runs/{run}/result", **takes(WATCH, 404, 422, 503, gives=dict[str, Any])
+    "/labs/{uuid:lab_id}/runs/{run}/result",
+    **takes(WATCH, 404, 409, 422, 503, gives=dict[str, Any]),
 )
 async def read_result(
     request: HttpRequest,
@@ -221,7 +227,7 @@ async def read_result(
     from vms.engine.metrics import result  # noqa: PLC0415  (wakes Numba)
 
     row, live = await _looked_up(request, lab_id, run)
-    if tick is None and live is None and row.result is not None:
+    if tick is None and live is None and row.result is not None and not _hidden(row, live):
         return _as_json(row.result)
     return _as_json(await _read(row, live, tick, sequence, result))
 
@@ -238,6 +244,8 @@ async def _read(
     row: Run, live: Any, tick: int | None, sequence: int | None, function: Callable[[Machine], JSON]
 ) -> JSON:
     """Return `function(machine)` of a run as it is now, or at a moment."""
+    if tick is None and _hidden(row, live):
+        raise Refused(409, _(ASKED))
     if tick is None and live is not None:
         told: JSON = await live.read(function)
         return told
@@ -246,6 +254,12 @@ async def _read(
     async with _patience(words):
         found: JSON = await registry.read_at(str(row.lab_id), row.number, at, sequence, function)
     return found
+
+
+def _hidden(row: Run, live: Any) -> bool:
+    """Tell whether a run as it is now has been where the class is asked what comes next."""
+    tick = row.tick if live is None else live.tick
+    return rooms.shown_until(row.lab_id, row.number, tick) < tick
 
 
 def _as_json(told: JSON) -> HttpResponse:

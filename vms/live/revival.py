@@ -19,9 +19,13 @@ AT_ONCE = 2
 
 
 async def go_on_all() -> None:
-    """Bring every run to life that was playing, as many as may live; in the background."""
-    from vms.live import store  # noqa: PLC0415  (models are not loaded before)
+    """Bring every run to life that was playing, as many as may live; in the background.
 
+    Before that the rooms in which a question is open: what decides it stays hidden.
+    """
+    from vms.live import room, store  # noqa: PLC0415  (models are not loaded before)
+
+    await room.open_asked()
     runs = await store.runs_to_go_on(settings.LIVE_MAX_RUNS)
     turn = asyncio.Semaphore(AT_ONCE)
 

@@ -21,7 +21,7 @@ from vms.live.store import room as rows
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.live.run import Run
 
-__all__ = ["Room", "close_all", "peek", "room_for", "shown_until", "steered", "tell"]
+__all__ = ["Room", "close_all", "open_asked", "peek", "room_for", "shown_until", "steered", "tell"]
 
 _rooms: dict[str, Room] = {}
 _opening: dict[str, asyncio.Task[Room]] = {}
@@ -37,6 +37,15 @@ async def room_for(lab: UUID | str) -> Room:
         _opening[lab] = asyncio.create_task(_open(lab))
         _opening[lab].add_done_callback(lambda task: _opened(lab, task))
     return await asyncio.shield(_opening[lab])
+
+
+async def open_asked() -> None:
+    """Open the rooms of labs in which a question waits for its answer, as before a restart.
+
+    Else nobody would know that what decides it is not to be seen yet.
+    """
+    for lab in await rows.asked_labs():
+        await room_for(lab)
 
 
 async def steered(run: Run, message: dict[str, Any], who: Who) -> dict[str, Any]:

@@ -80,7 +80,8 @@ class Room:
     @property
     def left(self) -> bool:
         """Whether nobody has been here for a while, and nothing would be forgotten with it."""
-        gone = not self.presence.seats and self.wheel.holder is None
+        busy = self.wheel.holder is not None or self.rounds.secret
+        gone = not self.presence.seats and not busy
         return gone and self._clock() - self.used_s >= LEFT_S
 
     # --- coming and going -------------------------------------------------------------------------

@@ -150,6 +150,14 @@ def round_of(row: Round) -> JSON:
 
 
 @database_sync_to_async
+def asked_labs() -> list[str]:
+    """Return the labs in which a question waits for its answer."""
+    asked = Round.objects.filter(state__in=(Round.State.OPEN, Round.State.CLOSED))
+    labs = asked.filter(lab__deleted=None).values_list("lab", flat=True).distinct()
+    return [str(lab) for lab in labs]
+
+
+@database_sync_to_async
 def open_round(lab_id: str, run_id: int, who: Who, asked: Mapping[str, Any]) -> JSON:
     """Write down that a question is asked; `asked`: kind, tick, sequence, question, options."""
     question = {**asked["question"], "by": who.name}
