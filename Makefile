@@ -58,8 +58,8 @@ $(STAMPS)/npm: package-lock.json package.json $(STAMPS)/run
 
 test: $(STAMPS)/dev $(STAMPS)/npm
 	@sh tests/chromium.sh
-	@$(PY) -m pytest -m 'not soak' $(WORKERS) $(ARGS)
-	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -m 'interpreted and not compiled' $(WORKERS) --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest -m 'not soak' $(WORKERS) --cov --cov-report= $(ARGS)
+	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -m 'interpreted and not compiled' $(WORKERS) --cov --cov-append --cov-report=term $(ARGS)
 
 check: $(STAMPS)/dev $(STAMPS)/npm
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -76,7 +76,7 @@ bench: $(STAMPS)/dev $(STAMPS)/npm
 	@$(PY) -m bench $(ARGS)
 
 soak: $(STAMPS)/dev $(STAMPS)/npm
-	@$(PY) -m pytest -m soak $(ARGS)
+	@$(PY) -m pytest -m soak --hypothesis-profile=search $(ARGS)
 
 format: $(STAMPS)/dev
 	@$(VENV)/bin/ruff format --quiet .

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.server import RunningServer
 
@@ -18,6 +19,19 @@ CHROMIUM = shutil.which("chromium")
 UNDER_CI = os.environ.get("CI") == "true"
 SKIPPED = "no Chromium here: browser tests are skipped (make test installs it where it may)"
 
+# The suite tries the same examples each time: who breaks something sees it, and nobody else.
+# `make soak` looks for new ones.
+WITHOUT_EXPLAIN = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+settings.register_profile(
+    "suite",
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=WITHOUT_EXPLAIN,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile("search", settings.get_profile("suite"), derandomize=False)
+settings.load_profile("suite")
 
 BROWSER, ENGINE = (Path(__file__).parent / name for name in ("browser", "engine"))
 

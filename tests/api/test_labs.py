@@ -14,8 +14,6 @@ from vms import scenario_file
 from vms.live import store
 from vms.models import Lab, VirtualMachine
 
-pytestmark = pytest.mark.interpreted
-
 # As it is read back: the mode of a virtual device is always told.
 SMALL: dict[str, Any] = copy.deepcopy(GIVEN)
 SMALL["vms"][0]["devices"][0]["mode"] = "paravirtual"

@@ -136,7 +136,8 @@ def test_references_are_known_ahead(raw: dict[str, Any], tick: int) -> None:
     run(machine, 40)
     for v, foretold in enumerate(ahead):
         more = int(machine.state.vcpu["references"][v] - made[v])
-        assert foresight.references(machine, v, -more, more).tolist() == foretold[:more].tolist()
+        seen = foresight.references(machine, v, -more, min(more, 200))
+        assert seen.tolist() == foretold[:more].tolist()
 
 
 def test_what_is_foretold_faults_as_it_does_in_one_frame() -> None:

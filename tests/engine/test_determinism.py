@@ -140,6 +140,8 @@ def test_scaling_all_weights_changes_nothing(raw: dict[str, Any], policy: str, f
     Not as OSTEP's program draws, which takes a number modulo the tickets.
     """
     raw["host"]["scheduler"] = {"policy": policy, "time_slice": 3}
+    for pool in raw["host"].get("pools", ()):
+        pool["scheduler"] = {"policy": policy}
     raw["dialect"] = {"draws": "counter"}
     scaled = copy.deepcopy(raw)
     for vm in scaled["vms"]:

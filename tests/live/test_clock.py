@@ -4,8 +4,6 @@ import pytest
 
 from vms.live.clock import Chunk, Pace
 
-pytestmark = pytest.mark.interpreted
-
 
 @pytest.fixture
 def pace():

@@ -15,8 +15,6 @@ from vms.live import compare, searches
 from vms.live.compare import common_moment, figures, first_difference
 from vms.live.replay import Cancelled, Recording, machine_at
 
-pytestmark = pytest.mark.interpreted
-
 WEIGHT = {"type": "set_weight", "vm": "vm-1", "weight": 900}
 SLICE = {"type": "set_time_slice", "vm": None, "ticks": 3}
 PAUSE = {"type": "pause_vm", "vm": "vm-2"}

@@ -17,7 +17,6 @@ from vms.engine.tick import advance
 from vms.live.audience import MOVED, Who
 from vms.live.replay import apply_message, state_hash
 
-pytestmark = pytest.mark.interpreted
 ALICE = Who("u1", "alice", "driver")
 
 

@@ -7,8 +7,6 @@ import pytest
 
 from vms.live.hub import COMPRESSED, DELTA, HEADER, SNAPSHOT, Topic, Viewer
 
-pytestmark = pytest.mark.interpreted
-
 
 class Counter:
     """A picture that is a list of bodies; a delta adds one."""

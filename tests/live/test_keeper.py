@@ -11,8 +11,6 @@ from vms.live.audience import Who
 from vms.live.journal import Journal
 from vms.live.keeper import Keeper
 
-pytestmark = pytest.mark.interpreted
-
 ALICE = Who("u1", "alice", "driver")
 
 

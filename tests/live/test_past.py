@@ -18,8 +18,6 @@ from vms.live.replay import machine_at
 from vms.live.wire.encode import Encoder, frame_values
 from vms.live.wire.picture import Picture
 
-pytestmark = pytest.mark.interpreted
-
 TABLES = ("pcpu", "vcpu", "vm", "device", "vdevice", "queue", "frames")
 
 

@@ -17,7 +17,7 @@ from vms.live.sampler import Sampler
 from vms.models import Checkpoint, JournalEntry, Lab
 from vms.models import Run as RunRow
 
-pytestmark = [pytest.mark.interpreted, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from vms.live import registry, store
 from vms.models import Checkpoint, JournalEntry, Lab, VirtualMachine
 from vms.models import Run as RunRow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.interpreted]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ from vms.live import replay
 from vms.live.pagework import page_message
 from vms.live.replay import Cancelled, DivergedError, Kept, Recording, apply_message
 
-pytestmark = pytest.mark.interpreted
-
 
 class Story:
     """A run as it was lived: commands at random ticks, in random chunks, seen at some moments."""

@@ -16,7 +16,6 @@ from vms.live.run import Run
 from vms.live.stage import Stage
 from vms.live.stepper import Stepped
 
-pytestmark = pytest.mark.interpreted
 ALICE = Who("u1", "alice", "driver")
 
 

@@ -13,8 +13,6 @@ from vms.engine.scenario import Scenario
 from vms.engine.tables import EVENTS
 from vms.engine.tick import advance
 
-pytestmark = pytest.mark.interpreted
-
 
 @pytest.fixture
 async def busy(clock, executor):

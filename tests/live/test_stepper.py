@@ -12,8 +12,6 @@ from vms.live.stepper import step, step_until
 from vms.live.wire.encode import Encoder
 from vms.live.wire.picture import Picture
 
-pytestmark = pytest.mark.interpreted
-
 
 class Machine:
     """A machine that has `in_tick` so many times before its tick is done."""

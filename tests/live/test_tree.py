@@ -14,7 +14,7 @@ from vms.live.replay import machine_at, state_hash
 from vms.models import JournalEntry, Lab
 from vms.models import Run as RunRow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.interpreted]
+pytestmark = pytest.mark.django_db(transaction=True)
 ALICE = Who("g1", "alice", "driver")
 WEIGHT = {"type": "set_weight", "vm": "one", "weight": 77}
 

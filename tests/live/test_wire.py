@@ -25,8 +25,6 @@ from vms.live.wire.blocks import APPEND, REPLACE, UPDATE
 from vms.live.wire.encode import Encoder, HeatEncoder, PagesEncoder, frame_values, heat_of
 from vms.live.wire.picture import KEPT, Picture
 
-pytestmark = pytest.mark.interpreted
-
 
 class Lab:
     """A machine, its encoder, and a picture that is told of it through samples alone."""

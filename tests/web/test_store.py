@@ -31,8 +31,6 @@ from vms.live.store.pages import COLUMNS, runs_in_rows, runs_of, table_of, value
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile
 from vms.scenarios import templates
 
-pytestmark = pytest.mark.interpreted
-
 
 def parsed(document: dict[str, Any]) -> Scenario:
     return Scenario.parse(document)
