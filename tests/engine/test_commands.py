@@ -278,6 +278,7 @@ def test_a_stalled_run_goes_on_when_a_vm_is_started() -> None:
     assert machine.state.vcpu["run"][0] == 7
 
 
+@pytest.mark.compiled
 @given(st.integers(0, 120), st.sampled_from(list(SCHEDULERS)), st.sampled_from(OTHERS))
 @settings(max_examples=40, deadline=None)
 def test_a_vm_added_at_a_tick_is_as_one_that_starts_then(

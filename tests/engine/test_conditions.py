@@ -110,6 +110,7 @@ def sought(machine, stop, ticks):
     return machine.now if found else None
 
 
+@pytest.mark.compiled
 def test_a_machine_has_at_each_tick_the_values_that_its_result_has():
     machine = built(LAB)
     watches = [Watch(parse(f"{path} {sign} 3"), machine) for path in PATHS for sign in OPERATORS]
@@ -189,6 +190,7 @@ def test_any_condition_on_any_machine_is_found_where_a_naive_search_finds_it(dat
     assert (at if at is None or at < 80 else None) == expected
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["", *EVENTS])
 def test_it_stops_right_after_the_first_event_of_a_kind(kind):
     plain, expected = built(LAB), None

@@ -125,6 +125,7 @@ def test_sizes_go_from_one_frame_to_all_pages() -> None:
 # The references of a vCPU
 
 
+@pytest.mark.compiled
 @given(scenarios(memory=True, devices=False), st.integers(0, 60))
 @settings(quiet, max_examples=20)
 def test_references_are_known_ahead(raw: dict[str, Any], tick: int) -> None:

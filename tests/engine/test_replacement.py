@@ -187,6 +187,7 @@ def ostep_victim(memory: list[int], ahead: list[int], policy: str) -> int:
     return -1 if policy == "mru" else 0
 
 
+@pytest.mark.compiled
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=60), st.integers(1, 6))
 @settings(quiet, max_examples=40)
 def test_the_policies_of_ostep_without_a_draw_give_its_numbers(
@@ -200,6 +201,7 @@ def test_beladys_anomaly_of_second_chance() -> None:
     assert [count(BELADY, frames, "second_chance") for frames in (3, 4)] == [9, 10]
 
 
+@pytest.mark.compiled
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=80), st.integers(1, 6))
 @settings(quiet, max_examples=40)
 def test_second_chance_and_a_clock_of_one_bit_choose_alike(pages: list[int], frames: int) -> None:
@@ -334,6 +336,7 @@ def test_wsclock_cleans_an_old_page_ahead_and_takes_a_clean_one() -> None:
 # Laws
 
 
+@pytest.mark.compiled
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=80), st.integers(1, 7))
 @settings(quiet, max_examples=30)
 def test_what_few_frames_hold_more_frames_hold_too_under_stack_policies(

@@ -75,6 +75,7 @@ def test_every_request_is_served_although_rows_are_few(swap: Any) -> None:
     assert served == 63 + majors + int(machine.state.host[0].writebacks)
 
 
+@pytest.mark.compiled
 @given(st.integers(1, 12), st.integers(1, 4), st.lists(st.integers(1, 40), max_size=6))
 @settings(max_examples=15, deadline=None)
 def test_chunks_change_nothing_when_rows_are_few(

@@ -8,8 +8,6 @@ from tests.engine.examples import EXAMPLE, SMALLEST
 from vms.engine.errors import EngineError
 from vms.engine.scenario import COSTS, LIMITS, Limits, Scenario, scenario_with
 
-pytestmark = pytest.mark.interpreted
-
 
 def smallest(path, value):
     return scenario_with(SMALLEST, path, value)

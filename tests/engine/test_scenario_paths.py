@@ -6,8 +6,6 @@ from tests.engine.examples import EXAMPLE, SMALLEST
 from vms.engine.errors import EngineError, cut, shown
 from vms.engine.scenario import scenario_with
 
-pytestmark = pytest.mark.interpreted
-
 
 def test_a_position_and_a_name_lead_to_the_same_place():
     by_position = scenario_with(EXAMPLE, "vms[1].weight", 7)

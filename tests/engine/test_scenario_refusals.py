@@ -10,8 +10,6 @@ from tests.engine.examples import EXAMPLE, SMALLEST
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario, scenario_with
 
-pytestmark = pytest.mark.interpreted
-
 STEPS = "compute, touch, io, sleep, trace, free, spin"
 STEP = "vms[0].workload.steps[0]"
 VDA = {"name": "vda", "backend": "disk0"}

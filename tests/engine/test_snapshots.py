@@ -314,6 +314,7 @@ def test_the_first_write_to_a_part_of_a_lower_cluster_copies_it_up() -> None:
 # Clones and templates
 
 
+@pytest.mark.compiled
 def test_a_full_clone_stands_alone_and_starts_when_it_is_copied() -> None:
     machine = built(raw(WRITE, {"compute": 2}))
     run(machine, 30)
@@ -449,6 +450,7 @@ def test_a_backup_that_is_due_while_its_vm_is_locked_begins_after() -> None:
     assert begun[1] == done[0]
 
 
+@pytest.mark.compiled
 def test_the_drill_tells_the_work_lost_and_the_time_away() -> None:
     machine = built(raw(WRITE, {"sleep": 5}))
     backed_up(machine, every=150, keep=2)
@@ -479,6 +481,7 @@ def test_the_drill_tells_the_work_lost_and_the_time_away() -> None:
     assert any(point["full"] and point["number"] > 2 for point in summary.points(machine, 0))
 
 
+@pytest.mark.compiled
 def test_an_older_point_can_be_restored_and_the_vm_stay_off() -> None:
     machine = built(raw(WRITE, {"sleep": 5}))
     backed_up(machine, every=150, keep=2)

@@ -272,7 +272,6 @@ def test_gang_removes_the_lock_holder_preemption_of_others(policy: str) -> None:
     assert gang["acquired"] > 0.85 * usual["acquired"]  # for less time: see its own test
 
 
-@pytest.mark.interpreted
 def test_under_strict_co_scheduling_a_vm_runs_as_a_whole_or_not_at_all() -> None:
     vms = [hog("wide", vcpus=3), hog("narrow", vcpus=2), hog("one")]
     found = machine(vms, "gang", pcpus=4, keys={"time_slice": 10})

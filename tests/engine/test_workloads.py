@@ -274,6 +274,7 @@ def test_reading_tells_how_far_it_is():
     assert seen[-1] == (len(content), len(content))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_recording_misses_as_its_program_did_from_its_validity_limit_up(name):
     distances = traces.exact_distances(name)
@@ -288,6 +289,7 @@ def test_a_recording_misses_as_its_program_did_from_its_validity_limit_up(name):
     assert error[limit:].max() <= 0.02 < error[limit - 1]
 
 
+@pytest.mark.compiled
 def test_a_simulated_program_misses_as_the_real_one_did():
     """In these sizes the programs missed so often; the recordings do so within 2 %."""
     for name, frames, program in (("sort", 128, 43_160), ("sqlite", 512, 1_478)):
