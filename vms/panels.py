@@ -114,6 +114,12 @@ PANELS = (
         "mem",
         (_("VM"), _("minor"), _("major"), _("copy on write"), _("guest’s own swap")),
     ),
+    Panel(
+        "spent",
+        _("Where did my time go?"),
+        "charts",
+        (_("VM"), _("guest"), _("overhead"), _("VM exits"), _("waiting"), _("idle")),
+    ),
     Panel("laws", _("Laws"), "charts"),
     Panel("log", _("Journal and events"), "log"),
     Panel("talk", _("Talk"), "log"),

@@ -32,6 +32,7 @@ import * as round from "./panels/round.js";
 import * as runs from "./panels/runs.js";
 import * as runto from "./panels/runto.js";
 import * as snapshots from "./panels/snapshots.js";
+import * as spent from "./panels/spent.js";
 import * as talk from "./panels/talk.js";
 import * as timebar from "./panels/timebar.js";
 import * as timeline from "./panels/timeline.js";
@@ -40,7 +41,7 @@ import * as waits from "./panels/waits.js";
 import * as walk from "./panels/walk.js";
 
 /** Modules by the name their element carries in data-panel. */
-const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, faults, goals, knobs, ladder, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, talk, waits, walk };
+const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, faults, goals, knobs, ladder, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, spent, talk, waits, walk };
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 

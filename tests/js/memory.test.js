@@ -49,3 +49,15 @@ test("one sample of the charts is drawn level, and nothing of it is lost", () =>
   const out = gathered(one);
   assert.deepEqual([out.tick, out.jain, out.io_p50], [[899, 900], [0.25, 0.25], [null, null]]);
 });
+
+const { lessThan, partsOf, totalOf, isOverhead } = await import("../../static/js/spending.js");
+
+test("the parts of a bar add up to its time; overhead alone is what is neither guest nor rest", () => {
+  const groups = { guest: ["guest"], exits: ["exit io", "exit fault"], waiting: ["runnable"], idle: ["idle"] };
+  const now = { guest: 60, "exit io": 4, "exit fault": 6, runnable: 20, idle: 10 };
+  const sum = (parts) => parts.reduce((all, { ns }) => all + ns, 0);
+  assert.equal(sum(partsOf(now, groups, false)), totalOf(now));
+  assert.deepEqual(partsOf(now, groups, true), [{ group: "exits", ns: 10 }]);
+  assert.equal(isOverhead("runnable"), false);
+  assert.deepEqual(lessThan(now, { guest: 50, idle: 10 }), { guest: 10, "exit io": 4, "exit fault": 6, runnable: 20, idle: 0 });
+});

@@ -14,8 +14,9 @@ export const keyText = (value) => (typeof value !== "number" ? String(value) : N
 export function sentence({ picked, kept, preempted, candidates }) {
   if (kept) return say(gettext("%(name)s goes on."), { name: picked });
   if (!picked) return gettext("Nobody was picked: the pCPU stays idle.");
-  const n = candidates.length;
-  const text = say(ngettext("%(name)s was picked: nobody else waited.", "%(name)s was picked among %(n)s.", n), { name: picked, n: count(n) });
+  const n = candidates.filter(({ allowed }) => allowed).length;
+  const alone = candidates.length > n ? gettext("%(name)s was picked: of those who waited nobody else might run here.") : gettext("%(name)s was picked: nobody else waited.");
+  const text = n < 2 ? say(alone, { name: picked }) : say(ngettext("%(name)s was picked among %(n)s.", "%(name)s was picked among %(n)s.", n), { name: picked, n: count(n) });
   return preempted ? `${text} ${say(gettext("It takes the pCPU of %(name)s."), { name: preempted })}` : text;
 }
 
@@ -35,9 +36,8 @@ export function candidatesTable(decision, model) {
 
 function row({ vcpu, allowed, values }, columns, won, model) {
   const at = model.meta.vcpus.find(({ name }) => name === vcpu);
-  const name = el("th", { scope: "row" }, at ? badge(model, at.vm) : null, el("span", {}, vcpu));
+  const name = el("th", { scope: "row" }, at ? badge(model, at.vm) : null, el("div", {}, el("span", {}, vcpu), allowed ? null : el("small", {}, gettext("may not run here now"))));
   if (won) name.append(icon("ok"), el("span", { class: "sr" }, gettext("picked")));
-  if (!allowed) name.append(el("small", {}, gettext("may not run here")));
   const cells = values.map((value, k) => el("td", { class: columns[k].deciding ? "deciding" : null }, keyText(value)));
   return el("tr", { class: won ? "won" : allowed ? null : "barred" }, name, cells);
 }

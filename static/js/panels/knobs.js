@@ -1,9 +1,9 @@
 // Every key of the policies in force while the machine runs: the scheduler's, those of the chosen
 // VM, the page replacement's. The controls are made from what the policies themselves declare.
 import { $, badge, el, mark, write } from "../elements.js";
-import { keyField, reads, setKey } from "../keys.js";
+import { keyField, labelOf, reads, setKey } from "../keys.js";
 import { choose, chosen, chosenNumber, onChoice } from "../layout.js";
-import { say } from "../scales.js";
+import { count, say } from "../scales.js";
 import * as pcpus from "./pcpus.js";
 
 export const title = () => gettext("Policies");
@@ -47,12 +47,12 @@ export function draw(theModel, all) {
 
 /** The policies in force and their keys, in one line: what a folded panel tells. */
 function summary({ policy, keys = {}, time_slice: slice }, replacement) {
-  const parts = Object.entries(keys).filter(([, value]) => !Array.isArray(value)).map(([name, value]) => `${name} ${shown(value)}`);
+  const parts = Object.entries(keys).filter(([, value]) => !Array.isArray(value)).map(([name, value]) => [labelOf(name), shown(value), declared.host?.[policy]?.[name]?.["x-unit"]].filter(Boolean).join(" "));
   if (declared.slices?.[policy]) parts.unshift(say(gettext("slice %(n)s"), { n: slice }));
   write($("#knobs-sub"), [policy.replaceAll("_", " "), ...parts].join(" · ") + ` · ${replacement.policy.replaceAll("_", " ")}`);
 }
 
-const shown = (value) => (value === true ? gettext("yes") : value === false ? gettext("no") : String(value));
+const shown = (value) => (value === true ? gettext("yes") : value === false ? gettext("no") : typeof value === "number" ? count(value) : String(value));
 
 /** Where the scenario follows OSTEP's rules: the command that gives the same numbers at home. */
 function atHome() {
