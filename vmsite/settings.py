@@ -165,13 +165,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-# Counts tries (of codes, of logins): none may be dropped because others come.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "OPTIONS": {"MAX_ENTRIES": 100_000},
-    }
-}
+# Counts tries (of codes, of logins): in the database, so that they hold over a restart and for all
+# processes; none may be dropped because others come.
+CACHES = {"default": env.cache("CACHE_URL", default="dbcache://vms_tries")}
+CACHES["default"].setdefault("OPTIONS", {})["MAX_ENTRIES"] = 100_000
 # For rare messages only (a member was removed): samples never travel through a layer.
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 

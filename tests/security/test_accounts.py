@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 
 PASSWORD = "correct horse battery"
@@ -100,6 +101,17 @@ def test_after_five_wrong_passwords_an_account_takes_no_more_for_a_while(alice: 
     assert answer.status_code == 200
     assert "Too many failed login attempts" in answer.content.decode()
     assert tried("nobody", "wrong").status_code == 200
+
+
+def test_tries_are_counted_where_a_restart_and_another_process_find_them(
+    alice: Any, settings: Any
+) -> None:
+    assert settings.CACHES["default"]["BACKEND"].endswith("DatabaseCache")
+    for number in range(5):
+        tried("alice", "wrong", f"192.0.2.{number}")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM vms_tries")
+        assert cursor.fetchone()[0] > 0
 
 
 def test_an_address_tries_so_many_accounts_and_no_more(alice: Any, settings: Any) -> None:

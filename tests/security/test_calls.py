@@ -132,7 +132,7 @@ def complaint(call: Call, caller: Caller, answer: Any) -> str:
 
 
 @pytest.fixture
-def unhurried(settings: Any) -> None:
+def unhurried(transactional_db: None, settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.VMLAB_API_PER_SECOND = settings.VMLAB_API_AT_ONCE = 100_000
     settings.VMLAB_LABS_PER_USER = 10_000

@@ -30,7 +30,7 @@ NO_TICKET = 4001
 async def world(settings: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     monkeypatch.setattr(Bucket, "takes", lambda self, now_s: True)
-    cache.clear()
+    await cache.aclear()
     yield await database_sync_to_async(worlds.make)()
     await registry.stop_all()
 
