@@ -24,7 +24,9 @@ from tests.server import RunningServer
 
 VIEWERS, SECONDS, STALLED = 200, 20, 20
 LAB = """
+import uuid
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from vms import permissions
 from vms.founding import found
 from vms.permissions import Visitor
@@ -39,7 +41,8 @@ lab.speed = {speed}
 lab.save()
 print("LAB", lab.pk)
 for n in range({tickets}):
-    print("TICKET", permissions.ticket(Visitor(owner), lab, "instructor"))
+    who = Visitor(AnonymousUser(), uuid.uuid4(), f"member {{n}}")
+    print("TICKET", permissions.ticket(who, lab, "observer"))
 """
 
 
