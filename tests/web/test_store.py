@@ -27,6 +27,7 @@ from vms.engine.tick import advance
 from vms.founding import duplicate, found
 from vms.live import store
 from vms.live.replay import machine_at, state_hash
+from vms.live.store import pages as page_rows
 from vms.live.store.pages import COLUMNS, runs_in_rows, runs_of, table_of, values_of
 from vms.models import Checkpoint, JournalEntry, Lab, Page, Run, TraceFile
 from vms.scenarios import templates
@@ -332,6 +333,26 @@ def test_pages_edited_at_rest_are_in_the_lab_when_it_goes_on(lab: Lab, alice: An
         assert np.array_equal(table_in_rows(lab, name), machine.state.pte[first : first + pages])
     command = JournalEntry.objects.get().command
     assert (command["type"], command["pages"]) == ("edit_pages", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_that_were_too_many_for_rows_stay_when_others_are_edited(
+    lab: Lab, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = rest(lab)
+    tables = {}
+    for name, row in zip(machine.vm_names, machine.state.vm, strict=True):
+        first = int(row["first_page"])
+        tables[name] = machine.state.pte[first : first + int(row["pages"])].copy()
+    monkeypatch.setattr(page_rows, "MOST_RUNS", len(runs_of(tables["web-1"])))
+    async_to_sync(store.write_back)(lab.pk, machine, "paused")
+    assert set(Page.objects.values_list("vm__name", flat=True)) == {"web-1"}
+    Page.objects.filter(physical_address__isnull=False).first().delete()  # type: ignore[union-attr]
+    assert store.keep_pages(lab, alice.pk, "alice") >= 1  # type: ignore[operator]
+    found = at_rest(lab)
+    for name, row in zip(found.vm_names, found.state.vm, strict=True):
+        own = slice(int(row["first_page"]), int(row["first_page"] + row["pages"]))
+        assert np.array_equal(found.state.pte[own], tables[name]) == (name != "web-1")
 
 
 def test_a_duplicate_has_the_scenario_and_the_files(lab: Lab, charlie: Any) -> None:

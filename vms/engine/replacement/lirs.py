@@ -62,9 +62,14 @@ def to_top(s, g, k, f):
 def hit(s, f, page):
     """Put the page on top of S; a HIR page that was on S becomes LIR."""
     l = s.flink[f].list // LISTS * LISTS  # noqa: E741
-    was_lir = s.flink[f].list == l + LIR
-    found = to_top(s, ghosts_of(l), s.note[f].key, f)
-    if not was_lir:
+    g, k = ghosts_of(l), s.note[f].key
+    if s.flink[f].list == l + LIR:  # then it is on S, whose bottom stays unless this was it
+        if s.glist[g].tail != k:
+            to_head(s.glist, s.ghost, k)
+            return
+        to_head(s.glist, s.ghost, k)
+    else:
+        found = to_top(s, g, k, f)
         remove(s.flist, s.flink, f)
         append(s.flist, s.flink, l + (LIR if found else HIR), f)
         if found and s.flist[l + LIR].n > most(s, l, frames_of(s, l)):

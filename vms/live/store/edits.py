@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from vms.live.store.keeping import Standing, put_checkpoint
-from vms.live.store.pages import runs_in_rows, table_of
+from vms.live.store.pages import runs_in_rows, runs_kept, table_of
 from vms.live.store.recording import recording_of
 from vms.live.store.rest import digest_of
 from vms.models import JournalEntry, Lab, Page, Run
@@ -51,12 +51,14 @@ def keep_pages(lab: Lab, user_id: int | None, name: str) -> int | None:
 
 
 def _wanted(lab: Lab, machine: Machine) -> dict[int, Any]:
-    """Return the page tables that the rows describe, by the VM's row in the machine."""
-    wanted = {}
+    """Return the page tables that the rows describe, by the VM's row in the machine.
+
+    A VM that has no rows because they would have been too many keeps its pages.
+    """
+    wanted, kept = {}, runs_kept(machine)
     for vm in lab.vms.all():
-        if vm.name in machine.vm_names:
-            row = machine.vm_names.index(vm.name)
-            pages = int(machine.state.vm[row]["pages"])
+        if vm.name in kept:
+            row, pages = machine.vm_names.index(vm.name), kept[vm.name][0]
             wanted[row] = table_of(pages, runs_in_rows(list(Page.objects.filter(vm=vm))))
     return wanted
 

@@ -20,7 +20,7 @@ from django.db import transaction
 
 from vms.engine import VERSION
 from vms.engine.tables import LAYOUT_HASH
-from vms.live.store.pages import MOST_RUNS, PageRuns, insert, runs_of
+from vms.live.store.pages import PageRuns, insert, runs_kept
 from vms.live.thinning import Point, superfluous
 from vms.models import Checkpoint, Lab, Page, Run, VirtualMachine
 
@@ -75,15 +75,7 @@ def remains_of(machine: Machine, crashed: bool) -> Remains:
     from vms.engine.checkpoint import freeze  # noqa: PLC0415  (wakes Numba)
     from vms.engine.metrics import result  # noqa: PLC0415
 
-    state = machine.state
-    pages, most = {}, MOST_RUNS
-    for name, row in zip(machine.vm_names, state.vm, strict=True):
-        first = int(row["first_page"])
-        runs = runs_of(state.pte[first : first + int(row["pages"])])
-        if len(runs) <= most:
-            pages[name] = int(row["pages"]), runs
-            most -= len(runs)
-    return Remains(result(machine), pages, None if crashed else freeze(machine))
+    return Remains(result(machine), runs_kept(machine), None if crashed else freeze(machine))
 
 
 async def keep(run_id: int, frozen: Frozen, standing: Standing) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,14 @@ from django.db import connection
 from vms.engine.tables import FRAME, PRESENT
 from vms.models import Page
 
+if TYPE_CHECKING:  # importing it wakes Numba
+    from vms.engine.machine import Machine
+
 FLAGS_SHIFT = 24
 COLUMNS = ("vm_id", "virtual_address", "physical_address", "span", "flags")
-MOST_RUNS = 200_000
-"""Rows one lab may have: beyond it (a million frames in disorder) the rest is left out."""
+MOST_RUNS = 2_000_000
+"""Rows one lab may have: a million frames in disorder, and as many pages in swap.  Where VMs have
+more of them, those of the VMs that come last are left out."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,27 @@ def runs_of(table: npt.NDArray[np.int32]) -> PageRuns:
     return PageRuns(used[starts].astype(np.int64), frames[starts], span, flags[starts])
 
 
+def runs_kept(machine: Machine) -> dict[str, tuple[int, PageRuns]]:
+    """Return what a machine leaves in rows: by the name of a VM how many pages it has, their runs.
+
+    A VM with more runs than there is room for is left out as a whole.
+    """
+    state, kept, room = machine.state, {}, MOST_RUNS
+    for name, row in zip(machine.vm_names, state.vm, strict=True):
+        first = int(row["first_page"])
+        runs = runs_of(state.pte[first : first + int(row["pages"])])
+        if len(runs) <= room:
+            kept[name] = int(row["pages"]), runs
+            room -= len(runs)
+    return kept
+
+
 def table_of(pages: int, runs: PageRuns) -> npt.NDArray[np.int32]:
     """Return the page table that `runs` describe: the reverse of `runs_of`."""
     table = np.zeros(pages, np.int32)
-    for first, frame, span, flags in zip(
-        runs.first, runs.frame, runs.span, runs.flags, strict=True
-    ):
-        frames = np.arange(frame, frame + span) if frame >= 0 else 0
-        table[first : first + span] = (int(flags) << FLAGS_SHIFT) | frames
+    first, frame, flags = (np.repeat(x, runs.span) for x in (runs.first, runs.frame, runs.flags))
+    within = np.arange(len(first)) - np.repeat(np.cumsum(runs.span) - runs.span, runs.span)
+    table[first + within] = (flags << FLAGS_SHIFT) | np.where(frame >= 0, frame + within, 0)
     return table
 
 
