@@ -20,6 +20,7 @@ from vms.engine.tables import (
     TABLES,
 )
 from vms.engine.tick import advance
+from vms.live.sampler import Sampler
 from vms.live.wire import blocks, log, slices
 from vms.live.wire.blocks import APPEND, REPLACE, UPDATE
 from vms.live.wire.encode import Encoder, HeatEncoder, PagesEncoder, frame_values, heat_of
@@ -143,6 +144,13 @@ def test_documents_travel_only_when_they_differ(lab):
     documents = [block.document for block in blocks.read(sample.body) if block.document]
     assert "people" not in documents[0]["set"]
     assert lab.seen.documents["people"] == [{"name": "alice"}]
+
+
+def test_what_is_told_of_a_machine_is_sent_once_where_nothing_happens(busy):
+    sampler = Sampler(busy.machine, "lab", lambda: 0.0)
+    sampler.publish(sampler.make({}, [], [], resting=False), None)
+    assert {"meta", "laws", "figures", "overcommit"} <= set(sampler.picture.documents)
+    assert sampler.make({}, [], [], resting=False).lab is None
 
 
 def test_journal_rows_are_added(lab):

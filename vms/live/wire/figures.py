@@ -50,8 +50,8 @@ def _ledger(machine: Machine, rows: np.ndarray) -> JSON:
     ledgers = breakdown.of_vms(machine)
     host = breakdown.of_host(machine)
     return {
-        "ways": breakdown.WAYS,
-        "groups": breakdown.GROUPS,
+        "ways": list(breakdown.WAYS),
+        "groups": {name: list(ways) for name, ways in breakdown.GROUPS.items()},
         "host": host,
         "pcpus": breakdown.of_pcpus(machine),
         "vms": [ledgers[row] for row in rows],
