@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -58,6 +60,15 @@ def test_both_go_by_one_clock_and_are_alike_before_they_part(enter: Enter, lab: 
     at(alice, 110)
     alice.locator("#both-clock").fill("300")
     at(alice, 300)
+    for part, words in (("lanes", "CPU timelines"), ("maps", "Allocation maps")):
+        box = alice.locator(f"section[aria-labelledby=h-{part}]")
+        box.locator(".picture-menu summary").click()
+        with alice.expect_download() as download:
+            box.get_by_role("button", name="Picture as SVG").click()
+        text = Path(download.value.path()).read_text()
+        assert f"<title>{words} · Small" in text
+        assert "run 1, 2 · tick 300" in text
+        assert "<image" not in text  # vectors, cell by cell
     expect(alice.locator("#host-figures .differs").first).to_be_visible()
     alice.locator("#both-clock").fill("200")
     at(alice, 200)

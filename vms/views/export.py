@@ -88,9 +88,18 @@ def lab_export(request: HttpRequest, access: Access) -> HttpResponse:
         "run": run,
         "formats": [(name, _WORDS.get(name, name)) for name in FORMATS],
         "given": request.GET,
+        "to": request.GET.get("to") or _looked_at(request, run),
         "errors": errors,
     }
     return render(request, "vms/export.html", context, status=422 if errors else 200)
+
+
+def _looked_at(request: HttpRequest, run: Run | None) -> str:
+    """Return the tick that the reader looks at, where that is not the run's end; else nothing."""
+    tick = request.GET.get("tick", "")
+    if run is None or not (tick.isascii() and tick.isdecimal() and len(tick) <= 16):
+        return ""
+    return tick if int(tick) < recording(run).tick else ""
 
 
 def _address(lab: Lab, run: Run, request: HttpRequest) -> str:

@@ -61,6 +61,22 @@ findDifference(config.difference_url, (answer) => {
   markClock([{ tick: answer.common?.tick, kind: "forked" }, { tick: answer.difference?.tick, kind: "differs" }]);
   redraw();
 });
+/** Each part can be saved as a picture, drawn anew as vectors. */
+function wirePictures() {
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-picture]");
+    if (!button || !ready(sides)) return;
+    button.closest("details").open = false;
+    const { pictureOf, savePng, saveSvg } = await import("../pictures/save.js");
+    const { meta } = sides[0].model;
+    const both = { meta, state: { run: `${sides[0].run}, ${sides[1].run}`, tick: tickOf(sides) } };
+    const picture = await pictureOf(button.closest("section"), { draw }, both);
+    redraw();
+    await (button.dataset.picture === "png" ? savePng(picture) : saveSvg(picture));
+  });
+}
+
+wirePictures();
 const details = $(".all-figures");
 details.addEventListener("toggle", () => details.open && drawAllFigures($("tbody", details), config.difference_url, tickOf(sides)));
 function stale() {

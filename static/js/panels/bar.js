@@ -94,6 +94,7 @@ function pace(state) {
   mark($(".dot", place), "data-state", kind);
   const said = (words[state.status] ?? (() => state.status))();
   write($("span", place), state.status === "playing" && state.per_s < FULL_PER_S ? `${said} · ${seldom(state)}` : said);
+  place.classList.toggle("seldom", state.status === "playing" && state.per_s < FULL_PER_S);
   mark(place, "title", state.per_s < FULL_PER_S ? gettext("The server has no room for more: the run itself goes on as it should.") : null);
 }
 

@@ -4,23 +4,16 @@ import { say } from "../scales.js";
 
 export const title = () => gettext("Goals");
 
-let list, sum, drives;
+let list, sum;
 
 /** Wire the strip; the server has drawn the goals' words already. */
-export function mount(element, model, socket) {
-  // From the wall's "Drive": the wheel, where one drives at a time.
-  const asked = new URLSearchParams(location.search).has("drive") && socket.may?.lead;
-  drives = asked ? () => model.driving.mode === "token" && socket.send({ type: "take_back" }) : null;
+export function mount(element) {
   list = $("ul", element);
   sum = $(".sum", element);
 }
 
 /** Redraw when a goal is met, or no longer, or its value is another. */
 export function draw(model, all) {
-  if (drives && model.version) {
-    drives();
-    drives = null;
-  }
   if (!list || (!all && !model.changed.goals)) return;
   if (list.children.length !== model.goals.length) list.replaceChildren(...model.goals.map(() => el("li", {}, sign(false), el("span"))));
   model.goals.forEach((goal, at) => row(list.children[at], goal));

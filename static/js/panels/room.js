@@ -12,6 +12,8 @@ const FEW = 3;
 let box, model, socket, wheel, follow, told;
 let heard = new Set();
 let asked = "";
+let drives = false; // the wheel is to be taken as soon as the room has said who has it
+let unknown;
 
 /** Wire the lines. */
 export function mount(element, theModel, theSocket) {
@@ -19,6 +21,9 @@ export function mount(element, theModel, theSocket) {
   wheel = $(".wheel-note", box);
   follow = $(".follow-note", box);
   told = $(".told-note", box);
+  // From the wall's "Drive".
+  drives = new URLSearchParams(location.search).has("drive") && Boolean(socket.may?.lead);
+  unknown = model.driving;
   $("[data-unfollow]", follow).onclick = () => socket.presence.follow(null);
   $("[data-heard]", told).onclick = () => {
     heard.add(Number(told.dataset.remark));
@@ -30,6 +35,10 @@ export function mount(element, theModel, theSocket) {
 export function draw(theModel, all) {
   model = theModel;
   const { changed } = model;
+  if (drives && model.driving !== unknown) {
+    drives = false;
+    if (model.driving.mode === "token" && model.driving.holder?.id !== socket.me) socket.send({ type: "take_back" });
+  }
   if (all || changed.driving || changed.people) driving();
   if (all || changed.people) {
     socket.presence.keepUp();

@@ -61,11 +61,14 @@ export async function pictureOf(element, module, model) {
 
 /** Which lab, run and tick a picture is of. */
 function aboutWords({ meta, state }) {
-  const parts = [$(".bar-name h1")?.textContent, say(gettext("run %(n)s"), { n: state.run || meta.run || 1 }), say(gettext("tick %(n)s"), { n: count(state.tick) }), say(gettext("seed %(n)s"), { n: meta.seed })];
+  const parts = [nameOf(meta), say(gettext("run %(n)s"), { n: state.run || meta.run || 1 }), say(gettext("tick %(n)s"), { n: count(state.tick) }), say(gettext("seed %(n)s"), { n: meta.seed })];
   return parts.filter(Boolean).join(" · ");
 }
 
-const fileName = (title, { state }) => `${$(".bar-name h1")?.textContent ?? "lab"} ${title} ${state.tick}`.replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ").trim().slice(0, 120);
+/** The lab's name: in the bar of its screen, else as the scenario has it. */
+const nameOf = (meta) => $(".bar-name h1")?.textContent ?? meta.name ?? "lab";
+
+const fileName = (title, { meta, state }) => `${nameOf(meta)} ${title} ${state.tick}`.replace(/[\\/:*?"<>|\u0000-\u001f]+/g, " ").trim().slice(0, 120);
 
 /** Hand a file to the reader. */
 export function download(blob, name) {
