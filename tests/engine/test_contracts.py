@@ -53,6 +53,8 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "unplug_pcpu": ({"pcpu": 1}, nothing),
     "plug_pcpu": ({"pcpu": 1}, after_all({"type": "unplug_pcpu", "pcpu": 1})),
     "set_pool": ({"vm": "hog-3", "pool": "side"}, nothing),
+    "set_smt": ({"threads": 2, "busy_percent": 40}, nothing),
+    "set_costs": ({"keys": {"migration_ns": 70_000, "vm_exit_ns": 0}}, nothing),
     "set_replacement": ({"policy": "fifo", "scope": "local"}, nothing),
     "set_overcommit": ({"keys": {"ksm_scan": 50, "oom": "pause", "sample_every": 20}}, nothing),
     "set_translation": ({"keys": {"guest": "sv39", "mode": "shadow"}}, nothing),

@@ -40,6 +40,22 @@ def test_equal_keys_name_the_tie_rule() -> None:
     assert explain(machine, 0).tie == "equal keys: who queued first"
 
 
+def test_equals_in_different_queues_are_told_apart_by_their_queue() -> None:
+    """Credit: of four equals on two pCPUs each pCPU takes one of its own queue."""
+    machine = jobs("credit", *(job(name, 99) for name in "abcd"), pcpus=2)
+    assert explain(machine, 0).tie == "equal keys: who queued first"
+    machine = jobs("credit", *(job(name, 99) for name in "ab"), pcpus=2)
+    decision = explain(machine, 1)
+    assert decision.picked == "b/0"
+    assert [c.keys["in the queue of pCPU"] for c in decision.candidates] == [1]
+    machine = jobs("credit", *(job(name, 99) for name in "ab"), job("c", 99, start_at=1), pcpus=2)
+    decision = explain(machine, 0)
+    assert (decision.picked, decision.tie) == (
+        "a/0",
+        "equal keys: who stands in this pCPU's own queue",
+    )
+
+
 def test_who_goes_on_has_a_reason_too() -> None:
     machine = jobs("round_robin", job("a", 99), job("b", 99))
     run(machine, 3)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.running import built, run
 from vms.engine import laws, metrics
+from vms.engine.checkpoint import save
 from vms.engine.commands import parse
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario
@@ -75,24 +76,29 @@ def wake_up(policy: str, **keys: Any) -> Raw:
 # Credit
 
 
-def worst_of_credit(seed: int) -> float:
-    """Return the greatest error at 1 : 2 : 4, where VMs begin within the first 60 ms."""
+def off_under_credit(seed: int) -> tuple[list[float], list[float]]:
+    """Return the errors at 1 : 2 : 4 after 30 and 60 s, where VMs begin within the first 60 ms."""
     draw = random.Random(seed)
     weights = [256, 512, 1024]
     vms = [hog(f"w{w}", weight=w, start_at=draw.randint(0, 600)) for w in weights]
-    return max(errors(weights, ran(after(30, "credit", vms, costs={}))))
+    found = after(30, "credit", vms, costs={})
+    half = errors(weights, ran(found))
+    run(found, 30 * SECOND)
+    return half, errors(weights, ran(found))
 
 
 def test_credit_gives_shares_by_weight() -> None:
-    """Within 2 % at 30 s, as the average of VMs and, of who is worst, of times they begin.
+    """Within 2 % at 30 s: each VM over the starts, and each start over its VMs; all at 60 s.
 
-    Who is worst alone has up to 3 %: whoever has more than a slice's credits at an accounting
-    loses half of them, as the source has it.  Equals are a slice apart at most.
+    One VM alone may be a slice of 30 ms further off, which is 0.7 % of the lightest's 4.3 s. The
+    rest is the source's: who has more than a slice's credits at an accounting loses half of them.
     """
-    assert sum(shares(30, "credit", [256, 512, 1024], costs={})) / 3 < 0.02
-    worst = [worst_of_credit(start) for start in range(8)]
-    assert sum(worst) / len(worst) < 0.02
-    assert max(worst) < 0.03
+    found = [off_under_credit(seed) for seed in range(12)]
+    at_30 = np.array([half for half, _ in found])
+    assert at_30.mean(axis=0).max() <= 0.02
+    assert at_30.mean(axis=1).max() <= 0.02
+    assert (at_30 <= 0.02 + 0.03 * 7 / 30 / np.array([1, 2, 4])).all()
+    assert max(max(errors_at_60) for _, errors_at_60 in found) <= 0.02
     assert max(shares(30, "credit", [256] * 5)) <= 0.0051
     assert max(shares(30, "credit", [256] * 9, pcpus=4)) < 0.01
 
@@ -351,6 +357,34 @@ def test_reservations_the_host_has_not_are_refused(first: Raw, second: Raw, high
     command = parse({"type": "set_share", "vm": "b", "keys": second})
     with pytest.raises(EngineError, match=rf"keys.reservation must be 0..{high} percent"):
         command.apply(found)
+
+
+def refused(found: Any, sentence: str, **command: Any) -> None:
+    before = save(found)
+    with pytest.raises(EngineError, match=sentence):
+        parse(command).apply(found)
+    assert save(found) == before
+
+
+def test_a_vm_that_reserves_more_than_is_free_is_not_let_in() -> None:
+    """What a VM that is off reserves is free; on a host that shrinks it must still fit."""
+    half = {"reservation": 60}
+    found = machine("shares", [hog("a", scheduler=half), hog("b", scheduler=half)], pcpus=2)
+    parse({"type": "stop_vm", "vm": "a"}).apply(found)
+    parse({"type": "set_share", "vm": "b", "keys": {"reservation": 150}}).apply(found)
+    refused(found, r"vm: a may reserve 0..50 percent, .*, got 60", type="start_vm", vm="a")
+    late = hog("c", scheduler={"reservation": 51})
+    refused(found, r"c may reserve 0..50 percent, what is free, got 51", type="add_vm", vm=late)
+    gone = "pcpu must leave the 150 percent that VMs reserve, not 100, got 1"
+    refused(found, gone, type="unplug_pcpu", pcpu=1)
+    parse({"type": "set_scheduler", "policy": "credit"}).apply(found)
+    parse({"type": "start_vm", "vm": "a"}).apply(found)
+    refused(
+        found,
+        "policy must leave the 210 percent that VMs reserve, not 200, got shares",
+        type="set_scheduler",
+        policy="shares",
+    )
 
 
 # Knobs that are turned while it runs

@@ -169,6 +169,12 @@ def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any
             {"type": "plug_pcpu", "pcpu": draw.randint(0, 3)},
             {"type": "plug_pcpu", "pcpu": draw.randint(0, 3), "pool": "side"},
             {"type": "set_pool", "vm": vm, "pool": draw.choice(["Pool-0", "side", "side"])},
+            {
+                "type": "set_smt",
+                "threads": draw.randint(1, 2),
+                "busy_percent": draw.randint(1, 100),
+            },
+            {"type": "set_costs", "keys": {"migration_ns": draw.choice([0, 10**6])}},
             {"type": "set_share", "vm": vm, "keys": {"pcpus": [draw.randint(0, 3)]}},
             {"type": "set_share", "vm": vm, "keys": {"pcpus": [0, 1, 2, 3][: draw.randint(1, 4)]}},
             {

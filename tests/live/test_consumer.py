@@ -40,6 +40,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "unplug_pcpu": {"pcpu": 0},
     "plug_pcpu": {"pcpu": 0},
     "set_pool": {"vm": "one", "pool": "Pool-0"},
+    "set_smt": {"threads": 2, "busy_percent": 70},
+    "set_costs": {"keys": {"migration_ns": 500}},
     "set_replacement": {"policy": "fifo"},
     "set_overcommit": {"keys": {"ksm_scan": 10}},
     "set_translation": {"keys": {"guest": "sv39"}},

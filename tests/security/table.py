@@ -305,6 +305,8 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "set_pool",
         "plug_pcpu",
         "unplug_pcpu",
+        "set_smt",
+        "set_costs",
         "set_replacement",
         "set_overcommit",
         "set_balloon",

@@ -29,7 +29,7 @@ ALLOWED_AT_FIRST = ("scheduling", "memory", "devices", "power", "storage")
 _COMMANDS = {
     "scheduling": ("set_time_slice", "set_weight", "set_scheduler", "set_share", "set_pool"),
     "memory": ("set_replacement", "set_balloon", "set_overcommit", "set_translation"),
-    "hardware": ("plug_pcpu", "unplug_pcpu"),
+    "hardware": ("plug_pcpu", "unplug_pcpu", "set_smt", "set_costs"),
     "devices": ("set_device_mode",),
     "power": ("start_vm", "pause_vm", "resume_vm", "stop_vm"),
     "storage": (

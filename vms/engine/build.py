@@ -208,6 +208,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "epoch": 1,
         "threads": host.smt.threads,
         "busy_percent": host.smt.busy_percent,
+        "least_percent": host.smt.busy_percent,
         "pools": len(host.pools),
     }
 

@@ -29,6 +29,8 @@ GOES_ON = "its slice is not used up"
 FIRST = "nobody who waits comes before it"
 TIES = {
     "order": "equal keys: who queued first",
+    "own": "equal keys: who stands in this pCPU's own queue",
+    "turn": "equal keys: pCPUs' queues are looked at in turn, from that of the last theft on",
     "row": "equal keys: the first in the scenario",
 }
 
@@ -176,24 +178,35 @@ def _decision(
         preempted=names[preempted] if preempted >= 0 else None,
         candidates=candidates,
         rule=rule,
-        tie=_tie(machine, keys, picked, may),
+        tie=_tie(machine, pcpu, keys, picked, may),
         facts=_facts(copy, pcpu) if chosen >= 0 else {},
     )
 
 
-def _tie(machine: Machine, keys: dict[int, dict[str, int]], picked: int, may: Any) -> str | None:
-    """Return the rule that decided between equal keys, None where none had to."""
+def _tie(
+    machine: Machine, pcpu: int, keys: dict[int, dict[str, int]], picked: int, may: Any
+) -> str | None:
+    """Return the rule that decided between equal keys, None where none had to.
+
+    Where pCPUs have queues, those in the one who was picked stood in are compared with each other.
+    """
     shown = getattr(module(machine.scheduler), "SHOWN", ())
     deciding = [title for title, _, _, sense in shown if sense and title != "order"]
     if picked < 0 or not deciding:
         return None
     mine = [keys[picked][title] for title in deciding]
     equals = [v for v in keys if may[v] and [keys[v][title] for title in deciding] == mine]
-    if len(equals) < 2:
+    home = keys[picked].get(HOME, -1)
+    if sum(keys[v].get(HOME, -1) == home for v in equals) > 1:
+        in_order = "order" in (title for title, *_ in shown)
+        return TIES["order" if in_order and machine.scheduler not in BY_ROW else "row"]
+    if len(equals) < 2 or machine.scheduler not in IN_TURN:
         return None
-    in_order = "order" in (title for title, *_ in shown)
-    return TIES["order" if in_order and machine.scheduler not in BY_ROW else "row"]
+    return TIES["own" if home == pcpu else "turn"]
 
 
+HOME = "in the queue of pCPU"
+IN_TURN = ("credit",)
+"""Policies that look at other pCPUs' queues for one of a better class, whoever stands there."""
 BY_ROW = ("sjf", "srtf", "stride")
 """Policies whose ties go by the scenario's order, unless equal_keys says otherwise."""

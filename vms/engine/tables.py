@@ -364,10 +364,11 @@ HOST_ROW = _table(
     "ksm_at ksm_scans ksm_merged ksm_broken ksm_seen work_ns samples "
     + " ".join(OVERCOMMIT_KEYS)
     + " "
-    # threads of a core (1: none share one), speed in percent while its sibling is busy; pools
+    # threads of a core (1: none share one), speed in percent while its sibling is busy, and the
+    # least it ever was; pools
     # beside the first one, the pool whose policy is in force (0 between two calls of the engine);
     # tick since which shares are measured
-    "threads busy_percent pools pool fair_since"
+    "threads busy_percent least_percent pools pool fair_since"
 )
 POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own

@@ -13,6 +13,7 @@ from vms.engine.commands.clones import CloneVM, MakeTemplate
 from vms.engine.commands.command import Command
 from vms.engine.commands.devices import SetDeviceMode
 from vms.engine.commands.guests import AddVM, PauseVM, ResumeVM, StartVM, StopVM
+from vms.engine.commands.hardware import SetCosts, SetSmt
 from vms.engine.commands.memory import SetReplacement
 from vms.engine.commands.overcommit import SetBalloon, SetOvercommit
 from vms.engine.commands.pcpus import PlugPcpu, SetPool, UnplugPcpu
@@ -34,6 +35,8 @@ COMMANDS: dict[str, type[Command]] = {
         UnplugPcpu,
         PlugPcpu,
         SetPool,
+        SetSmt,
+        SetCosts,
         SetReplacement,
         SetOvercommit,
         SetBalloon,

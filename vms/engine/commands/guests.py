@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from vms.engine import power
 from vms.engine.commands.command import Command, vm_row
+from vms.engine.commands.processor import admit
 from vms.engine.commands.snapshots import no_loss, no_template, unlocked
 from vms.engine.errors import EngineError
 from vms.engine.grow import grow
@@ -27,10 +28,19 @@ class AddVM(Command):
         place = f"vms[{len(data['vms'])}]"
         data["vms"] = [*data["vms"], self.vm]
         try:
-            grow(machine, Scenario.parse(data, machine.limits))
+            scenario = Scenario.parse(data, machine.limits)
+            self.check_room(machine, scenario)
+            grow(machine, scenario)
         except EngineError as error:
             where = (error.field or "").replace(place, "vm", 1)
             raise EngineError(error.template, where or "vm", **error.values) from None
+
+    def check_room(self, machine: Machine, scenario: Scenario) -> None:
+        """Raise EngineError where what the VM reserves is not free in its pool as things are."""
+        vm = scenario.vms[-1]
+        reserved = vm.count * int(vm.scheduler.others.get("reservation", 0))
+        if not vm.template:
+            admit(machine, scenario.host.pool_names.index(vm.pool), vm.name, reserved)
 
 
 class PowerCommand(Command):
@@ -73,6 +83,9 @@ class StartVM(PowerCommand):
     def change(self, machine: Machine) -> None:
         """Start it."""
         row = ready(machine, self.row(machine), self.vm)
+        state = machine.state
+        reserved = int(state.group["reservation"][row])
+        admit(machine, int(state.vm["pool"][row]), self.vm, reserved)
         kind = machine.scenario.expanded[row].kind
         machine.call(power.start, row, machine.scenario.start_ticks(kind))
 

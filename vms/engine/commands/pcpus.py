@@ -7,12 +7,13 @@ from typing import Annotated
 import numpy as np
 
 from vms.engine.commands.command import Command, vm_row
-from vms.engine.commands.processor import look_again, pool_row
+from vms.engine.commands.processor import admit, look_again, pool_row, refusal
 from vms.engine.errors import EngineError, shown
 from vms.engine.machine import Machine
 from vms.engine.scenario.fields import Name, Quantity
 from vms.engine.scenario.limits import LIMITS
 from vms.engine.scheduling import SETS, find_usable, forget, words
+from vms.engine.tables import ON, PAUSED
 from vms.engine.topology import join_pool, leave_pool, plug_pcpu, unplug_pcpu
 
 Pcpu = Annotated[int, Quantity(0, LIMITS.pcpus - 1)]
@@ -74,6 +75,9 @@ class UnplugPcpu(Command):
                 "pcpu",
                 given=row,
             )
+        refuse = refusal(machine, pool, "refuse_pool")
+        if refuse:
+            refuse(state, pool, 100 * len(left), "pcpu", row)
         for vm in np.flatnonzero(state.vm["pool"][: len(machine.vm_names)] == pool).tolist():
             if pinned_to(machine, left, vm):
                 raise EngineError(
@@ -130,6 +134,8 @@ class SetPool(Command):
             )
         if int(state.vm["pool"][row]) == pool:
             return
+        if int(state.vm["power"][row]) in (ON, PAUSED):
+            admit(machine, pool, self.vm, int(state.group["reservation"][row]))
         order = np.zeros(1 + int(state.vm["vcpus"][row]), np.int64)
         machine.call(leave_pool, row, order)
         forget(state, np.array([row]))

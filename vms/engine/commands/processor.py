@@ -61,6 +61,18 @@ def pool_row(machine: Machine, name: str) -> int:
     return names.index(name)
 
 
+def refusal(machine: Machine, pool: int, name: str) -> Any:
+    """Return what the policy of a pool asks before a change (`refuse_…`), None for nothing."""
+    return getattr(module(policies(machine.state)[pool]), name, None)
+
+
+def admit(machine: Machine, pool: int, name: str, percent: int) -> None:
+    """Raise EngineError where a VM that reserves so much may not be up in a pool."""
+    refuse = refusal(machine, pool, "refuse_start")
+    if refuse:
+        refuse(machine.state, pool, percent, name)
+
+
 def cut_slices(machine: Machine) -> None:
     """Cut what is left of time slices to the slices in force."""
     state = machine.state
@@ -128,6 +140,7 @@ class SetScheduler(Command):
         scheduler = Scheduler(policy=self.policy, time_slice=ticks, **dict(self.keys))
         scenario = with_scheduler(machine.scenario, scheduler, pool)
         check_policy(scenario)
+        self._check_reservations(machine, pool)
         if pool == 0:
             state.host["time_slice"] = ticks
         state.policy["time_slice"][pool] = ticks
@@ -135,6 +148,13 @@ class SetScheduler(Command):
             self._turn(machine, scenario, pool)
         else:
             self._take_over(machine, scenario, pool)
+
+    def _check_reservations(self, machine: Machine, pool: int) -> None:
+        """Refuse a policy that cannot give what VMs reserve as things are."""
+        found = module(self.policy)
+        if hasattr(found, "refuse_pool"):
+            high = found.capacity(machine.state, pool)
+            found.refuse_pool(machine.state, pool, high, "policy", self.policy)
 
     def _turn(self, machine: Machine, scenario: Scenario, pool: int) -> None:
         """Set keys of the policy in force, which keeps all it knows."""
@@ -180,7 +200,7 @@ class SetShare(Command):
             check_pins(self.keys.get(name), machine.scenario, f"keys.{name}")
         self.check_place(machine, row)
         pool = int(machine.state.vm["pool"][row])
-        refuse = getattr(module(policies(machine.state)[pool]), "refuse_share", None)
+        refuse = refusal(machine, pool, "refuse_share")
         if refuse:
             refuse(machine.state, row, self.keys)
         set_share(machine.state, row, dict(self.keys))

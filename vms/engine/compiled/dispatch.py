@@ -97,7 +97,10 @@ ROOM = 64
 """Rows of `hooks` for each pool; what is no scheduler's stands in those of the first one."""
 OF_A_PCPU = ("pick", "yields")
 """Schedulers' hooks whose first argument is a pCPU; of the others it is a vCPU."""
-PLAIN = ("explain", "refuse", "refuse_share", "refuse_beyond", "facts")
+PLAIN = (
+    *("explain", "facts", "refuse", "refuse_share", "refuse_beyond"),
+    *("reserved", "capacity", "refuse_start", "refuse_pool"),
+)
 """Functions of a policy that are never compiled: they read the tables for people."""
 KINDS = ("schedulers", "replacement", "storage", "overcommit", "translation")
 

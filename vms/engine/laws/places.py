@@ -73,12 +73,12 @@ def spun_bounded(machine: Machine) -> bool | None:
 
 @law(
     "Beside a busy sibling the rest of each tick is lost, and no more",
-    "0 ≤ work lost ≤ (100 % − busy_percent) · run, and the carry is less than a tick",
+    "0 ≤ work lost ≤ (100 % − the least busy_percent) · run, and the carry is less than a tick",
 )
 def work_carried(machine: Machine) -> bool | None:
     host, vcpu = machine.state.host[0], vcpus(machine)
-    if host.threads == 1:
+    if host.threads == 1 and not vcpu["slowed"].any():
         return None
-    most = (100 - int(host.busy_percent)) * vcpu["run"]
+    most = (100 - int(host.least_percent)) * vcpu["run"]
     carried = (vcpu["carry"] >= 0) & (vcpu["carry"] < 100)
     return bool(np.all(carried & (vcpu["slowed"] >= 0) & (vcpu["slowed"] <= most)))

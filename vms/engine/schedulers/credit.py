@@ -125,6 +125,7 @@ def back(s, v, why):
 def block(s, v, gone):
     """Let v leave its queue; forget it when it is gone."""
     u = s.unit[v]
+    burn(s, v)
     s.vcpu[v].remaining_time = 0
     drop(s, v)
     if gone and u.known:
@@ -184,7 +185,7 @@ def sort(s, p):
 
 
 def tick(s):
-    """Look at who runs: boosts end, who runs is active; and sort the queues after an accounting."""
+    """Look at who runs: boosts end, who runs is active; queues are sorted after accountings."""
     for p in range(s.host.pcpus):
         v = s.pcpu[p].vcpu
         if v >= 0 and here(s, p):
@@ -203,7 +204,6 @@ def settle_one(s, v, fair, cap):
     """Give v its credits of this accounting, and its class.  Returns its credit."""
     policy, vc, u = s.policy, s.vcpu[v], s.unit[v]
     most = 10 * policy.tslice_ms
-    burn(s, v)
     u.credit += fair
     if u.credit < 0:
         u.allot = OVER
@@ -302,13 +302,13 @@ def account(s):
 
 
 def timer(s):
-    """At the end of each slice account; and tick, which sorts the queues after an accounting."""
+    """Tick, which sorts the queues if there was an accounting; at the end of a slice account."""
     h, policy = s.host, s.policy
     every = tick_of(s)
     if h.now > 0 and h.now % every == 0 and policy.next_tick == h.now:
+        tick(s)
         if h.now % slice_of(s) == 0:
             account(s)
-        tick(s)
     policy.next_tick = (h.now // every + 1) * every
     h.timer_at = policy.next_tick
 

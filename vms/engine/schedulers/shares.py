@@ -10,7 +10,7 @@ Source: VMware, The CPU Scheduler in vSphere 5.1, 2013; Waldspurger, OSDI 2002 (
 from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
 from vms.engine.queue import allowed, ask, likes_best, mine, to_tail, waiting
 from vms.engine.scenario.keys import micros, whole
-from vms.engine.tables import INF, RUNNABLE
+from vms.engine.tables import ARRIVAL, INF, ON, PAUSED, RUNNABLE
 
 MAPPED = True
 HOST_KEYS = {
@@ -52,14 +52,58 @@ def refuse(scenario):
         left -= count * keys["reservation"]
 
 
+def reserved(state, pool):
+    """Return the percent that VMs of a pool that are up, or to come, reserve, int [VMs]."""
+    vm = state.vm[: int(state.host[0].vms)]
+    to_come = state.vcpu["vm"][state.vcpu["waits_for"] == ARRIVAL]
+    up = (vm["power"] == ON) | (vm["power"] == PAUSED)
+    up[to_come] = True
+    return state.group["reservation"][: len(vm)] * (up & (vm["pool"] == pool))
+
+
+def capacity(state, pool):
+    """Return the percent that a pool has: 100 for each pCPU that is online."""
+    return 100 * int(((state.pcpu["online"] == 1) & (state.pcpu["pool"] == pool)).sum())
+
+
 def refuse_share(state, row, keys):
     """Refuse a reservation of a VM of a running machine, as `refuse` does."""
-    group = state.group[: len(state.vm)]
-    others = int(group["reservation"].sum() - group["reservation"][row])
-    high = max(0, 100 * int(state.host[0].pcpus) - others)
+    group, pool = state.group, int(state.vm["pool"][row])
+    others = reserved(state, pool)
+    high = max(0, capacity(state, pool) - int(others.sum() - others[row]))
     most = int(keys.get("limit", group["limit"][row]))
     given = int(keys.get("reservation", group["reservation"][row]))
     refuse_beyond(given, min(high, most) if most else high, "keys.reservation")
+
+
+def refuse_start(state, pool, percent, name):
+    """Refuse that VM `name`, which reserves so much, comes into a pool that has not that left."""
+    from vms.engine.errors import EngineError  # noqa: PLC0415
+
+    high = max(0, capacity(state, pool) - int(reserved(state, pool).sum()))
+    if percent > high:
+        raise EngineError(
+            "{field}: {name} may reserve 0..{high} percent, what is free, got {given}",
+            "vm",
+            name=name,
+            high=high,
+            given=percent,
+        )
+
+
+def refuse_pool(state, pool, high, field, given):
+    """Refuse that a pool has no more than `high` percent, where its VMs reserve more."""
+    from vms.engine.errors import EngineError  # noqa: PLC0415
+
+    low = int(reserved(state, pool).sum())
+    if low > high:
+        raise EngineError(
+            "{field} must leave the {low} percent that VMs reserve, not {high}, got {given}",
+            field,
+            low=low,
+            high=high,
+            given=given,
+        )
 
 
 def refuse_beyond(given, high, field):
