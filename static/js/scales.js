@@ -14,6 +14,14 @@ export const compact = (n) => (Math.abs(n) < 10000 ? whole.format(n) : short.for
 /** A share of one as percent. */
 export const percent = (share) => `${whole.format(100 * share)} %`;
 
+const figures = new Intl.NumberFormat(language, { maximumSignificantDigits: 2 });
+/** A share with as many places as it needs: 12 %, 1.5 %, 0.03 %. */
+export function fine(share) {
+  const value = 100 * share;
+  if (value >= 10 || value === 0) return `${whole.format(value)} %`;
+  return `${(value >= 1 ? tenth : figures).format(value)} %`;
+}
+
 /** Nanoseconds in the unit that keeps at most four figures. */
 export function duration(ns) {
   if (!(ns >= 0)) return "–";

@@ -61,3 +61,10 @@ export function partsOf(spent, groups, only) {
     .map(([group, ways]) => ({ group, ns: ways.reduce((sum, way) => sum + (spent[way] ?? 0), 0) }))
     .filter(({ ns }) => ns > 0);
 }
+
+const REASONS = {
+  io: () => gettext("I/O"), fault: () => gettext("page fault"), timer: () => gettext("timer"), mmio: () => gettext("MMIO"), hypercall: () => gettext("hypercall"),
+  interrupt: () => gettext("interrupt window"), halt: () => gettext("halt"),
+};
+/** A reason of VM exits. */
+export const reasonWord = (reason) => REASONS[reason]?.() ?? reason;

@@ -1,17 +1,22 @@
 // Devices: virtual ones on the left, physical ones on the right, the mapping between them; and the
 // ledger of VM exits by reason.
+import { ask } from "../commands.js";
 import { $, badge, el, fillTable, keep, mark, svg, write } from "../elements.js";
 import { colourOf } from "../colours.js";
 import { chosenNumber, onChoice } from "../layout.js";
-import { compact, count, duration, percent, say } from "../scales.js";
+import { compact, count, duration, fine, percent, say } from "../scales.js";
+import { reasonWord, totalOf } from "../spending.js";
+
+import { dragged } from "./drag.js";
 
 export const title = () => gettext("Devices");
 
 export const pace = 200;
 const MOST = 48; // virtual devices listed at once; the chosen VM's come first
 const LEDGER = 5;
-const MODES = ["emulated", "paravirtual", "vf", "passthrough"];
-let element, model, list, physical, wires;
+let modes = ["emulated", "paravirtual", "vf", "passthrough"];
+let maps = false; // whether a virtual device can be mapped to another physical one
+let element, model, list, physical, wires, line;
 let steer = false;
 let shown = [];
 let layoutKey = "";
@@ -20,7 +25,7 @@ const peak = new Map();
 
 /** Words for a mode. */
 const modeWord = (mode) =>
-  ({ emulated: gettext("emulated"), paravirtual: gettext("paravirtual"), vf: gettext("VF"), passthrough: gettext("passthrough") })[mode] ?? mode;
+  ({ emulated: gettext("emulated"), paravirtual: gettext("paravirtual"), vhost: "vhost", vf: gettext("VF"), passthrough: gettext("passthrough") })[mode] ?? mode;
 
 /** Wire the lists; `socket.may` says whether modes can be changed. */
 export function mount(theElement, theModel, socket) {
@@ -28,7 +33,12 @@ export function mount(theElement, theModel, socket) {
   list = $(".virtual", element);
   physical = $(".physical", element);
   wires = $(".wires", element);
+  line = socket;
   steer = socket.may?.steer ?? false;
+  const schemas = JSON.parse($("#command-schemas")?.textContent ?? "{}");
+  modes = schemas.set_device_mode?.properties?.mode?.enum ?? modes;
+  maps = steer && "map_device" in schemas;
+  dragged(element, { wires, list, physical, shown: () => shown, may: () => maps, map });
   $(".dev-map", element).addEventListener("scroll", drawWires, { passive: true });
   onChoice((changes) => "vm" in changes && (layoutKey = ""));
 }
@@ -64,9 +74,9 @@ function subtitle() {
 }
 
 function makeVirtual() {
-  const options = MODES.map((mode) => el("option", { value: mode }, modeWord(mode)));
+  const options = modes.map((mode) => el("option", { value: mode }, modeWord(mode)));
   const select = el("select", { name: "mode", class: "mode" }, options);
-  const form = el("form", { "data-command": "set_device_mode", "data-on": "change", novalidate: true }, el("input", { type: "hidden", name: "vm" }), el("input", { type: "hidden", name: "device" }), select, el("span", { class: "refusal", "data-error-for": "mode", "aria-live": "polite" }));
+  const form = el("form", { "data-command": "set_device_mode", "data-on": "change", novalidate: true }, el("input", { type: "hidden", name: "vm" }), el("input", { type: "hidden", name: "device" }), select, el("span", { class: "refusal", "data-error-for": "mode", "aria-live": "polite" }), el("span", { class: "refusal", "data-error-for": "", "aria-live": "polite" }));
   const figures = Object.entries(FIGURES).map(([name, words]) => el("span", { class: `n ${name}`, "data-label": words() }));
   return el("li", {}, el("span", { class: "named" }), ...figures, form);
 }
@@ -98,7 +108,34 @@ function identify(item, key, { vm, name, mode, vmName }) {
   mark(select, "aria-label", say(gettext("Mode of %(device)s of %(vm)s"), { device: name, vm: vmName }));
   mark(select, "data-mode", mode);
   select.disabled = !steer;
+  if (maps) places(select, vm, name);
   if (document.activeElement !== select) select.value = mode;
+}
+
+/** Below the modes: the other devices of its kind, which a line can be dragged to as well. */
+function places(select, vm, name) {
+  const row = model.meta.vdevices.findIndex((each) => each.vm === vm && each.name === name);
+  const { device } = model.meta.vdevices[row];
+  const { devices } = model.meta;
+  const others = devices.map((each, at) => [each, at]).filter(([each, at]) => at !== device && each.kind === devices[device]?.kind);
+  const options = [...others.map(([each, at]) => el("option", { value: `to:${at}` }, say(gettext("to %(name)s"), each))), el("option", { value: "unplug" }, gettext("unplug"))];
+  select.querySelector("optgroup")?.remove();
+  select.append(el("optgroup", { label: gettext("map") }, options));
+  select.onchange = (event) => {
+    if (modes.includes(select.value)) return;
+    event.stopPropagation(); // the form's own command is the mode
+    const to = select.value;
+    select.value = model.meta.vdevices[row].mode;
+    map(row, to === "unplug" ? null : Number(to.slice(3)), select.form);
+  };
+}
+
+/** Map a virtual device to another physical one; to none: unplug it. */
+function map(row, device, form = null) {
+  const { vm, name } = model.meta.vdevices[row];
+  const target = { vm: model.meta.vms[vm].name, device: name };
+  const command = device === null ? { type: "unmap_device", ...target } : { type: "map_device", ...target, backend: model.meta.devices[device].name };
+  return ask(line, form ?? list.children[shown.indexOf(row)].querySelector("form"), command);
 }
 
 const kindWord = (kind) => ({ disk: gettext("disk"), nic: gettext("network"), console: gettext("console") })[kind] ?? kind;
@@ -166,41 +203,98 @@ function drawWires() {
     const b = middle(target) + (n - (all - 1) / 2) * spread;
     const w = box.width;
     const colour = { "data-vm-colour": colourOf(vm), "data-mode": mode };
-    paths.push(svg("path", { d: `M0 ${a}C${w / 2} ${a} ${w / 2} ${b} ${w} ${b}`, ...colour }), svg("circle", { cx: w - 2, cy: b, r: 2.5, ...colour }));
+    paths.push(svg("path", { "data-row": row, d: `M0 ${a}C${w / 2} ${a} ${w / 2} ${b} ${w} ${b}`, ...colour }), svg("circle", { "data-row": row, cx: w - 2, cy: b, r: maps ? 5 : 2.5, ...colour }));
   });
   wires.replaceChildren(...paths);
 }
 
-/** Exits of all VMs, most first. */
+/** Exits of all VMs, most first: a part for each reason of which there was one. */
 function exits() {
-  const { exit_io: io, exit_fault: fault, exit_timer: timer } = model.vm;
-  if (!io) return [];
-  return model.meta.vms
-    .map((vm, row) => ({ row, parts: [io[row], fault[row], timer[row]], sum: io[row] + fault[row] + timer[row] }))
-    .sort((a, b) => b.sum - a.sum || a.row - b.row);
+  const reasons = (model.meta.exits ?? []).filter((reason, k) => k < 3 || model.vm[`exit_${reason}`]?.some((n) => n > 0));
+  const columns = reasons.map((reason) => model.vm[`exit_${reason}`]);
+  if (!columns[0]) return [[], []];
+  const rows = model.meta.vms.map((vm, row) => ({ row, parts: columns.map((column) => column[row] ?? 0) }));
+  for (const each of rows) each.sum = each.parts.reduce((a, b) => a + b, 0);
+  return [reasons, rows.sort((a, b) => b.sum - a.sum || a.row - b.row)];
 }
 
 let ledgerAt = 0;
+let heads = "";
+let asked = null; // the number that was pressed: {row, reason}
+let before = null; // exits a while ago, for how many a second there are
 function ledger() {
   const now = performance.now();
   if (now - ledgerAt < 400 && !model.changed.meta) return;
   ledgerAt = now;
   const most = element.classList.contains("is-max") ? 100 : LEDGER;
-  const rows = exits().slice(0, most);
+  const [reasons, all] = exits();
+  rates(reasons, now);
+  if (heads !== `${reasons}`) head(reasons);
+  const rows = all.slice(0, most);
   const top = Math.max(1, ...rows.flatMap(({ parts }) => parts));
   const body = $("tbody", $(".ledger", element));
-  keep(body, rows, () => el("tr", {}, el("th", { scope: "row" }), ...Array.from({ length: 4 }, () => el("td"))), (tr, { row, parts, sum }) => {
-    const [head, ...cells] = tr.children;
-    const name = model.meta.vms[row].name;
-    if (head.dataset.key !== `${row}|${name}`) {
-      head.dataset.key = `${row}|${name}`;
-      head.replaceChildren(badge(model, row, true), name);
+  keep(body, rows, () => el("tr", {}, el("th", { scope: "row" })), (tr, { row, parts, sum }) => {
+    while (tr.children.length < reasons.length + 2) tr.append(el("td"));
+    const [name, ...cells] = tr.children;
+    const words = model.meta.vms[row].name;
+    if (name.dataset.key !== `${row}|${words}`) {
+      name.dataset.key = `${row}|${words}`;
+      name.replaceChildren(badge(model, row, true), words);
     }
-    [...parts, sum].forEach((n, k) => {
-      write(cells[k], n ? count(n) : "–");
-      mark(cells[k], "data-heat", k < 3 && n ? Math.min(3, Math.ceil((3 * n) / top)) : null);
-    });
+    parts.forEach((n, k) => number(cells[k], row, reasons[k], n, top));
+    write(cells.at(-1), sum ? count(sum) : "–");
   });
+  cost();
+}
+
+function head(reasons) {
+  heads = `${reasons}`;
+  const names = [gettext("VM"), ...reasons.map(reasonWord), gettext("total")];
+  $(".ledger thead", element).replaceChildren(el("tr", {}, names.map((name) => el("th", { scope: "col" }, name))));
+  $(".ledger tbody", element).replaceChildren();
+}
+
+/** A number that tells what it cost when it is pressed. */
+function number(cell, row, reason, n, top) {
+  if (!cell.firstElementChild) cell.replaceChildren(el("button", { type: "button" }));
+  const button = cell.firstElementChild;
+  write(button, n ? count(n) : "–");
+  button.disabled = !n;
+  mark(cell, "data-heat", n ? Math.min(3, Math.ceil((3 * n) / top)) : null);
+  mark(button, "aria-pressed", String(asked?.row === row && asked.reason === reason));
+  button.onclick = () => {
+    asked = asked?.row === row && asked.reason === reason ? null : { row, reason };
+    ledgerAt = 0;
+    ledger();
+  };
+}
+
+/** Remember the counters every two seconds, so that a rate can be told of now. */
+function rates(reasons, now) {
+  const { tick } = model.state;
+  if (before && tick >= before.tick && now - before.at < 2000) return;
+  const kept = Object.fromEntries(reasons.map((reason) => [reason, [...model.vm[`exit_${reason}`]]]));
+  before = { at: now, tick, kept, last: before && tick > before.tick ? before : null };
+}
+
+/** What the exits of a reason cost a VM: time, a share of its own, and how many a second there are. */
+function cost() {
+  const place = $(".exit-cost", element);
+  if (!asked) return write(place, "");
+  const { row, reason } = asked;
+  const ledgers = model.figures?.ledger;
+  const k = model.figures?.rows.indexOf(row) ?? -1;
+  const spent = k >= 0 ? ledgers.vms[k] : null;
+  const values = { vm: model.meta.vms[row]?.name ?? "?", reason: reasonWord(reason), n: count(model.vm[`exit_${reason}`]?.[row] ?? 0), rate: count(rate(row, reason)) };
+  if (!spent) return write(place, say(gettext("%(vm)s, %(reason)s: %(n)s exits, %(rate)s a second now."), values));
+  const ns = spent[`exit ${reason}`] ?? 0;
+  write(place, say(gettext("%(vm)s, %(reason)s: %(n)s exits cost %(time)s, %(share)s of its time; %(rate)s a second now."), { ...values, time: duration(ns), share: fine(ns / (totalOf(spent) || 1)) }));
+}
+
+function rate(row, reason) {
+  const last = before?.last ?? null;
+  const seconds = last ? ((before.tick - last.tick) * model.meta.tick_us) / 1e6 : 0;
+  return seconds > 0 ? Math.round(((before.kept[reason]?.[row] ?? 0) - (last.kept[reason]?.[row] ?? 0)) / seconds) : 0;
 }
 
 /** The text alternative: every mapping as a row. */

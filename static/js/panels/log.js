@@ -1,5 +1,6 @@
 // Journal and events: who did what at which tick, and what the machine did; filter and search.
 import { deedWords } from "../deeds.js";
+import { reasonWord } from "../spending.js";
 import { $, $$, el, write } from "../elements.js";
 import { choose, chosen } from "../layout.js";
 import { count, duration, say } from "../scales.js";
@@ -127,6 +128,11 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
     loss: () => say(gettext("lost its disk %(disk)s"), { disk: model.meta.vdevices[b]?.name ?? "" }), prune: () => say(gettext("restore point %(n)s is let go of"), { n: count(b) }),
     done: () => say(gettext("%(job)s is done"), { job: jobName(b) }),
     unplug: () => say(gettext("pCPU %(n)s went offline"), { n }), plug: () => say(gettext("pCPU %(n)s came to pool %(pool)s"), { n, pool: poolName(b) }),
+    map: () => (b < 0 ? say(gettext("%(vdevice)s was unplugged"), { vdevice: vdevice?.name ?? "" }) : say(gettext("%(vdevice)s is mapped to %(device)s"), { vdevice: vdevice?.name ?? "", device: model.meta.devices[b]?.name ?? "" })),
+    refused: () => say(ngettext("%(n)s request to %(vdevice)s was refused: it is unplugged", "%(n)s requests to %(vdevice)s were refused: it is unplugged", b), { n: count(b), vdevice: vdevice?.name ?? "" }),
+    held: () => say(gettext("the throttle held a request of %(vdevice)s for %(time)s"), { vdevice: vdevice?.name ?? "", time: duration(b) }),
+    packet: () => say(gettext("%(vdevice)s received a packet that was %(time)s on its way"), { vdevice: vdevice?.name ?? "", time: duration(b) }),
+    drop: () => say(gettext("a packet to %(vdevice)s was dropped"), { vdevice: vdevice?.name ?? "" }),
     move: () => say(gettext("moved to pool %(pool)s"), { pool: poolName(b) }),
     spun: () => say(b ? gettext("spun for %(n)s ticks, %(b)s of them while the holder had no pCPU") : gettext("spun for %(n)s ticks"), { n, b: count(b) }),
   };
@@ -141,4 +147,4 @@ const STORAGE = ["snapshot", "revert", "clone", "merge", "backup", "restore", "l
 const poolName = (row) => model.meta.pools?.[row]?.name ?? count(row);
 const jobName = (kind) => [gettext("saving the memory"), gettext("merging"), gettext("copying"), gettext("the backup"), gettext("letting go of a restore point"), gettext("the restore")][kind] ?? gettext("a job");
 
-const exitWord = (reason) => [gettext("I/O"), gettext("page fault"), gettext("timer")][reason] ?? "";
+const exitWord = (reason) => reasonWord(model.meta.exits?.[reason] ?? "");

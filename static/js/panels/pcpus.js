@@ -1,6 +1,7 @@
 // The host's pCPUs as switches: which are online, which threads share a core, which pool each is in;
 // and the pools with a scheduler of their own.
 import { $$, el, mark, write } from "../elements.js";
+import { keyField, setKey } from "../keys.js";
 import { say } from "../scales.js";
 
 let built = "";
@@ -11,7 +12,7 @@ export function draw(box, model, may, schedulers) {
   const there = model.pcpu.online !== undefined;
   box.hidden = !there;
   if (!there) return;
-  const key = `${pcpus}|${threads}|${may}|${pools.map(({ name }) => name)}`;
+  const key = `${pcpus}|${threads}|${model.meta.busy_percent}|${may}|${pools.map(({ name }) => name)}`;
   if (key !== built || !box.childElementCount) {
     built = key;
     box.replaceChildren(...make(model, may, schedulers));
@@ -19,13 +20,22 @@ export function draw(box, model, may, schedulers) {
   refresh(box, model, may);
 }
 
-function make({ meta }, may, schedulers) {
+function make(model, may, schedulers) {
+  const { meta } = model;
   const { pcpus, pools = [], threads = 1, busy_percent: busy } = meta;
   const cores = Array.from({ length: Math.ceil(pcpus / threads) }, (_, core) =>
     el("span", { class: threads > 1 ? "core" : null, title: threads > 1 ? say(gettext("core %(n)s"), { n: core }) : null }, Array.from({ length: Math.min(threads, pcpus - core * threads) }, (_, thread) => cpu(core * threads + thread))));
-  const words = threads > 1 ? say(gettext("Threads of one core stand together: beside a busy one a thread runs at %(n)s %."), { n: busy }) : gettext("A press takes a pCPU offline, or back online.");
+  const words = threads > 1 ? say(gettext("Threads of one core stand together: beside a busy one a thread runs at %(n)s %. A press takes a pCPU offline, or back online."), { n: busy }) : gettext("A press takes a pCPU offline, or back online.");
   const forms = pools.length > 1 ? pools.map(({ name }) => poolForm(name, may, schedulers)) : [];
-  return [el("h3", {}, gettext("pCPUs")), el("p", { class: "hint" }, words), el("div", { class: "pcpu-row" }, cores), ...forms];
+  return [el("h3", {}, gettext("pCPUs")), el("p", { class: "hint" }, words), el("div", { class: "pcpu-row" }, cores), smt(model, may), ...forms];
+}
+
+/** Threads of a core, and how fast one is beside a busy one: each is sent by itself. */
+function smt(model, may) {
+  const percent = { type: "integer", minimum: 1, maximum: 100, default: 65, "x-unit": gettext("percent"), description: gettext("speed of a thread while its sibling is busy") };
+  const threads = { type: "integer", minimum: 1, maximum: 2, default: 1, description: gettext("threads of a core: two slow each other") };
+  const form = (name, schema) => el("form", { class: "keys-form", novalidate: true, "data-command": "set_smt", "data-on": "change" }, keyField(name, schema, { model, may, prefix: "" }), el("span", { class: "refusal", "data-error-for": "", "aria-live": "polite" }));
+  return el("div", { class: "smt" }, form("threads", threads), form("busy_percent", percent));
 }
 
 const cpu = (n) => el("button", { type: "button", class: "pcpu", "data-pcpu": n });
@@ -38,6 +48,7 @@ function poolForm(name, may, schedulers) {
 
 function refresh(box, model, may) {
   const { pools = [] } = model.meta;
+  for (const field of $$(".smt [data-key]", box)) setKey(field, model.meta[field.dataset.key]);
   for (const button of $$(".pcpu", box)) {
     const n = Number(button.dataset.pcpu);
     const online = model.pcpu.online[n] !== 0;

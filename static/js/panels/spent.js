@@ -2,7 +2,8 @@
 // itself, VM exits by reason with how many there were and what they cost.
 import { $, $$, badge, el, fillTable, keep, mark, svg, write } from "../elements.js";
 import { choose, chosen, chosenNumber } from "../layout.js";
-import { count, decimal, duration, say } from "../scales.js";
+import { count, duration, fine, say } from "../scales.js";
+import * as costs from "./costs.js";
 import { groupWord, isOverhead, lessThan, partsOf, totalOf, wayWord, wayWords } from "../spending.js";
 
 export const title = () => gettext("Where did my time go?");
@@ -17,8 +18,10 @@ let only = false;
 let row = null; // the bar whose ways are shown; none: that of the chosen VM
 
 /** Wire the choices; a bar is pressed for its ways. */
-export function mount(theElement, theModel) {
+export function mount(theElement, theModel, socket) {
   [element, model] = [theElement, theModel];
+  costs.mount($(".costs", element), socket);
+  $(".costs", element).addEventListener("toggle", () => model.version && draw(model));
   since = chosen("since", "all");
   for (const radio of $$("[name=spent-since]", element)) {
     radio.checked = radio.value === since;
@@ -46,6 +49,7 @@ export function mount(theElement, theModel) {
 export function draw(theModel) {
   model = theModel;
   const { figures } = model;
+  costs.draw(model);
   if (!figures?.ledger) return;
   if (figures.tick !== marks.at(-1)?.tick) remember(figures);
   show();
@@ -88,13 +92,6 @@ const overheadShare = (spent) => {
   const all = totalOf(spent);
   return all ? Object.entries(spent).reduce((sum, [way, ns]) => sum + (isOverhead(way) ? ns : 0), 0) / all : 0;
 };
-
-/** A share with as many places as it needs: 12 %, 0.4 %, 0.03 %. */
-export function fine(share) {
-  const value = 100 * share;
-  if (value >= 10 || value === 0) return `${count(value)} %`;
-  return value >= 1 ? `${decimal(value)} %` : `${new Intl.NumberFormat(document.documentElement.lang || "en", { maximumSignificantDigits: 2 }).format(value)} %`;
-}
 
 const makeBar = () => el("li", {}, el("button", { type: "button" }, el("span", { class: "who" }), svg("svg", { preserveAspectRatio: "none", viewBox: "0 0 1000 1", "aria-hidden": "true" }), el("b")));
 

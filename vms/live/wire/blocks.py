@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from vms.engine.tables import RUN_STATES
+from vms.engine.tables import EXITS, RUN_STATES
 
 Array = NDArray[Any]
 
@@ -72,7 +72,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
     "vm": _columns(
         "power:i4 references:f8 hits:f8 minor_faults:f8 major_faults:f8 cow_breaks:f8 resident:f8 "
-        "exit_io:f8 exit_fault:f8 exit_timer:f8"
+        + " ".join(f"exit_{reason}:f8" for reason in EXITS)
     ),
     "device": _columns("queued:f8 in_service:f8 requests:f8 busy_ns:f8 sojourn_ns:f8"),
     "vdevice": _columns("mode:i4 requests:f8 kib:f8 latency_ns:f8 in_flight:f8"),

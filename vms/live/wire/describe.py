@@ -9,7 +9,7 @@ from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.storage import summary as storage
-from vms.engine.tables import COSTS, EVENTS, KINDS, MODES, SLICE_ENDS
+from vms.engine.tables import COSTS, EVENTS, EXITS, KINDS, MODES, SLICE_ENDS
 from vms.live.wire import knobs
 from vms.live.wire.charts import SHOWN
 
@@ -50,6 +50,7 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
         "devices": _devices(machine),
         "vdevices": _vdevices(machine),
         "events": EVENTS,
+        "exits": EXITS,
         "slice_ends": SLICE_ENDS,
         "shown": SHOWN,
     }
