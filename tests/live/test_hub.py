@@ -449,3 +449,21 @@ async def test_at_once_is_not_beyond_the_credit_and_an_acknowledgement_is_credit
     assert line.viewer.sent == Viewer.MESSAGES
     line.viewer.acknowledge(line.viewer.sent)
     assert line.viewer.version(counter.topic) == counter.topic.version
+
+
+async def test_a_page_of_several_topics_begins_again_with_all_that_can_go_out_at_once():
+    line, one, two = Line(), Counter(0), Counter(1)
+    for counter in (one, two):
+        counter.publish()
+        line.viewer.watch(counter.topic)
+    while await line.viewer.send_one():
+        pass
+    line.jammed = True
+    one.publish()
+    two.publish()
+    line.jammed = False
+    line.viewer.restart(0)
+    while await line.viewer.send_one():
+        pass
+    assert line.viewer.version(one.topic) == one.topic.version
+    assert line.viewer.version(two.topic) == two.topic.version

@@ -187,7 +187,7 @@ class Viewer:
 
     def restart(self, number: int) -> None:
         """Begin again with a snapshot: the page has lost its picture of the topic `number`."""
-        for topic in self._at:
+        for topic in list(self._at):  # to send at once takes them into another order
             if topic.number == number:
                 self._at[topic] = None
                 self.wake()
