@@ -10,6 +10,7 @@ from vms.engine.commands import COMMANDS
 from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario import COSTS, Scenario
+from vms.engine.scenario.costs import PRESETS
 from vms.engine.scenario.rules import DIALECTS, Rules
 from vms.engine.scenario.vm import MODES
 from vms.engine.schedulers import SCHEDULERS
@@ -31,6 +32,21 @@ def cost_rows():
         f"| {cost.source} |"
         for cost in COSTS
     ]
+
+
+def preset_rows():
+    defaults = {cost.name: cost.default for cost in COSTS}
+    return [
+        f"| `{preset}` | `{name}` | {value:,} | {defaults[name]:,} | {source} |"
+        for preset, given in PRESETS.items()
+        for name, (value, source) in given.items()
+    ]
+
+
+def test_the_table_of_presets_is_the_engines():
+    text = (DOCS / "scenario.md").read_text()
+    (table,) = re.findall(r"<!-- presets -->\n(.*?)<!-- /presets -->", text, re.DOTALL)
+    assert table.splitlines() == preset_rows()
 
 
 @pytest.mark.parametrize("document", REGISTRIES)

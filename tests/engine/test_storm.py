@@ -15,6 +15,7 @@ from vms.engine.commands import parse
 from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
 from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario.costs import NAMED
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.tables import MODES
 
@@ -174,7 +175,6 @@ def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any
                 "threads": draw.randint(1, 2),
                 "busy_percent": draw.randint(1, 100),
             },
-            {"type": "set_costs", "keys": {"migration_ns": draw.choice([0, 10**6])}},
             {"type": "set_share", "vm": vm, "keys": {"pcpus": [draw.randint(0, 3)]}},
             {"type": "set_share", "vm": vm, "keys": {"pcpus": [0, 1, 2, 3][: draw.randint(1, 4)]}},
             {
@@ -184,6 +184,7 @@ def command(draw: random.Random, machine: Machine, number: int) -> dict[str, Any
             },
             {"type": "set_overcommit", "keys": overcommit(draw)},
             {"type": "set_translation", "keys": draw.choice([None, translation(draw)])},
+            {"type": "set_costs", "preset": draw.choice(list(NAMED)), "keys": {"cow_ns": 7_000}},
             {"type": "set_balloon", "vm": vm, "pages": draw.randint(0, 30)},
             {"type": "set_device_mode", "vm": vm, "device": "vda", "mode": draw.choice(MODES)},
             {"type": "add_vm", "vm": guest(draw, f"n{number}")},

@@ -284,6 +284,11 @@ COSTS = (
     "walk_reference_ns",
     "shadow_fill_ns",
     "migration_ns",
+    "encryption_exit_ns",
+    "encryption_page_ns",
+    "noise_percent",
+    "fork_ns",
+    "reclaim_page_ns",
 )
 """Fields of the host that a scenario's `costs` set, by the same names."""
 

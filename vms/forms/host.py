@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from vms.engine.errors import EngineError
 from vms.engine.replacement import REPLACEMENTS
+from vms.engine.scenario.costs import NAMED
 from vms.engine.schedulers import SCHEDULERS
 from vms.forms.check import attach
 from vms.forms.fields import Choice, Keys, Text, Value
@@ -59,8 +60,11 @@ class LabForm(forms.Form):
     host_swap = Choice(label=_("Swap"))
     host_costs = Keys(
         label=_("Costs"),
-        words=("none",),
-        help_text=_("Empty: the defaults. none: nothing costs time. Or lines like vm_exit_ns: 700"),
+        words=tuple(NAMED),
+        help_text=_(
+            "Empty: the defaults. A preset: none, bare_metal, kvm_2012, kvm_today, nested. Or lines"
+            " like vm_exit_ns: 700"
+        ),
     )
     host = Keys(label=_("Other keys of the host"), help_text=_("One per line: key: value"))
     other = Keys(label=_("Other keys of the scenario"), help_text=_("Such as dialect: ostep"))

@@ -11,9 +11,10 @@ from typing import Any
 from vms.engine.commands.backups import LoseDisk, RestoreBackup, RunBackup, SetBackup
 from vms.engine.commands.clones import CloneVM, MakeTemplate
 from vms.engine.commands.command import Command
+from vms.engine.commands.costs import SetCosts
 from vms.engine.commands.devices import SetDeviceMode
 from vms.engine.commands.guests import AddVM, PauseVM, ResumeVM, StartVM, StopVM
-from vms.engine.commands.hardware import SetCosts, SetSmt
+from vms.engine.commands.hardware import SetSmt
 from vms.engine.commands.memory import SetReplacement
 from vms.engine.commands.overcommit import SetBalloon, SetOvercommit
 from vms.engine.commands.pcpus import PlugPcpu, SetPool, UnplugPcpu
@@ -36,11 +37,11 @@ COMMANDS: dict[str, type[Command]] = {
         PlugPcpu,
         SetPool,
         SetSmt,
-        SetCosts,
         SetReplacement,
         SetOvercommit,
         SetBalloon,
         SetTranslation,
+        SetCosts,
         SetDeviceMode,
         AddVM,
         StartVM,

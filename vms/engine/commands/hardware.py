@@ -1,4 +1,4 @@
-"""Commands about the host's hardware: threads that share a core, and what the host's work costs."""
+"""The command about threads that share a core."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from typing import Annotated
 
 from vms.engine.commands.command import Command
 from vms.engine.commands.processor import look_again
-from vms.engine.errors import EngineError
 from vms.engine.machine import Machine
-from vms.engine.scenario import Costs
 from vms.engine.scenario.fields import Quantity
-from vms.engine.tables import COSTS
 
 
 class SetSmt(Command):
@@ -30,25 +27,3 @@ class SetSmt(Command):
             host["busy_percent"] = self.busy_percent
             host["least_percent"] = min(int(host[0].least_percent), self.busy_percent)
         look_again(machine)
-
-
-class SetCosts(Command):
-    """Let the host's work cost this from now on; what is owed already stays owed."""
-
-    type = "set_costs"
-    keys: Costs
-    """Any of `host.costs` in ns; what is left out stays as it is."""
-
-    def change(self, machine: Machine) -> None:
-        """Set those that are given; what a start takes was decided when its VM was written."""
-        given = [name for name in Costs.model_fields if name in self.keys.model_fields_set]
-        for name in given:
-            if name not in COSTS:
-                raise EngineError(
-                    "{field} must be one of {allowed}, got {given}",
-                    "keys",
-                    allowed=", ".join(COSTS),
-                    given=name,
-                )
-        for name in given:
-            machine.state.host[name] = getattr(self.keys, name)

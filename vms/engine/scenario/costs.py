@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from vms.engine.scenario.fields import Model, Quantity, WordOr
+from vms.engine.scenario.fields import Choice, Model, Quantity, WordOr
 
 Nanoseconds = Annotated[int, Quantity(0, 10**9, "ns")]
 Milliseconds = Annotated[int, Quantity(0, 10**6, "ms")]
+Percent = Annotated[int, Quantity(0, 100, "percent")]
 
 
 def _cost(default: int, what: str, seen: str, source: str) -> Any:
@@ -20,7 +21,7 @@ def _cost(default: int, what: str, seen: str, source: str) -> Any:
 
 
 class Costs(Model):
-    """What the host's work costs.  `costs: none` charges nothing."""
+    """What the host's work costs.  `costs: none` charges nothing; other words are presets."""
 
     vm_exit_ns: Nanoseconds = _cost(
         700, "one VM exit and entry", "300..2500", "SplitX: 2,000 cycles direct at 2.93 GHz"
@@ -86,6 +87,33 @@ class Costs(Model):
         "1000..5000",
         "assumption",
     )
+    encryption_exit_ns: Nanoseconds = _cost(
+        1_000,
+        "what an exit of an encrypted VM costs more: its registers are encrypted and kept",
+        "300..2000",
+        "assumption: AMD SEV-ES saves all registers and cleans them at each exit",
+    )
+    encryption_page_ns: Nanoseconds = _cost(
+        1_500,
+        "a page accepted by an encrypted VM at its first use, beside the fault",
+        "500..4000",
+        "assumption: AMD SEV-SNP, RMPUPDATE by the host and PVALIDATE by the guest",
+    )
+    noise_percent: Percent = _cost(
+        20,
+        "of each tick that who runs beside a cache-noisy neighbour loses to cold caches",
+        "5..50",
+        "Mars et al., Bubble-Up, MICRO 2011: most of 17 programs lose 5 to 35 %",
+    )
+    fork_ns: Nanoseconds = _cost(
+        60_000, "one process more", "30000..500000", "assumption: fork and exit of lmbench"
+    )
+    reclaim_page_ns: Nanoseconds = _cost(
+        1_000,
+        "a page of a cgroup at its limit looked for and unmapped, before another one comes in",
+        "300..5000",
+        "assumption: two passes of an LRU list and a TLB shootdown",
+    )
     vm_start_ms: Milliseconds = _cost(
         20_000, "start of a VM, where a boot is asked for", "", "assumption"
     )
@@ -100,14 +128,68 @@ class Costs(Model):
     )
 
 
-def _costs(value: Costs | str) -> Costs:
-    return value if isinstance(value, Costs) else NO_COSTS
-
-
 NO_COSTS = Costs.model_validate(dict.fromkeys(Costs.model_fields, 0))
 """What `costs: none` means."""
 
-CostsOrNone = Annotated[Costs, WordOr(Costs, "none"), AfterValidator(_costs)]
+_DALL = (
+    "Dall et al., ISCA 2016: VM switch of KVM on x86, 4,812 cycles, on a Xeon of 2012 at 2.1 GHz"
+)
+_NESTED = (
+    "Linux, KVM: VMX: Enlightened VMCS, 2018: 18,890 cycles for a nested exit; at 3 GHz 6.3 µs"
+)
+PRESETS: dict[str, dict[str, tuple[int, str]]] = {
+    "bare_metal": {
+        "vm_exit_ns": (0, "there is no hypervisor to exit to"),
+        "minor_fault_ns": (1_800, "the default without its VM exit"),
+        "cow_ns": (2_300, "the default without its VM exit"),
+        "device_model_ns": (0, "drivers reach the device itself"),
+        "shadow_fill_ns": (0, "there is one page table"),
+        "vm_start_ms": (0, "what is measured begins when the machine is up"),
+        "microvm_start_ms": (0, "what is measured begins when the machine is up"),
+    },
+    "kvm_2012": {
+        "vm_exit_ns": (700, "SplitX, HotPar 2011: 2,000 cycles direct at 2.93 GHz"),
+        "context_switch_ns": (2_290, _DALL),
+        "cache_refill_ns": (30_000, "assumption: half as much again, with 20 MiB of slower cache"),
+        "minor_fault_ns": (4_300, "the highest that was measured"),
+        "device_model_ns": (20_000, "assumption: QEMU's models under one lock"),
+        "vm_start_ms": (40_000, "assumption: BIOS, and a disk that turns"),
+    },
+    "kvm_today": {
+        "vm_exit_ns": (460, "Linux, KVM: SVM: use vmsave/vmload, 2020: 1,376 cycles; at 3 GHz"),
+        "context_switch_ns": (1_600, "the 4,812 cycles of Dall et al. 2016 at 3 GHz"),
+        "minor_fault_ns": (1_600, "the lowest that was measured"),
+        "device_model_ns": (5_000, "assumption"),
+        "vm_start_ms": (10_000, "assumption: UEFI and systemd from an NVMe disk"),
+    },
+    "nested": {
+        "vm_exit_ns": (6_300, _NESTED),
+        "context_switch_ns": (14_600, "the default and two nested exits"),
+        "minor_fault_ns": (14_400, "the default, its exit and one more of them nested"),
+        "cow_ns": (8_600, "the default with a nested exit"),
+        "device_model_ns": (11_300, "the default and a nested exit"),
+        "shadow_fill_ns": (8_300, "the default and a nested exit"),
+    },
+}
+"""Word → what is not as by default: its value, and where that comes from."""
+NAMED: dict[str, Costs] = {"none": NO_COSTS} | {
+    name: Costs.model_validate({cost: value for cost, (value, _) in given.items()})
+    for name, given in PRESETS.items()
+}
+"""Each word that may stand for costs, and what it means."""
+PresetName = Annotated[str, Choice(*NAMED)]
+
+
+def word_for(costs: Costs) -> str | None:
+    """Return the word that means these costs, None where there is none."""
+    return next((word for word, meant in NAMED.items() if meant == costs), None)
+
+
+def _costs(value: Costs | str) -> Costs:
+    return value if isinstance(value, Costs) else NAMED[value]
+
+
+CostsOrNone = Annotated[Costs, WordOr(Costs, *NAMED), AfterValidator(_costs)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationInfo, model_validator
 
 from vms.engine.errors import EngineError, shown
 from vms.engine.scenario.checks import check
-from vms.engine.scenario.costs import NO_COSTS
+from vms.engine.scenario.costs import Costs, word_for
 from vms.engine.scenario.fields import Model, Name, Quantity, limits_of
 from vms.engine.scenario.host import Host
 from vms.engine.scenario.limits import LIMITS, Limits
@@ -107,8 +107,8 @@ class Scenario(Model):
 
 def plain(value: Any) -> Any:
     """A model's given fields as dicts, lists and scalars."""
-    if value == NO_COSTS:
-        return "none"
+    if isinstance(value, Costs) and word_for(value):
+        return word_for(value)
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         given = {
