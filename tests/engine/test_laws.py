@@ -288,6 +288,21 @@ def _(state: Any) -> None:
     state.host["hypervisor_frames"] += 1
 
 
+@breaks("refusals_harmless")
+def _(state: Any) -> None:
+    state.host["harmed"] += 1
+
+
+@breaks("processes_limited")
+def _(state: Any) -> None:
+    state.host["processes"] += 1
+
+
+@breaks("attempts_judged")
+def _(state: Any) -> None:
+    state.vm["refusals"][0] = state.vm["attempts"][0] + 1
+
+
 MERGING = {"ksm_scan": 100, "ksm_every": 3}
 
 
@@ -314,7 +329,9 @@ def test_a_law_notices_what_breaks_it(name: str) -> None:
     pcpus = 1 if name == "stride_in_order" else 2
     scheduler = {"policy": policy, "time_slice": 4}
     host = {"smt": {"threads": 2}, "overcommit": MERGING}
-    machine = with_storage(host_under_load(scheduler=scheduler, pcpus=pcpus, **host))
+    raw = host_under_load(scheduler=scheduler, pcpus=pcpus, **host)
+    raw["vms"][0]["workload"]["steps"].append({"attack": {"means": "memory"}})
+    machine = with_storage(raw)
     assert (machine.state.vcpu["state"] == RUNNABLE).any()
     assert laws.check(machine)[name]
     TAMPERED[name](machine.state)

@@ -22,6 +22,8 @@ from vms.engine.state import State, new_table
 from vms.engine.tables import (
     ALWAYS,
     ARRIVAL,
+    ATTACK,
+    ATTACKED,
     COSTS,
     DIFFERENT,
     GHOSTS,
@@ -210,6 +212,10 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "busy_percent": host.smt.busy_percent,
         "least_percent": host.smt.busy_percent,
         "pools": len(host.pools),
+        "iommu": int(host.iommu),
+        "cache_partitioned": int(host.cache_partitioned),
+        "stops_violators": int(host.on_violation == "stop"),
+        "pids_max": host.pids_max,
     }
 
 
@@ -307,6 +313,8 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
     if host.translation:
         state.host["watch"] |= TRANSLATES
         state.vm["first_region"] = first_regions(scenario, host.translation.huge_span)[:-1]
+    if any(step["kind"] == ATTACK for step in parts.step):
+        state.host["watch"] |= ATTACKED
     state.vcpu["pass_"] = first_passes(state)
     _await_arrivals(state)
     return state

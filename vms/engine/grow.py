@@ -18,6 +18,7 @@ from vms.engine.scheduling import find_usable
 from vms.engine.state import State
 from vms.engine.tables import (
     ARRIVAL,
+    ATTACKED,
     DISK,
     INF,
     LATENCY_BUCKETS,
@@ -66,7 +67,9 @@ def grow(machine: Machine, scenario: Scenario) -> None:
     new = State(**{**new.arrays(), **_lists(machine, new)})
     sizes = {name: int(new.host[0][name]) for name in SIZES}
     vms, now = int(before.vms), int(before.now)
+    attacked = int(new.host[0].watch) & ATTACKED
     new.host[:] = old.host
+    new.host["watch"] |= attacked
     for name, value in sizes.items():
         new.host[name] = value
     come = new.vcpu["waits_for"][int(before.vcpus) :] == ARRIVAL

@@ -8,7 +8,7 @@ owed the debt.
 
 from vms.engine.compiled import inner
 from vms.engine.log import count_exits
-from vms.engine.tables import CONTAINER, EXIT_FAULT, N_CAUSES, OWE_EXIT
+from vms.engine.tables import CONTAINER, EXIT_FAULT, N_CAUSES, OWE_ENCRYPTION, OWE_EXIT
 
 
 @inner
@@ -21,7 +21,10 @@ def owe(s, v, cause, ns):
 @inner
 def trap(s, v, reason, n, tick):
     """Let vCPU v make n VM exits for a reason of EXITS, and owe them."""
-    owe(s, v, OWE_EXIT + reason, count_exits(s, v, reason, n, tick) * s.host.vm_exit_ns)
+    made = count_exits(s, v, reason, n, tick)
+    owe(s, v, OWE_EXIT + reason, made * s.host.vm_exit_ns)
+    if s.vm[s.vcpu[v].vm].encrypted:
+        owe(s, v, OWE_ENCRYPTION, made * s.host.encryption_exit_ns)
 
 
 @inner
@@ -31,6 +34,8 @@ def owe_fault(s, v, cause, ns):
     if s.vm[s.vcpu[v].vm].kind != CONTAINER:
         owe(s, v, OWE_EXIT + EXIT_FAULT, own)
     owe(s, v, cause, ns - own)
+    if s.vm[s.vcpu[v].vm].encrypted:
+        owe(s, v, OWE_ENCRYPTION, s.host.encryption_exit_ns + s.host.encryption_page_ns)
 
 
 @inner

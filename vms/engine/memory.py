@@ -45,6 +45,7 @@ from vms.engine.tables import (
     MERGED,
     NO_SWAP,
     OWE_COW,
+    OWE_ENCRYPTION,
     OWE_EXIT,
     OWE_MAJOR,
     OWE_MINOR,
@@ -256,6 +257,8 @@ def fault_cost(s, v, major):
             owe(s, v, OWE_MAJOR, h.syscall_ns)
         else:
             owe(s, v, OWE_EXIT + EXIT_FAULT, h.vm_exit_ns)
+            if vm.encrypted:
+                owe(s, v, OWE_ENCRYPTION, h.encryption_exit_ns)
     else:
         vm.minor_faults += 1
         owe_fault(s, v, OWE_MINOR, h.minor_fault_ns)
@@ -386,8 +389,10 @@ def take_away(s, page):
 
 @inner
 def release(s, m):
-    """Free all frames of VM m; its pages have never been used.  O(pages)."""
+    """Free all frames and processes of VM m; its pages have never been used.  O(pages)."""
     vm = s.vm[m]
+    s.host.processes -= vm.processes
+    vm.processes = 0
     for page in range(vm.first_page, vm.first_page + vm.pages):
         take_away(s, page)
         s.pte[page] = 0

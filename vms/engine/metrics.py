@@ -210,6 +210,7 @@ def of_vms(machine: Machine) -> list[Result]:
         | {"wake_up": of_wake_ups(machine, woken[row])}
         | {"stolen_by": {names[by]: int(stolen[row, by]) for by in np.flatnonzero(stolen[row])}}
         | of_lock(machine, row)
+        | of_attempts(machine, row)
         | of_threads(machine, row)
         | stored(machine, row)
         | promised(machine, row)
@@ -225,6 +226,13 @@ def of_lock(machine: Machine, row: int) -> Result:
     if not vm.acquired and not spun:
         return {}
     return {"spin": {"acquired": int(vm.acquired), "spun": spun, "holder_preempted": wasted}}
+
+
+def of_attempts(machine: Machine, row: int) -> Result:
+    """Return what a VM tried, and suffered, of those that did."""
+    vm = machine.state.vm[row]
+    found = {name: int(vm[name]) for name in ("attempts", "refusals", "processes", "tampered")}
+    return {"isolation": found} if any(found.values()) else {}
 
 
 def of_threads(machine: Machine, row: int) -> Result:

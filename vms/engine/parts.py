@@ -51,6 +51,8 @@ class Parts:
     clusters: int = 0
     trace_length: int = 0
     alias_length: int = 0
+    targets: list[str] = field(default_factory=list)
+    """Names of the host's devices, which attacks name."""
     heaviest_tick: int = 0
     """References of one vCPU in one tick, at the most."""
 
@@ -79,6 +81,8 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
             "vdevices": len(vm.devices),
             "template": int(vm.template),
             "need_full": 1,
+            "encrypted": int(vm.encrypted),
+            "pids": vm.pids,
             **vm_fields(vm, [device.name for device in scenario.host.devices]),
             **_schedule(scenario, vm),
             **dict.fromkeys(("lost_at", "restored_at", "rpo", "rto"), -1),
@@ -165,6 +169,7 @@ def _vcpu(
         "wake_at": wake_at,
         "heap_pos": -1,
         "woke_at": -1,
+        "noisy_at": -1,
         "io_vdevice": -1,
         "submit_next": -1,
     }
@@ -172,7 +177,7 @@ def _vcpu(
 
 def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
     """Return the tables of all VMs of a scenario, in their order."""
-    parts = Parts()
+    parts = Parts(targets=[device.name for device in scenario.host.devices])
     for vm in scenario.expanded:
         add_vm(parts, scenario, vm, files, f"vms.{vm.name}.workload")
     if parts.trace_length > LIMITS.references:
@@ -204,7 +209,7 @@ def _workload(parts: Parts, vm: VM, files: traces.Files | None, path: str) -> tu
         parts.compiled[key] = [(record, _offset(parts, record)) for record in records]
     if key not in parts.shared:
         parts.shared[key] = len(parts.step), len(parts.compiled[key])
-        parts.step += [_step(record, at) for record, at in parts.compiled[key]]
+        parts.step += [_step(record, at, parts.targets) for record, at in parts.compiled[key]]
     return parts.shared[key]
 
 
@@ -220,7 +225,7 @@ def _offset(parts: Parts, record: StepRecord) -> int:
     return 0
 
 
-def _step(record: StepRecord, offset: int) -> dict[str, int]:
+def _step(record: StepRecord, offset: int, targets: list[str]) -> dict[str, int]:
     return {
         "kind": record.kind,
         "n": record.n,
@@ -233,7 +238,7 @@ def _step(record: StepRecord, offset: int) -> dict[str, int]:
         "move_every": max(1, record.move_every),
         "offset": offset,
         "device": record.device,
-        "kib": record.kib,
+        "kib": targets.index(record.target) if record.target else record.kib,
         "op": record.op,
     }
 

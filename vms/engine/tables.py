@@ -31,7 +31,42 @@ OFF, ON, PAUSED, STOPPED, CRASHED = range(5)
 POWER = ("off", "on", "paused", "stopped", "crashed")
 
 # step.kind
-COMPUTE, TOUCH, IO, PAUSE, TRACE, FREE_PAGES, SPIN = range(7)
+COMPUTE, TOUCH, IO, PAUSE, TRACE, FREE_PAGES, SPIN, ATTACK = range(8)
+
+# step.pattern of an attack: its means; the last two are parts of one, or try nothing
+MEANS = (
+    *("memory", "device", "others_device", "dma", "shared_page", "fork_bomb", "dodge_ticks"),
+    *("ksm_probe", "cache_noise", "nothing", "watch"),
+)
+(
+    TRY_MEMORY,
+    TRY_DEVICE,
+    TRY_OTHERS_DEVICE,
+    TRY_DMA,
+    TRY_SHARED_PAGE,
+    TRY_FORK_BOMB,
+    TRY_DODGE,
+    TRY_KSM_PROBE,
+    TRY_CACHE_NOISE,
+    TRY_NOTHING,
+    TRY_WATCH,
+) = range(len(MEANS))
+
+# what came of an attempt
+VERDICTS = ("refused", "nothing", "contained", "copied", "learned", "slowed", "succeeded")
+(
+    A_REFUSED,  # by who must refuse it
+    A_NOTHING,  # there was nothing to be had
+    A_CONTAINED,  # it hurt only who did it
+    A_COPIED,  # it got a copy of its own to write to
+    A_LEARNED,  # it knows now what another one's memory holds
+    A_SLOWED,  # others took longer for it
+    A_SUCCEEDED,
+) = range(len(VERDICTS))
+GUEST_PIDS = 32_768
+"""Processes that a guest's own kernel lets it make: Linux's kernel.pid_max by default."""
+RETRY = 100
+"""Ticks after which a container tries again to start where the host has no process left for it."""
 
 # step.pattern
 SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET, PLACED = range(5)
@@ -75,8 +110,8 @@ OOM = ("kill", "pause", "refuse")
 # scan: what KSM found at a page when it last came by, if it did not merge it
 NOT_SEEN, VOLATILE, UNSHARED = range(3)
 
-TRACKS_GUESTS, TRANSLATES = 1, 2
-"""Bits of host.watch: every reference is told to `noted`, to `translate`."""
+TRACKS_GUESTS, TRANSLATES, ATTACKED = 1, 2, 4
+"""Bits of host.watch: every reference is told to `noted`, to `translate`; somebody attacks."""
 
 # host.translation
 NO_TRANSLATION, NESTED, SHADOW = range(3)
@@ -132,6 +167,7 @@ EVENTS = (
     "plug",  # a pCPU comes back, or changes its pool.  a: row of pcpu, b: row of pool
     "move",  # a VM changes its pool.  a: row of vm, b: row of pool
     "spun",  # vcpu got its VM's lock.  a: ticks burnt for it, b: of them while its holder waited
+    "attack",  # a: what was tried (MEANS), b: what came of it (VERDICTS)
 )
 (
     EV_SLICE,
@@ -169,6 +205,7 @@ EVENTS = (
     EV_PLUG,
     EV_MOVE,
     EV_SPUN,
+    EV_ATTACK,
 ) = range(len(EVENTS))
 
 EXITS = ("io", "fault", "timer")
@@ -373,7 +410,11 @@ HOST_ROW = _table(
     # least it ever was; pools
     # beside the first one, the pool whose policy is in force (0 between two calls of the engine);
     # tick since which shares are measured
-    "threads busy_percent least_percent pools pool fair_since"
+    "threads busy_percent least_percent pools pool fair_since "
+    # isolation: 1 each: devices write only where they may, caches are partitioned, who is refused
+    # is stopped; processes there may be, and are; who makes noise in this tick; refused attempts
+    # that changed another VM
+    "iommu cache_partitioned stops_violators pids_max processes noisy harmed"
 )
 POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own
@@ -442,7 +483,8 @@ VCPU_ROW = _table(
     # and both before it began to spin
     "carry slowed holds spun wasted spun_before wasted_before "
     "fair_run fair_away "  # at host.fair_since: what it had run, and been blocked or offline
-    "swap_device"  # device row of the swap it waits for
+    "swap_device "  # device row of the swap it waits for
+    "attack_at attack_run noisy_at"  # since when an attack goes on, what it began with; last noise
 )
 STEP_ROW = _table(
     "kind n pattern first pages refs_per_tick write_below window move_every offset kib "
@@ -471,7 +513,10 @@ VM_ROW = _table(
     "sampled touched active working_set "
     # translation: first row of `region`; huge pages made and split, by the host and by the guest
     "first_region tlb_hits tlb_misses walk_references shadow_exits promotions splits "
-    "guest_promotions guest_splits"
+    "guest_promotions guest_splits "
+    # isolation: 1: the host cannot read its memory; processes it may have (0: no limit of its own),
+    # and has; pages of it overwritten by others; what it tried, and of that what was refused
+    "encrypted pids processes tampered attempts refusals violations"  # violations: that trapped
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "

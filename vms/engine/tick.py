@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vms.engine.attacks.neighbours import crowded_out
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import attend, enter, go_on, hold, tend, timer
+from vms.engine.compiled.dispatch import annoy, attempt, attend, enter, go_on, hold, tend, timer
 from vms.engine.cores import ticks_for, work
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import complete, forget, next_completion
@@ -22,8 +23,19 @@ from vms.engine.locks import burn, enters
 from vms.engine.log import log
 from vms.engine.queue import charge_mapped, charge_waiters, withdraw
 from vms.engine.references import make_references
-from vms.engine.sleepers import next_wake, rouse
-from vms.engine.tables import BLOCKED, COMPUTE, CRASHED, EV_STALLED, INF, OF_VM, RUNNABLE, SPIN
+from vms.engine.sleepers import next_wake, rouse, sleep
+from vms.engine.tables import (
+    ATTACK,
+    BLOCKED,
+    COMPUTE,
+    CRASHED,
+    EV_STALLED,
+    INF,
+    OF_VM,
+    RETRY,
+    RUNNABLE,
+    SPIN,
+)
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -41,7 +53,10 @@ def wake_up(s):
     while next_wake(s) <= h.now:
         v = s.sleepers[0]
         rouse(s, v)
-        awake(s, v, h.now)
+        if crowded_out(s, v):
+            sleep(s, v, h.now + RETRY)
+        else:
+            awake(s, v, h.now)
     for d in range(h.devices):
         while s.device[d].done_at <= h.now * h.tick_ns:
             v = complete(s, d)
@@ -105,6 +120,8 @@ def run(s, p):
         return
     if s.step[vc.step].kind == SPIN:
         burn(s, v)
+    elif s.step[vc.step].kind == ATTACK:
+        attempt(s, v)
     elif work(s, p, v, 1) > 0:
         make_references(s, v, h.now)
 
@@ -179,6 +196,8 @@ def charge(s, n):
 def finish_tick(s):
     """At the end of a tick: accounts, and what becomes of each pCPU's vCPU."""
     h = s.host
+    if h.noisy:
+        annoy(s)
     for p in range(h.pcpus):
         cpu = s.pcpu[p]
         if cpu.attn <= h.now and cpu.vcpu >= 0:

@@ -14,10 +14,12 @@ from vms.engine.tables import (
     EXIT_TIMER,
     EXITS,
     JOBS,
+    MEANS,
     OOM,
     SLICE_ENDS,
     SLICE_PREEMPTED,
     SLICE_USED_UP,
+    VERDICTS,
     slice_overhead,
     slice_why,
 )
@@ -163,5 +165,6 @@ _MEANINGS: dict[str, Callable[[Machine, int, int], Event]] = {
     "unplug": lambda machine, pcpu, b: {"plugged": pcpu},
     "plug": lambda machine, pcpu, pool: {"plugged": pcpu, "pool": _pool(machine, pool)},
     "move": lambda machine, vm, pool: {"vm": machine.vm_names[vm], "pool": _pool(machine, pool)},
+    "attack": lambda machine, means, what: {"means": MEANS[means], "verdict": VERDICTS[what]},
     "spun": lambda machine, ticks, waste: {"spun": ticks, "holder_preempted": waste},
 }

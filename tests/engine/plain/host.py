@@ -6,6 +6,7 @@ import math
 from functools import cache
 from typing import Any, NamedTuple
 
+from tests.engine.plain.attacks import Attacks
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
 from tests.engine.plain.memory import LEFT_OUT, REFUSED, WAITS, Memory
 from tests.engine.plain.overcommit import Guest, Overcommit
@@ -64,6 +65,8 @@ class VirtualMachine:
         self.time_slice: int = given["time_slice"]
         self.up_at = self.start_at
         self.guest = Guest(given, self.pages)
+        self.encrypted, self.pids = given["encrypted"], given["pids"]
+        self.processes = self.attempts = self.refusals = self.tampered = 0
 
 
 class VirtualProcessor:
@@ -95,6 +98,8 @@ class VirtualProcessor:
         self.hundredths = self.slowed = 0  # of work beyond whole ticks; of work not done
         self.spun = self.wasted = 0  # ticks burnt for the lock; of them while its holder waited
         self.spun_for_this = self.wasted_for_this = 0
+        self.watched = (0, 0)  # of an attack: since when, and what it had run
+        self.worst = 0
 
     @property
     def debt_ns(self) -> int:
@@ -175,6 +180,7 @@ class Host:
         self.overcommit = Overcommit(self, keys) if keys else None
         keys = given["translation"]
         self.translation = Translation(self, DEFAULTS | keys) if keys is not None else None
+        self.attacks = Attacks(self, given)
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []
         self.vdevices: list[VirtualDevice] = []
@@ -265,6 +271,7 @@ class Host:
         for pcpu in self.pcpus:
             self.run_one(pcpu)
         self.now += 1
+        self.attacks.annoy(self.pcpus)
         for pcpu in self.pcpus:
             self.end_of_tick(pcpu)
         self.stop_crashed()
@@ -285,7 +292,10 @@ class Host:
 
     def wake_up(self) -> None:
         for vm in self.vms:
-            if vm.up_at == self.now and not vm.crashed and not vm.template:
+            due = vm.up_at == self.now and not vm.crashed and not vm.template
+            if due and self.attacks.crowded_out(vm):
+                vm.up_at += 100
+            elif due:
                 for vcpu in vm.vcpus:
                     self.enqueue(vcpu)
         for vcpu in self.vcpus:
@@ -372,6 +382,8 @@ class Host:
     def exit(self, vcpu: VirtualProcessor, reason: str, n: int) -> None:
         ns = self.costs["vm_exit_ns"] * self.count_exits(vcpu, reason, n)
         vcpu.owe(f"exit {reason}", ns)
+        if vcpu.vm.encrypted and ns:
+            vcpu.owe("encryption", self.costs["encryption_exit_ns"] * n)
 
     def count_exits(self, vcpu: VirtualProcessor, reason: str, n: int) -> int:
         """Count exits where there is a guest to leave; return how many that were."""
@@ -560,6 +572,9 @@ class Host:
             vcpu.spun += 1
             assert vcpu.vm.holder
             vcpu.wasted += vcpu.vm.holder.state != RUNNING
+            return
+        if step["kind"] == "attack":
+            self.attacks.attempt(vcpu, step)
             return
         done = self.works(pcpu, vcpu)
         if step["kind"] in ("compute", "spin"):

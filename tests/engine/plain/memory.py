@@ -136,6 +136,8 @@ class Memory:
             vcpu.owe("fault major", costs["syscall_ns"])
         elif major:
             vcpu.owe("exit fault", costs["vm_exit_ns"])
+            if vcpu.vm.encrypted:
+                vcpu.owe("encryption", costs["encryption_exit_ns"])
         elif container:
             vcpu.owe("fault minor", max(0, costs["minor_fault_ns"] - costs["vm_exit_ns"]))
         else:
@@ -145,6 +147,9 @@ class Memory:
         """Let a guest owe a fault, of which the exit is a part."""
         vcpu.owe("exit fault", min(ns, self.host.costs["vm_exit_ns"]))
         vcpu.owe(cause, max(0, ns - self.host.costs["vm_exit_ns"]))
+        if vcpu.vm.encrypted:
+            costs = self.host.costs
+            vcpu.owe("encryption", costs["encryption_exit_ns"] + costs["encryption_page_ns"])
 
     def copy_on_write(self, vcpu: VirtualProcessor, page: int) -> bool:
         """Give the VM a private copy of an image page; False when there is no frame for it."""

@@ -290,6 +290,8 @@ class Overcommit:
 
     def private(self, place: Page) -> Resident | None:
         entry: Any = place[0].table.get(place[1])
+        if place[0].encrypted:
+            return None
         return None if entry in (None, "swapped") or entry.image or entry.merged else entry
 
     def look(self, place: Page) -> None:

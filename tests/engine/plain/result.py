@@ -137,6 +137,7 @@ def of_vm(host: Host, vm: VirtualMachine) -> dict[str, Any]:
             if vm.stolen_by.get(name)
         },
         **spin(vm),
+        **attempts(vm),
         **slowed(host, vm),
         **stored(vm),
         **({"translation": host.translation.of_vm(vm)} if host.translation else {}),
@@ -151,6 +152,12 @@ def spin(vm: VirtualMachine) -> dict[str, Any]:
     if not vm.acquired and not spun:
         return {}
     return {"spin": {"acquired": vm.acquired, "spun": spun, "holder_preempted": wasted}}
+
+
+def attempts(vm: VirtualMachine) -> dict[str, Any]:
+    """Return what a VM tried and suffered, if anything."""
+    found = {name: getattr(vm, name) for name in ("attempts", "refusals", "processes", "tampered")}
+    return {"isolation": found} if any(found.values()) else {}
 
 
 def slowed(host: Host, vm: VirtualMachine) -> dict[str, Any]:

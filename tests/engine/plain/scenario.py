@@ -133,6 +133,9 @@ def fill(raw: Mapping) -> Mapping:
         "overcommit": overcommit(given, host),
         "translation": host.get("translation"),
         "tables": tables,
+        "iommu": host.get("iommu", True),
+        "cache_partitioned": host.get("cache_partitioned", False),
+        "pids_max": host.get("pids_max", 32_768),
         "page_kib": host.get("page_kib", 4),
         "policy": policy,
         "keys": KEYS.get(policy, {}) | {k: v for k, v in scheduler.items() if k not in OWN},
@@ -218,6 +221,8 @@ def machine(given: Mapping, name: str) -> Mapping:
         "boot": given.get("boot", False),
         "template": given.get("template", False),
         "image": given.get("image"),
+        "encrypted": given.get("encrypted", False),
+        "pids": given.get("pids", 0),
         "contents": given.get("contents") or [],
         "balloon": given.get("balloon", 0),
         "memory_shares": given.get("memory_shares", 0),
@@ -237,6 +242,8 @@ def steps(given: Mapping, vm_pages: int) -> list[Mapping]:
     if kind == "io":
         defaults = {"requests": 1, "kib": 4, "op": "read", "pattern": "sequential"}
         return [{"kind": "io", **defaults, **value, "n": value.get("requests", 1)}]
+    if kind == "attack":
+        return attack(value)
     if kind == "free":
         first = value.get("first", 0)
         pages = value.get("pages", vm_pages - first)
@@ -247,6 +254,19 @@ def steps(given: Mapping, vm_pages: int) -> list[Mapping]:
         return utilisation(value["utilisation"], value["every"])
     speed = value.get("refs_per_tick", 100)
     return [{"kind": "trace", "n": len(value["pages"]), "refs_per_tick": speed, **value}]
+
+
+def attack(given: Mapping) -> list[Mapping]:
+    """Return the steps of an attack: one, or a thief's bursts between two looks at the clock."""
+    step = {"kind": "attack", "refs_per_tick": 1, "n": 1, **given}
+    if given["means"] == "cache_noise":
+        step["n"] = given.get("ticks", 2_000)
+    if given["means"] != "dodge_ticks":
+        return [step]
+    period = given.get("period", 100)
+    busy = max(1, period * 85 // 100)
+    both = [{"kind": "compute", "n": busy}, {"kind": "sleep", "n": period - busy}]
+    return [{**step, "means": "watch"}, *both * max(1, given.get("ticks", 2_000) // period), step]
 
 
 def touch(given: Mapping, vm_pages: int) -> Mapping:

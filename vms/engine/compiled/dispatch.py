@@ -49,6 +49,8 @@ if TYPE_CHECKING:  # made from HOOKS below
     place: Callable[..., Any]
     entered: Callable[..., Any]
     left: Callable[..., Any]
+    attempt: Callable[..., Any]
+    annoy: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -91,6 +93,8 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "place": ("translation", 1, True, -1),  # (page) -> the free frame it should have, -1 any
     "entered": ("translation", 1, False, None),  # (page) was mapped
     "left": ("translation", 1, False, None),  # (page) is about to be unmapped
+    "attempt": ("attacks", 1, False, None),  # (v): a tick of v's attack step
+    "annoy": ("attacks", 0, False, None),  # at the end of a tick in which somebody made noise
 }
 NAMES = list(HOOKS)
 ROOM = 64
@@ -102,7 +106,7 @@ PLAIN = (
     *("reserved", "capacity", "refuse_start", "refuse_pool"),
 )
 """Functions of a policy that are never compiled: they read the tables for people."""
-KINDS = ("schedulers", "replacement", "storage", "overcommit", "translation")
+KINDS = ("schedulers", "replacement", "storage", "overcommit", "translation", "attacks")
 
 
 def load(kind: str, name: str) -> ModuleType:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vms.engine.laws import accounts, devices, memory, overcommit, places, storage
+from vms.engine.laws import accounts, devices, isolation, memory, overcommit, places, storage
 from vms.engine.laws.law import Law
 from vms.engine.laws.shares import MEASURES
 
@@ -52,6 +52,9 @@ LAWS: dict[str, Law] = {
         overcommit.merged_alike,
         overcommit.balloons_apart,
         overcommit.frames_owned,
+        isolation.refusals_harmless,
+        isolation.processes_limited,
+        isolation.attempts_judged,
         devices.channels_busy,
         devices.utilisation_bounded,
         devices.latencies_counted,

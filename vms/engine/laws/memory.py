@@ -70,11 +70,13 @@ def resident_sum(machine: Machine) -> bool | None:
 
 @law(
     "Every fault of a guest is one VM exit",
-    "exits by fault = minor + major faults + COW breaks + refused ones; a container never exits",
+    "exits by fault = minor + major faults + COW breaks + refused ones + violations; a container never"
+    " exits",
 )
 def fault_exits(machine: Machine) -> bool | None:
     vm = vms(machine)
-    faults = vm["minor_faults"] + vm["major_faults"] + vm["cow_breaks"] + vm["refused"]
+    faults = vm["minor_faults"] + vm["major_faults"] + vm["cow_breaks"]
+    faults = faults + vm["refused"] + vm["violations"]
     guest = vm["kind"] != CONTAINER
     others = vm["exit_io"] + vm["exit_timer"] + vm["exit_fault"]
     return bool(np.array_equal(vm["exit_fault"][guest], faults[guest]) and not others[~guest].any())

@@ -83,7 +83,7 @@ def join(s, page, f):
 def look_at(s, page):
     """Do with one page what KSM does."""
     entry = s.pte[page]
-    if entry & PRESENT == 0 or entry & SHARED:
+    if entry & PRESENT == 0 or entry & SHARED or s.vm[s.page_vm[page]].encrypted:
         s.scan[page] = NOT_SEEN
         return
     content = s.holds[entry & FRAME]

@@ -30,6 +30,7 @@ def check(scenario: Scenario, limits: Limits) -> None:
     totals(scenario.vms, limits)
     _names(scenario)
     backends(scenario)
+    _targets(scenario)
     for index, vm in enumerate(scenario.vms):
         check_vm(vm, f"vms[{index}]")
     _images(scenario.vms)
@@ -65,6 +66,7 @@ def _steps(vm: VM) -> int:
     loads = (trace.utilisation for trace in traces)
     calls = (RECORDED[t.recorded].requests for t in traces if t.recorded and t.device)
     more = sum(len(load) - 1 for load in loads if load) + 2 * sum(calls)
+    more += sum(step.attack.steps - 1 for step in vm.workload.steps if step.attack)
     return len(vm.workload.steps) + more
 
 
@@ -151,6 +153,17 @@ def backends(scenario: Scenario) -> None:
                 _enough_vfs(f"{field}.mode", device.backend, vfs, given)
 
 
+def _targets(scenario: Scenario) -> None:
+    """Refuse attacks on devices that the host does not have."""
+    known = [device.name for device in scenario.host.devices]
+    for index, vm in enumerate(scenario.vms):
+        for number, step in enumerate(vm.workload.steps):
+            target = step.attack.device if step.attack else None
+            if target is not None and target not in known:
+                field = f"vms[{index}].workload.steps[{number}].attack.device"
+                raise no_such_device(field, target, known)
+
+
 def _check_backup(vm: VM, path: str, known: Iterable[str]) -> None:
     """Refuse a backup of nothing, and one to where the disk lies."""
     backends = {device.backend for device in vm.devices if device.size_mib}
@@ -209,6 +222,7 @@ def check_vm(vm: VM, path: str) -> None:
             high=vm.pages,
             given=vm.image.pages,
         )
+    _check_isolation(vm, path)
     for index, device in enumerate(vm.devices):
         if device.used_mib > device.size_mib:
             raise EngineError(
@@ -221,6 +235,28 @@ def check_vm(vm: VM, path: str) -> None:
         _check_step(vm, step, f"{path}.workload.steps[{index}]")
 
 
+def _check_isolation(vm: VM, path: str) -> None:
+    """Refuse an encrypted container, an encrypted image, a limit of processes for a guest."""
+    if vm.encrypted and vm.kind == "container":
+        raise EngineError(
+            "{field} must be false: a container's memory is its host kernel's, which reads it",
+            f"{path}.encrypted",
+        )
+    if vm.encrypted and vm.image:
+        raise EngineError(
+            "{field} must be left out: pages that are encrypted cannot be shared, got {given}",
+            f"{path}.image",
+            given=vm.image.name,
+        )
+    if vm.pids and vm.kind != "container":
+        raise EngineError(
+            "{field} must be 0: a {kind}'s own kernel counts its processes, got {given}",
+            f"{path}.pids",
+            kind=vm.kind,
+            given=vm.pids,
+        )
+
+
 def _check_step(vm: VM, step: Step, path: str) -> None:
     if step.io:
         _check_io(vm, step.io, path)
@@ -228,6 +264,8 @@ def _check_step(vm: VM, step: Step, path: str) -> None:
         _check_touch(vm, step.touch, f"{path}.touch")
     if step.trace:
         _check_trace(vm, step.trace, f"{path}.trace")
+    if step.attack and step.attack.touches and step.attack.page >= vm.pages:
+        raise beyond(f"{path}.attack", step.attack.page, vm.pages)
     if step.free:
         last = step.free.first + (step.free.pages or 1) - 1
         if last >= vm.pages:
@@ -406,6 +444,13 @@ def check_opt(vms: Iterable[VM]) -> None:
             raise EngineError(
                 "{field} opt must know every reference in advance: only trace steps may"
                 " reference memory, got a touch step in {given}",
+                "host.replacement.policy",
+                given=vm.name,
+            )
+        if any(step.attack and step.attack.touches for step in steps):
+            raise EngineError(
+                "{field} opt must know every reference in advance: only trace steps may"
+                " reference memory, got an attack on pages in {given}",
                 "host.replacement.policy",
                 given=vm.name,
             )

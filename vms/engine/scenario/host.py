@@ -175,6 +175,14 @@ class Host(Model):
     """Frames that the hypervisor has for itself, of `frames`."""
     translation: Translation | None = None
     """How pages are translated; left out: that costs nothing."""
+    iommu: Bool = True
+    """Whether what a VM's own device writes goes through an IOMMU, which knows the VM's frames."""
+    cache_partitioned: Bool = False
+    """Whether each VM has a part of the shared cache for itself (Intel CAT)."""
+    pids_max: Annotated[int, Quantity(1, 4_194_304, "processes")] = 32_768
+    """Processes of all containers together, as the kernel they share can number."""
+    on_violation: Annotated[str, Choice("refuse", "stop")] = "refuse"
+    """What becomes of a VM whose access was refused: it goes on with an error, or is stopped."""
     account_page_tables: Bool = False
     """Whether page tables take frames too: four levels for each VM, given at the start."""
 

@@ -123,6 +123,10 @@ class VM(Model):
     """Whether it is kept offline for its kind's start time first."""
     template: Bool = False
     """Whether it never runs, and is only cloned."""
+    encrypted: Bool = False
+    """Whether the host cannot read its memory: no KSM, no image; and what that costs."""
+    pids: Annotated[int, Quantity(0, 4_194_304, "processes")] = 0
+    """Processes that a container may make; 0: no limit but the host's."""
     image: Image | None = None
     contents: Contents = ()
     """What some of its pages hold when the guest first reads them; the others hold zeros."""

@@ -75,6 +75,63 @@ class Io(Model):
     """Where on a disk with contents: each request after the last one, or anywhere."""
 
 
+MEANS = {
+    "memory": ("page",),
+    "device": ("device",),
+    "others_device": (),
+    "dma": (),
+    "shared_page": ("page",),
+    "fork_bomb": ("processes",),
+    "dodge_ticks": ("ticks", "period"),
+    "ksm_probe": ("page",),
+    "cache_noise": ("ticks",),
+    "nothing": (),
+}
+"""What an attack may try, and the keys it takes; `nothing` takes a tick, to compare with."""
+
+
+class Attack(Model):
+    """An attempt at what the host must refuse, or bear; an event says what came of it."""
+
+    means: Annotated[str, Choice(*MEANS)]
+    page: PageNumber = 0
+    """memory: so many pages beyond the VM's last one; shared_page, ksm_probe: a page of its own."""
+    device: Name | None = None
+    """device: one of the host's devices."""
+    processes: Annotated[int, Quantity(1, 1_000_000, "processes")] = 1_000
+    """fork_bomb: processes it tries to make."""
+    ticks: Annotated[int, Quantity(1, 1_000_000, "ticks")] = 2_000
+    """dodge_ticks, cache_noise: how long it goes on."""
+    period: Annotated[int, Quantity(10, 100_000, "ticks")] = 100
+    """dodge_ticks: the scheduler's tick, across which it sleeps."""
+
+    @property
+    def touches(self) -> bool:
+        """Whether it makes page references of its own."""
+        return self.means in ("shared_page", "ksm_probe")
+
+    @property
+    def steps(self) -> int:
+        """Rows of the table of steps it takes."""
+        rounds = max(1, self.ticks // self.period)
+        return 2 + 2 * rounds if self.means == "dodge_ticks" else 1
+
+    @model_validator(mode="after")
+    def _keys_of_means(self) -> Any:
+        allowed = ("means", *MEANS[self.means])
+        for name in self.model_fields_set:
+            if name not in allowed:
+                raise EngineError(
+                    "{field} is no key of {means}, which takes {allowed}",
+                    name,
+                    means=self.means,
+                    allowed=listed(allowed),
+                )
+        if self.means == "device" and self.device is None:
+            raise EngineError("{field} is required", "device")
+        return self
+
+
 class Trace(Model):
     """References listed one by one, or the load of a processor over time."""
 
@@ -127,10 +184,11 @@ class Step(Model):
     free: Free | None = None
     spin: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
     """Ticks of a critical section, under a spin lock that all vCPUs of the VM share."""
+    attack: Attack | None = None
 
     @property
     def kind(self) -> str:
-        """compute, touch, io, sleep, trace, free or spin."""
+        """compute, touch, io, sleep, trace, free, spin or attack."""
         return next(iter(self.model_fields_set))
 
     @model_validator(mode="after")

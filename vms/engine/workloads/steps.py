@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from vms.engine.errors import EngineError
 from vms.engine.scenario.fields import beyond
 from vms.engine.scenario.limits import LIMITS, Limits
+from vms.engine.tables import MEANS
 from vms.engine.workloads import traces
 from vms.engine.workloads.patterns import PATTERN_ROWS, PLACED
 
 if TYPE_CHECKING:
     from vms.engine.scenario.vm import VM
-    from vms.engine.scenario.workload import Io, Step, Touch, Trace
+    from vms.engine.scenario.workload import Attack, Io, Step, Touch, Trace
 
-COMPUTE, TOUCH, IO, SLEEP, TRACE, FREE, SPIN = range(7)
-KINDS = ("compute", "touch", "io", "sleep", "trace", "free", "spin")
+COMPUTE, TOUCH, IO, SLEEP, TRACE, FREE, SPIN, ATTACK = range(8)
+KINDS = ("compute", "touch", "io", "sleep", "trace", "free", "spin", "attack")
 FOREVER = 0
+DODGE_PERCENT = 85
+"""Of the scheduler's period that a thief runs; it sleeps across the tick at its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ class StepRecord:
     device: int = -1  # position among the VM's devices
     kib: int = 0
     op: int = 0  # 0 read, 1 write
+    target: str = ""  # attack: name of a device of the host
     # trace
     trace: traces.References | None = None  # int32 [n], page << 1 | write; may be read-only
 
@@ -79,14 +83,13 @@ def compile_workload(
 def _records(
     vm: VM, step: Step, files: traces.Files | None, path: str, most: int
 ) -> Iterator[StepRecord]:
-    if step.compute is not None:
-        yield StepRecord(COMPUTE, step.compute)
-    elif step.sleep is not None:
-        yield StepRecord(SLEEP, step.sleep)
-    elif step.spin is not None:
-        yield StepRecord(SPIN, step.spin)
-    elif step.touch:
+    for kind, ticks in ((COMPUTE, step.compute), (SLEEP, step.sleep), (SPIN, step.spin)):
+        if ticks is not None:
+            yield StepRecord(kind, ticks)
+    if step.touch:
         yield _touch(vm, step.touch)
+    elif step.attack:
+        yield from _attack(step.attack)
     elif step.io:
         yield _io(vm, step.io)
     elif step.free:
@@ -126,6 +129,29 @@ def _with_requests(vm: VM, trace: Trace, whole: StepRecord) -> Iterator[StepReco
     if done < whole.n:
         piece = whole.trace[done:]
         yield replace(whole, n=len(piece), trace=piece)
+
+
+def _attack(attack: Attack) -> Iterator[StepRecord]:
+    """Yield an attempt; a thief's are bursts between ticks of the scheduler, watched and judged."""
+    means = MEANS.index(attack.means)
+    if attack.means != "dodge_ticks":
+        ticks = attack.ticks if attack.means == "cache_noise" else 1
+        yield StepRecord(
+            ATTACK,
+            ticks,
+            1,
+            pattern=means,
+            first=attack.page,
+            window=attack.processes,
+            target=attack.device or "",
+        )
+        return
+    yield StepRecord(ATTACK, 1, 1, pattern=MEANS.index("watch"))
+    busy = max(1, attack.period * DODGE_PERCENT // 100)
+    for _ in range(max(1, attack.ticks // attack.period)):
+        yield StepRecord(COMPUTE, busy)
+        yield StepRecord(SLEEP, attack.period - busy)
+    yield StepRecord(ATTACK, 1, 1, pattern=means)
 
 
 def _touch(vm: VM, touch: Touch) -> StepRecord:
