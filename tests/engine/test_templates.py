@@ -64,6 +64,7 @@ def test_there_are_the_templates_of_the_list():
         "The Dhall set",
         "Lock-holder preemption",
         "SMT siblings",
+        "Container or VM?",
     ]
 
 

@@ -22,7 +22,10 @@ STILL = {"steps": [{"compute": 1}]}
 
 def translated(**keys: Any) -> Any:
     host = {"pcpus": 1, "frames": 64, "translation": keys}
-    vms = [{"name": "a", "pages": 16, "workload": TOUCHES}, {"name": "still", "pages": 4, "workload": STILL}]
+    vms = [
+        {"name": "a", "pages": 16, "workload": TOUCHES},
+        {"name": "still", "pages": 4, "workload": STILL},
+    ]
     return built({"name": "walks", "host": host, "vms": vms})
 
 

@@ -38,6 +38,7 @@ KEYS = (
     "dhall",
     "lock_holder",
     "smt",
+    "container_or_vm",
 )
 """The files, in the order in which they are offered."""
 

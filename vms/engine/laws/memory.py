@@ -70,8 +70,8 @@ def resident_sum(machine: Machine) -> bool | None:
 
 @law(
     "Every fault of a guest is one VM exit",
-    "exits by fault = minor + major faults + COW breaks + refused ones + violations; a container never"
-    " exits",
+    "exits by fault = minor + major faults + COW breaks + refused ones + violations; a container"
+    " never exits",
 )
 def fault_exits(machine: Machine) -> bool | None:
     vm = vms(machine)

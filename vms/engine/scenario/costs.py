@@ -12,6 +12,7 @@ from vms.engine.scenario.fields import Choice, Model, Quantity, WordOr
 
 Nanoseconds = Annotated[int, Quantity(0, 10**9, "ns")]
 Milliseconds = Annotated[int, Quantity(0, 10**6, "ms")]
+Mebibytes = Annotated[int, Quantity(0, 65_536, "MiB")]
 Percent = Annotated[int, Quantity(0, 100, "percent")]
 
 
@@ -125,6 +126,24 @@ class Costs(Model):
         "start of a container, where a boot is asked for",
         "",
         "LightVM 2017: two orders of magnitude faster than Docker",
+    )
+    vm_memory_mib: Mebibytes = _cost(
+        114,
+        "memory of a VM beside what its workload touches: kernel, services, monitor",
+        "60..500",
+        "LightVM 2017: 1,000 guests of Debian take 114 GB",
+    )
+    microvm_memory_mib: Mebibytes = _cost(
+        27,
+        "memory of a microVM beside what its workload touches",
+        "5..60",
+        "LightVM 2017: 1,000 guests of Tinyx take 27 GB; Firecracker's own part is 5 MiB",
+    )
+    container_memory_mib: Mebibytes = _cost(
+        5,
+        "memory of a container beside what its workload touches",
+        "1..20",
+        "LightVM 2017: 1,000 containers take 5 GB",
     )
 
 
