@@ -20,6 +20,7 @@ from tests.web.conftest import SMALL
 WHO = (
     "anonymous",  # nobody
     "guest",  # who tries the demo, in a lab of their own
+    "named",  # who joined by a code as a driver, without an account, under a name
     "stranger",  # an account that is no member
     "observer",
     "auditor",
@@ -43,29 +44,31 @@ def _outcomes(letters: str) -> dict[str, str]:
 
 # What each right means for everybody, in the order of WHO. In a lab strangers learn nothing.
 RIGHTS: dict[str, dict[str, str]] = {
-    #               anon guest | stranger observer auditor driver instructor owner | staff superuser
-    "anybody": _outcomes(" i i  i i i i i i  i i"),
-    "account": _outcomes(" l l  i i i i i i  i i"),
-    "signed out": _outcomes("i i  a a a a a a  a a"),
-    "watch": _outcomes("   l l  h i i i i i  h i"),
-    "talk": _outcomes("    l l  h i r i i i  h i"),
-    "steer": _outcomes("   l l  h r r i i i  h i"),
-    "edit": _outcomes("    l l  h r r i i i  h i"),
-    "invite": _outcomes("  l l  h r r r i i  h i"),
-    "lead": _outcomes("    l l  h r r r i i  h i"),
-    "lead or hidden": _outcomes("l l  h h h h i i  h i"),  # what others handed in
-    "audit": _outcomes("   l l  h r i r i i  h i"),
-    "own": _outcomes("     l l  h r r r r i  h i"),
-    "trash": _outcomes("   l l  h h h h h i  h i"),  # nobody else is told what lies there
-    "its own": _outcomes(" l l  h h h h h i  h h"),  # of the owner's account: not even superusers
-    "admin": _outcomes("   l l  l l l l l l  i i"),
-    "admin login": _outcomes("l l r r r r r r  i i"),
-    "model": _outcomes("   l l  l l l l l l  r i"),
-    "models": _outcomes("  l l  l l l l l l  h i"),
-    "closed": _outcomes("  l l  l l l l l l  r r"),
-    "no model": _outcomes("l l  l l l l l l  h h"),
-    "a right key": _outcomes("h h h h h h h h h h"),  # which nobody has
-    "a begun login": _outcomes("l l a a a a a a a a"),
+    #               anon guest named | stranger observer auditor driver instructor owner | staff super
+    "anybody": _outcomes("       i i i  i i i i i i  i i"),
+    "account": _outcomes("       l l l  i i i i i i  i i"),
+    "signed out": _outcomes("    i i i  a a a a a a  a a"),
+    "watch": _outcomes("         l l i  h i i i i i  h i"),
+    "talk": _outcomes("          l l i  h i r i i i  h i"),
+    "steer": _outcomes("         l l i  h r r i i i  h i"),
+    "edit": _outcomes("          l l i  h r r i i i  h i"),
+    "invite": _outcomes("        l l r  h r r r i i  h i"),
+    "lead": _outcomes("          l l r  h r r r i i  h i"),
+    "lead or hidden": _outcomes("l l h  h h h h i i  h i"),  # what others handed in
+    "audit": _outcomes("         l l r  h r i r i i  h i"),
+    "own": _outcomes("           l l r  h r r r r i  h i"),
+    "trash": _outcomes("         l l l  h h h h h i  h i"),  # nobody else is told what lies there
+    "its own": _outcomes(
+        "       l l l  h h h h h i  h h"
+    ),  # of the owner's account: not even superusers
+    "admin": _outcomes("         l l l  l l l l l l  i i"),
+    "admin login": _outcomes("   l l l  r r r r r r  i i"),
+    "model": _outcomes("         l l l  l l l l l l  r i"),
+    "models": _outcomes("        l l l  l l l l l l  h i"),
+    "closed": _outcomes("        l l l  l l l l l l  r r"),
+    "no model": _outcomes("      l l l  l l l l l l  h h"),
+    "a right key": _outcomes("   h h h  h h h h h h  h h"),  # which nobody has
+    "a begun login": _outcomes(" l l l  a a a a a a  a a"),
 }
 IN_A_LAB = {"watch", "talk", "steer", "edit", "invite", "lead", "audit", "own", "trash"}
 """Rights that members have of a lab: a POST by whoever is none finds nothing there."""

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tests.security import world as worlds
 from tests.security.addresses import operations
-from tests.security.table import CALLS, HIDDEN, IN, MEMBERS, RIGHTS, WHO, Call
+from tests.security.table import CALLS, HIDDEN, IN, LOGIN, MEMBERS, RIGHTS, WHO, Call
 from tests.security.world import World
 from vms import tokens
 from vms.api.door import pace
@@ -28,6 +28,9 @@ DONE = {200, 201, 204, 404, 409, 415, 422}
 NO_LAB = "There is no such lab, or it is not open to you."
 CSRF = "x" * 32
 SCOPE_SETS: tuple[tuple[str, ...], ...] = ((), *((scope,) for scope in SCOPES))
+GUESTS = ("guest", "named")
+DUPLICATE = CALLS["POST", "/labs/{lab_id}/duplicate"]
+"""What takes an account, of which it becomes one more lab."""
 LACKING = ("owner", "superuser", "stranger")
 """Whose tokens are tried with fewer scopes than all: who may everything else, and who nothing."""
 
@@ -70,10 +73,12 @@ def allowed(call: Call, caller: Caller) -> set[int]:
     if call.scope is not None and call.scope not in caller.scopes:
         return {403}
     if call.right is None:
-        return DONE | {403} if caller.who == "guest" else DONE
+        return DONE | {403} if caller.who in GUESTS else DONE
     outcome = RIGHTS[call.right][caller.who]
-    if caller.who == "guest":  # who makes no other labs, whether or not there is this one
+    if caller.who == "guest" or outcome == LOGIN:  # who makes no other labs
         return {403, 404}
+    if caller.who == "named" and call == DUPLICATE:
+        return {403}
     if outcome == HIDDEN:
         return {404}
     return DONE if outcome == IN else {403}
@@ -84,6 +89,7 @@ def another_lab(world: World, call: Call) -> Lab:
     lab = worlds.furnished(world.users["owner"])
     for role in MEMBERS:
         Membership.objects.create(lab=lab, user=world.users[role], role=role)
+    Membership.objects.create(lab=lab, guest=world.named, role="driver")
     numbers = {name: worlds.WITHIN[name](lab) for name in ("assignment_id", "submission_id")}
     lab.numbers = numbers  # type: ignore[attr-defined]
     if call.right == "trash":

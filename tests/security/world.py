@@ -23,6 +23,7 @@ from vms.models import (
     Assignment,
     Ban,
     Device,
+    Guest,
     Invitation,
     Lab,
     Membership,
@@ -79,6 +80,7 @@ class World:
     lab: Lab
     thrown: Lab
     cookies: dict[str, str] = field(default_factory=dict)
+    named: Guest | None = None
 
     def client(self, who: str, **options: Any) -> Client:
         """Return a browser of somebody's, as it is after they signed in."""
@@ -121,7 +123,7 @@ def make() -> World:
             who, f"{who}@lab.test", PASSWORD, is_staff=who in {"staff", "superuser"}
         )
         for who in WHO
-        if who not in {"anonymous", "guest"}
+        if who not in {"anonymous", "guest", "named"}
     }
     users["superuser"].is_superuser = True
     users["superuser"].save()
@@ -139,7 +141,18 @@ def make() -> World:
     client = Client()
     assert client.post("/demo/", headers={"host": "localhost"}).status_code == 302
     world.cookies["guest"] = client.cookies["sessionid"].value
+    world.cookies["named"] = joined(world.lab)
+    world.named = Membership.objects.get(lab=world.lab, guest__isnull=False).guest
     return world
+
+
+def joined(lab: Lab) -> str:
+    """Join a lab without an account, by its code and under a name; return the session's cookie."""
+    client = Client()
+    found = client.post("/join/", {"code": lab.invitations.get().code})
+    answer = client.post(found.headers["Location"], {"name": "Nadia"})
+    assert answer.headers["Location"] == f"/labs/{lab.pk}/", answer.content
+    return client.cookies["sessionid"].value
 
 
 def furnished(owner: Any) -> Lab:

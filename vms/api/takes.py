@@ -29,6 +29,13 @@ class Whole(Quantity):
         return super().check(value, info)
 
 
+BYTES: JSON = {"type": "string", "format": "binary"}
+TEXTS: dict[str, JSON] = {
+    "application/json": {"type": "array", "items": {"type": "object"}},
+}
+"""Files that are read as what they hold: a trace of Chrome's is a list of events."""
+
+
 class RunName(Text):
     """A run in an address: its number, or `current`."""
 
@@ -80,7 +87,7 @@ def takes(
         content = {kind: {"schema": schema} for kind, schema in body.items()}
         extra["requestBody"] = {"required": True, "content": content}
     if files:
-        content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in files}
+        content = {kind: {"schema": TEXTS.get(kind, BYTES)} for kind in files}
         extra["responses"] = {status: {"description": "A file.", "content": content}}
     return {"response": answers, "openapi_extra": extra, "exclude_unset": False}
 
