@@ -44,7 +44,7 @@ def _outcomes(letters: str) -> dict[str, str]:
 
 # What each right means for everybody, in the order of WHO. In a lab strangers learn nothing.
 RIGHTS: dict[str, dict[str, str]] = {
-    #               anon guest named | stranger observer auditor driver instructor owner | staff super
+    #         anon guest named | stranger observer auditor driver instructor owner | staff super
     "anybody": _outcomes("       i i i  i i i i i i  i i"),
     "account": _outcomes("       l l l  i i i i i i  i i"),
     "signed out": _outcomes("    i i i  a a a a a a  a a"),
