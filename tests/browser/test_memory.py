@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from playwright.sync_api import expect
@@ -162,3 +163,28 @@ def test_walks_faults_and_sharing_are_drawn_and_told(enter: Enter, server: Runni
     expect(shared.locator(".arcs .arc title")).to_have_text("twin-1 and twin-2: 40 frames")
     expect(shared.locator(".contents li")).to_contain_text("80 pages in 40 frames")
     expect(shared.locator(".shared-words")).to_contain_text("Sharing saves 40 frames.")
+
+
+def test_where_the_time_went_and_what_exits_cost(enter: Enter, lab: str) -> None:
+    alice = played(enter("alice", lab), 600)
+    panel = alice.look_at("spent")
+    bars = panel.locator(".spent-bars button")
+    expect(bars).to_have_count(4)  # the host and three VMs
+    expect(bars.first).to_have_accessible_name(re.compile("Host: .* overhead; guest"))
+    bars.nth(1).click()
+    expect(panel.locator("#h-ways")).to_have_text("Ways of web-1")
+    expect(panel.locator(".spent-ways tbody")).to_contain_text("the workload itself")
+    whole = "Object.values(lab.model.figures.ledger.host).reduce((sum, ns) => sum + ns, 0)"
+    ticks = "lab.model.state.tick * lab.model.meta.pcpus * lab.model.meta.tick_us * 1000"
+    assert alice.evaluate(whole) == alice.evaluate(ticks)
+    panel.locator(".costs summary").click()
+    field = panel.locator("[data-key=vm_exit_ns]")
+    expect(field).to_contain_text("Source:")
+    panel.locator("[name=preset]").select_option("none")
+    alice.until("lab.model.meta.costs.vm_exit_ns === 0")
+    field.locator("input").fill("900")
+    field.locator("input").press("Enter")
+    alice.until("lab.model.meta.costs.vm_exit_ns === 900")
+    expect(panel.locator("[name=preset]")).to_have_value("")
+    alice.look_at("devices").locator(".ledger td button:not(:disabled)").first.click()
+    expect(alice.locator(".exit-cost")).to_contain_text("of its time")
