@@ -6,8 +6,8 @@ keys as `flist` and `flink` are of frames.
 """
 
 from vms.engine.compiled import inner
+from vms.engine.frames import image_row
 from vms.engine.links import remove
-from vms.engine.memory import image_row
 from vms.engine.tables import FRAME, GHOSTS, LISTS, MERGED, PRESENT, SHARED, TRACKS_GUESTS
 
 CALLED = -2

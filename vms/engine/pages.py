@@ -14,7 +14,8 @@ import numpy.typing as npt
 from vms.engine.compiled import entry
 from vms.engine.compiled.dispatch import discarded, fill, forget, loaded
 from vms.engine.errors import EngineError
-from vms.engine.memory import free_frame, map_page, unmap
+from vms.engine.frames import free_frame, unmap
+from vms.engine.memory import map_page
 from vms.engine.overcommit.tables import tell_contents
 from vms.engine.tables import ACCESSED, CLOCK, DIRTY, FRAME, PRESENT, SHARED, SWAPPED, WRITABLE
 

@@ -7,9 +7,10 @@ shared page is copied because its entry is write-protected, a thief is judged by
 from vms.engine.attacks.neighbours import state_of_others
 from vms.engine.compiled.dispatch import noted, translate
 from vms.engine.cpu import sync
+from vms.engine.frames import changed
 from vms.engine.ledger import owe, trap
 from vms.engine.log import log
-from vms.engine.memory import BLOCKS, HIT, OUT, access, changed, release
+from vms.engine.memory import BLOCKS, HIT, OUT, access, release
 from vms.engine.tables import (
     A_CONTAINED,
     A_COPIED,

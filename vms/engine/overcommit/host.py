@@ -6,8 +6,9 @@ Contents are not kept, only told apart: `shows` says of each page what its guest
 """
 
 from vms.engine.compiled.dispatch import drop, entered, fill
+from vms.engine.frames import changed
 from vms.engine.log import log
-from vms.engine.memory import READ_BACK, SURFACED, changed
+from vms.engine.memory import READ_BACK, SURFACED
 from vms.engine.overcommit.balloons import move_balloons, report_pages, set_targets
 from vms.engine.overcommit.estimate import sample_all
 from vms.engine.overcommit.guests import emptied, make_room

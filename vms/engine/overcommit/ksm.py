@@ -10,8 +10,8 @@ Linux, mm/ksm.c.
 
 from vms.engine.compiled import inner
 from vms.engine.compiled.dispatch import left
+from vms.engine.frames import changed, free_frame, unmap
 from vms.engine.log import log
-from vms.engine.memory import changed, free_frame, unmap
 from vms.engine.overcommit.guests import work
 from vms.engine.tables import (
     ACCESSED,

@@ -9,8 +9,8 @@ Source: Silberschatz, Galvin and Gagne, Operating System Concepts, 10.4.5.1; Tan
 Modern Operating Systems, 3.4.7.
 """
 
+from vms.engine.frames import scope, unreference
 from vms.engine.links import append, insert_before, remove
-from vms.engine.memory import scope, unreference
 from vms.engine.scenario.keys import whole
 from vms.engine.tables import ACCESSED, LISTS
 

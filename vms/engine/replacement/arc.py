@@ -5,9 +5,9 @@ ought to be larger, one found in B2 that it ought to be smaller; `aim` is its ta
 Source: Megiddo and Modha, ARC: A Self-Tuning, Low Overhead Replacement Cache, FAST 2003, figure 4.
 """
 
+from vms.engine.frames import scope
 from vms.engine.ghosts import CALLED, forget_key, frames_of, ghosts_of, key_of, key_wanted
 from vms.engine.links import push, remove
-from vms.engine.memory import scope
 from vms.engine.tables import LISTS
 
 NEEDS = ("note", "ghost")

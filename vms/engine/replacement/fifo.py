@@ -4,8 +4,8 @@ More frames can mean more faults (Belady, Nelson and Shedler, CACM 12(6), 1969).
 Source: Silberschatz, Galvin and Gagne, Operating System Concepts, 10.4.2.
 """
 
+from vms.engine.frames import scope
 from vms.engine.links import push, remove
-from vms.engine.memory import scope
 
 
 def fill(s, f, page):

@@ -7,8 +7,8 @@ Source: Shah, Mitra and Matani, An O(1) Algorithm for Implementing the LFU Cache
 2010; Silberschatz, Galvin and Gagne, Operating System Concepts, 10.4.6.
 """
 
+from vms.engine.frames import scope
 from vms.engine.links import append, remove
-from vms.engine.memory import scope
 
 NEEDS = ("cohort",)
 

@@ -8,9 +8,9 @@ Source: Jiang and Zhang, LIRS: An Efficient Low Inter-reference Recency Set Repl
 Improve Buffer Cache Performance, SIGMETRICS 2002.
 """
 
+from vms.engine.frames import scope
 from vms.engine.ghosts import forget_key, frames_of, ghosts_of, key_of, share
 from vms.engine.links import append, push, remove, to_head
-from vms.engine.memory import scope
 from vms.engine.scenario.keys import whole
 from vms.engine.tables import LISTS
 

@@ -4,8 +4,8 @@ A stack algorithm: what is resident in n frames is resident in n + 1.
 Source: Mattson, Gecsei, Slutz and Traiger, IBM Systems Journal 9(2), 1970.
 """
 
+from vms.engine.frames import scope
 from vms.engine.links import push, remove, to_head
-from vms.engine.memory import scope
 
 
 def hit(s, f, page):

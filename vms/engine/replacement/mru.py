@@ -5,8 +5,8 @@ Source: Chou and DeWitt, An Evaluation of Buffer Management Strategies for Relat
 Systems, VLDB 1985.
 """
 
+from vms.engine.frames import scope
 from vms.engine.links import push, remove, to_head
-from vms.engine.memory import scope
 
 
 def hit(s, f, page):

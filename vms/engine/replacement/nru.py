@@ -5,8 +5,8 @@ Four lists of frames, one a class, so a fault costs O(1) and a draw O(sqrt(frame
 Source: Tanenbaum and Bos, Modern Operating Systems, 3.4.2.
 """
 
+from vms.engine.frames import scope, unreference
 from vms.engine.links import append, remove
-from vms.engine.memory import scope, unreference
 from vms.engine.rng import VICTIM, below
 from vms.engine.scenario.keys import whole
 from vms.engine.tables import ACCESSED, DIRTY, LISTS

@@ -6,7 +6,7 @@ one of the same page is.  A binary heap of frames by next use; of two pages neve
 lowest frame leaves, or the one loaded last (host.opt_last_loaded).
 """
 
-from vms.engine.memory import next_reference
+from vms.engine.frames import next_reference
 
 
 def above(s, f, g):

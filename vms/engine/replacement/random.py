@@ -3,8 +3,8 @@
 Source: Silberschatz, Galvin and Gagne, Operating System Concepts, 10.4.
 """
 
+from vms.engine.frames import scope
 from vms.engine.links import push, remove
-from vms.engine.memory import scope
 from vms.engine.rng import VICTIM, below
 
 

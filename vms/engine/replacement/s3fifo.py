@@ -7,6 +7,7 @@ Source: Yang, Zhang, Qiu, Yue and Rashmi, FIFO Queues are All You Need for Cache
 SOSP 2023, algorithm 1.
 """
 
+from vms.engine.frames import scope
 from vms.engine.ghosts import (
     CALLED,
     called,
@@ -18,7 +19,6 @@ from vms.engine.ghosts import (
     share,
 )
 from vms.engine.links import push, remove, to_head
-from vms.engine.memory import scope
 from vms.engine.scenario.keys import whole
 
 HOST_KEYS = {

@@ -5,8 +5,8 @@ Source: Tanenbaum and Bos, Modern Operating Systems, 3.4.4; Silberschatz, Galvin
 Operating System Concepts, 10.4.5.2.
 """
 
+from vms.engine.frames import referenced, scope, unreference
 from vms.engine.links import push, remove, to_head
-from vms.engine.memory import referenced, scope, unreference
 
 
 def fill(s, f, page):

@@ -5,8 +5,8 @@ never used again are soon sifted out.  A page that was just brought in counts as
 Source: Zhang, Yang, Yue, Vigfusson and Rashmi, SIEVE is Simpler than LRU, NSDI 2024.
 """
 
+from vms.engine.frames import scope, unreference
 from vms.engine.links import push, remove
-from vms.engine.memory import scope, unreference
 
 NEEDS = ("note",)
 

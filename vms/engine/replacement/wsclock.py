@@ -8,11 +8,11 @@ Source: Carr and Hennessy, WSClock: A Simple and Effective Algorithm for Virtual
 SOSP 1981; Tanenbaum and Bos, Modern Operating Systems, 3.4.9.
 """
 
+from vms.engine.circle import after, join_circle, leave_circle
 from vms.engine.compiled.dispatch import leaving
+from vms.engine.frames import changed, referenced, scope, unreference
 from vms.engine.io import write_back
-from vms.engine.links import append, insert_before, remove
 from vms.engine.log import log
-from vms.engine.memory import changed, referenced, scope, unreference
 from vms.engine.scenario.keys import whole
 from vms.engine.scenario.limits import FAR
 from vms.engine.tables import DIRTY, EV_WRITEBACK, SHARED
@@ -42,22 +42,7 @@ def virtual_time(s, m):
 def fill(s, f, page):
     """Note the time of use; a frame on no list goes just behind the hand."""
     s.note[f].time = virtual_time(s, s.frame[f].vm)
-    if s.flink[f].list >= 0:
-        return
-    l = scope(s, page)  # noqa: E741
-    if s.flist[l].n == 0:
-        append(s.flist, s.flink, l, f)
-        s.flist[l].hand = f
-    elif s.flist[l].hand == s.flist[l].head:
-        append(s.flist, s.flink, l, f)
-    else:
-        insert_before(s.flist, s.flink, f, s.flist[l].hand)
-
-
-def after(s, f):
-    """Return the frame that follows f in its circle."""
-    following = s.flink[f].next
-    return following if following >= 0 else s.flist[s.flink[f].list].head
+    join_circle(s, f, page)
 
 
 def dirty(s, f):
@@ -127,7 +112,4 @@ def victim(s, page):
 
 def drop(s, f):
     """Take a freed frame out of its circle."""
-    l = s.flink[f].list  # noqa: E741
-    if s.flist[l].hand == f:
-        s.flist[l].hand = after(s, f)
-    remove(s.flist, s.flink, f)
+    leave_circle(s, f)
