@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from vms.engine.replacement import REPLACEMENTS
-from vms.engine.scenario import costs as of_work
+from vms.engine.scenario.costs import COSTS, NAMED, PRESETS, Costs
 from vms.engine.scenario.fields import Model
 from vms.engine.scenario.keys import PINS, Key, host_keys, vm_keys
 from vms.engine.scenario.overcommit import Overcommit
@@ -25,7 +25,6 @@ JSON = dict[str, Any]
 _FOR = re.compile(r"^((?:[a-z0-9_]+, )*[a-z0-9_]+): ")
 """How the sentence of a key begins that only some policies read: "nru, aging: how often …"."""
 CAP: JSON = {"type": "integer", "minimum": 0, "maximum": 25_600, "default": 0, "x-unit": "percent"}
-MOST_COST = {"ns": 10**9, "ms": 10**6}
 CAP_WORDS = "most it may use, in percent of one pCPU; 0: no cap"
 
 
@@ -94,26 +93,22 @@ def _of_model(kind: type[Model]) -> JSON:
 
 def _of_costs() -> JSON:
     """Return the costs with what was found in practice and where that was read, and the presets."""
+    stated = Costs.model_json_schema()["properties"]
     keys = {
         cost.name: {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": MOST_COST[cost.unit],
-            "default": cost.default,
+            **stated[cost.name],
             "x-unit": cost.unit,
             "description": _(cost.what),
             "seen": cost.seen,
             "source": _(cost.source),
         }
-        for cost in of_work.COSTS
+        for cost in COSTS
     }
-    named: dict[str, Any] = getattr(of_work, "NAMED", {"none": of_work.NO_COSTS})
-    known: dict[str, Any] = getattr(of_work, "PRESETS", {})
-    presets = {name: costs.model_dump() for name, costs in named.items()}
     sources = {
         name: {cost: _(source) for cost, (_value, source) in given.items()}
-        for name, given in known.items()
+        for name, given in PRESETS.items()
     }
+    presets = {name: costs.model_dump() for name, costs in NAMED.items()}
     return {"keys": keys, "presets": presets, "sources": sources}
 
 
