@@ -70,6 +70,7 @@ def devices_of_host(draw: st.DrawFn) -> list[Scenario]:
             "service_us": draw(st.sampled_from([0, 1, 7, 50, 333])),
             "mib_per_s": draw(st.sampled_from([3, 500, 4000])),
             "vfs": 8,
+            "access": draw(st.sampled_from(["io", "mmio", "hypercall"])),
         }
         for row, kind in enumerate(kinds)
     ]
@@ -89,6 +90,7 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
         "costs": draw(st.just("none") | costs()),
         "devices": hardware,
         "posted_interrupts": draw(st.booleans()),
+        "exits": draw(st.sampled_from(["brief", "full"])),
     }
     if draw(st.booleans()):
         host["smt"] = {"threads": 2, "busy_percent": draw(st.sampled_from([1, 33, 65, 99, 100]))}
@@ -225,6 +227,8 @@ def costs(draw: st.DrawFn) -> Scenario:
         "minor_fault_ns",
         "cow_ns",
         "syscall_ns",
+        "virtio_model_ns",
+        "copy_kib_ns",
         "migration_ns",
     ]
     chosen = draw(st.lists(st.sampled_from(names), unique=True))
@@ -256,7 +260,7 @@ def dialects(draw: st.DrawFn) -> Any:
 def machines(draw: st.DrawFn, hardware: list[Scenario], memory: bool) -> Scenario:
     backends = [device["name"] for device in hardware]
     disks = {device["name"] for device in hardware if device["kind"] == "disk"}
-    modes = st.sampled_from(["emulated", "paravirtual", "vf", "passthrough"])
+    modes = st.sampled_from(["emulated", "paravirtual", "vf", "passthrough", "vhost"])
     attached = draw(st.lists(st.sampled_from(backends), max_size=2)) if backends else []
     vm: Scenario = {
         "name": draw(st.sampled_from("abcdef")),

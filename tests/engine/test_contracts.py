@@ -14,9 +14,9 @@ from vms.engine.devices import DEVICES
 from vms.engine.machine import Machine
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
+from vms.engine.tables import MODES
 
 pytestmark = pytest.mark.interpreted
-MODES = ("emulated", "paravirtual", "vf", "passthrough")
 
 
 def nothing(machine: Machine) -> None:
@@ -60,6 +60,10 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "set_costs": ({"preset": "nested", "keys": {"cow_ns": 90_000}}, nothing),
     "set_balloon": ({"vm": "pages", "pages": 5}, nothing),
     "set_device_mode": ({"vm": "io", "device": "vda", "mode": "emulated"}, nothing),
+    "map_device": ({"vm": "io", "device": "vda", "backend": "disk1", "mode": "vhost"}, nothing),
+    "unmap_device": ({"vm": "io", "device": "vda"}, nothing),
+    "set_queue": ({"device": "disk0", "queue": "fair"}, nothing),
+    "set_throttle": ({"vm": "io", "iops": 500, "burst": 3, "mib_per_s": 9}, nothing),
     "add_vm": ({"vm": LATE}, nothing),
     "start_vm": ({"vm": "pages"}, after("stop_vm", "pages")),
     "pause_vm": ({"vm": "pages"}, nothing),

@@ -16,7 +16,7 @@ from vms.api.edits import editing
 from vms.api.refusals import Refused
 from vms.api.shapes import Listed
 from vms.api.takes import Limit, Offset, Revised, as_json, parts_of, ref, takes
-from vms.engine.scenario.host import Device as DeviceSchema
+from vms.engine.scenario.device import Device as DeviceSchema
 from vms.engine.scenario.vm import VM
 from vms.live.store.documents import (
     HOST_DOCUMENT,

@@ -30,7 +30,7 @@ _COMMANDS = {
     "scheduling": ("set_time_slice", "set_weight", "set_scheduler", "set_share", "set_pool"),
     "memory": ("set_replacement", "set_balloon", "set_overcommit", "set_translation"),
     "hardware": ("plug_pcpu", "unplug_pcpu", "set_smt", "set_costs"),
-    "devices": ("set_device_mode",),
+    "devices": ("set_device_mode", "map_device", "unmap_device", "set_queue", "set_throttle"),
     "power": ("start_vm", "pause_vm", "resume_vm", "stop_vm"),
     "storage": (
         "take_snapshot",

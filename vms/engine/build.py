@@ -20,12 +20,14 @@ from vms.engine.schedulers.stride import STRIDE1
 from vms.engine.scheduling import find_usable, flags, scheduler_tables
 from vms.engine.state import State, new_table
 from vms.engine.tables import (
+    ACCESS,
     ALWAYS,
     ARRIVAL,
     ATTACK,
     ATTACKED,
     COSTS,
     DIFFERENT,
+    DISCIPLINES,
     GHOSTS,
     IDEAL_STORE,
     INF,
@@ -83,6 +85,7 @@ def vm_tables(parts: Parts, overcommits: bool) -> dict[str, np.ndarray]:
         "vdevice": rows("vdevice", parts.vdevice),
         "step": rows("step", parts.step),
         "trace": join("trace", parts.trace),
+        "call": np.concatenate(parts.calls) if parts.calls else new_table("call", 1),
         "alias_p": join("alias_p", (p for p, _ in parts.alias)),
         "alias_i": join("alias_i", (i for _, i in parts.alias)),
         "pte": new_table("pte", parts.pages),
@@ -190,6 +193,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "scope_local": int(host.replacement.scope == "local"),
         "swap": swap_row(host),
         "posted_interrupts": int(host.posted_interrupts),
+        "exits_full": int(host.exits == "full"),
         **{name: getattr(host.costs, name) for name in COSTS},
         "expired_first": int(rules.arrival_at_expiry == "expired"),
         "unused_lost": int(rules.unused_slice == "lost"),
@@ -234,15 +238,20 @@ def device_rows(host: Host) -> list[dict[str, int]]:
     return [
         {
             "kind": kinds.index(device.kind),
-            "channels": device.channels,
+            "channels": device.servers,
             "service_ns": device.service_us * 1000,
             "mib_per_s": device.mib_per_s,
             "vfs": device.vfs,
-            "head": -1,
-            "tail": -1,
-            "serving": -1,
-            "serving_tail": -1,
-            "done_at": INF,
+            "discipline": DISCIPLINES.index(device.queue),
+            "exponential": int(device.service == "exponential"),
+            "access": ACCESS.index(device.access),
+            "slice_ns": device.slice_us * 1000,
+            "poll_ns": device.poll_us * 1000,
+            "delay_ns": device.delay_us * 1000,
+            "parts": device.profiles,
+            "ring": device.ring,
+            **dict.fromkeys(("head", "tail", "serving", "serving_tail", "waiting", "coming"), -1),
+            **dict.fromkeys(("done_at", "ends_at", "comes_at"), INF),
         }
         for device in host.devices
     ]
@@ -253,6 +262,7 @@ def empty_requests(n: int) -> np.ndarray:
     table = new_table("request", n)
     table["device"] = -1
     table["vcpu"] = -1
+    table["left"] = table["right"] = -1
     table["next"] = np.append(np.arange(1, n), -1)
     return table
 
@@ -294,6 +304,8 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         request=empty_requests(requests),
         event=new_table("event", events),
         latency=new_table("latency", latency),
+        sojourn=new_table("sojourn", len(host.devices) * LATENCY_BUCKETS),
+        flow=new_table("flow", len(host.devices) * (len(parts.vm) + 1)),
         hooks=new_table("hooks", ROOM * (1 + len(host.pools))),
         **free_frames(values["frames"]),
         **vm_tables(parts, scenario.overcommits),

@@ -4,6 +4,7 @@
 remaining_time is refilled each time a vCPU is dispatched with none left.
 """
 
+from vms.engine.access import charge_halt
 from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import (
     back,
@@ -211,6 +212,8 @@ def part(s, v, what, at):
         vc.waits_for = GONE
     else:
         become(s, v, BLOCKED, at)
+        if what != FAULTED:
+            charge_halt(s, v, what == SLEEPS, at)
         if what == SLEEPS:
             vc.waits_for = SLEEP
             sleep(s, v, at + s.step[vc.step].n)

@@ -124,6 +124,8 @@ def _contents(old: State, new: State) -> dict[str, np.ndarray]:
         new.host["disk_writes"] += used
         layer["first"][row] = sum(map(len, parts))
         parts.append(stamps)
+        if new.layer["parent"][k] >= 0:  # an overlay: what it lies on is as far above
+            layer["parent"][row] = row - (k - int(new.layer["parent"][k]))
         if layer["kind"][row] == DISK:
             new.vdevice["top"][int(layer["vdevice"][row])] = row
     new.dirty[: len(old.dirty)] = old.dirty
@@ -215,5 +217,16 @@ def _move_latency(old: State, new: State) -> None:
     was = int(old.host[0].vdevices) * LATENCY_BUCKETS
     now = int(new.host[0].vdevices) * LATENCY_BUCKETS
     host_rows = int(old.host[0].devices) * LATENCY_BUCKETS
+    new.sojourn[:] = old.sojourn
+    _move_flows(old, new)
     new.latency[:was] = old.latency[:was]
     new.latency[now : now + host_rows] = old.latency[was : was + host_rows]
+
+
+def _move_flows(old: State, new: State) -> None:
+    """Copy what fair devices keep of each VM, and of the host, which comes last."""
+    devices, vms, more = (int(old.host[0].devices), int(old.host[0].vms), int(new.host[0].vms))
+    was = old.flow[: devices * (vms + 1)].reshape(devices, vms + 1)
+    now = new.flow[: devices * (more + 1)].reshape(devices, more + 1)
+    now[:, :vms] = was[:, :vms]
+    now[:, more] = was[:, vms]

@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vms.engine import VERSION, breakdown, laws
+from vms.engine.access import PER_EMULATED
 from vms.engine.breakdown import idle, offline, times
+from vms.engine.devices import DEVICES
 from vms.engine.overcommit import summary as overcommit
 from vms.engine.storage import summary as storage
 from vms.engine.tables import (
+    AT_DEVICE,
+    DISCIPLINES,
     EXITS,
+    FIFO,
+    HELD,
+    IN_TURN,
     KINDS,
     LATENCY_BUCKETS,
     SHARED,
+    VF,
     latency_edges,
 )
 from vms.engine.translation import summary as translation
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 EDGES = latency_edges()
+DEVICE_KINDS = tuple(DEVICES)
 SUMS = ("slices", "preemptions", "migrations")
 SPINS = ("spun", "wasted")
 COUNTERS = ("references", "hits", "minor_faults", "major_faults", "cow_breaks", "resident")
@@ -72,12 +81,12 @@ def jain(shares: np.ndarray) -> float:
     return sum(exact) ** 2 / (len(exact) * squares) if squares else 1.0
 
 
-def p99_us(histogram: np.ndarray) -> float | None:
-    """Return the upper edge in µs of the bucket that holds the 99th percentile (nearest rank)."""
+def p_us(histogram: np.ndarray, percent: int) -> float | None:
+    """Return the upper edge in µs of the bucket that holds a percentile (nearest rank)."""
     total = int(histogram.sum())
     if not total:
         return None
-    rank = -(-99 * total // 100)
+    rank = -(-percent * total // 100)
     place = int(np.searchsorted(np.cumsum(histogram), rank))
     return rounded(int(EDGES[place]) / 1000)
 
@@ -281,8 +290,52 @@ def of_vdevices(machine: Machine) -> list[Result]:
             "requests": requests,
             "kib": int(vdevice.kib),
             "mean_us": rounded(int(vdevice.latency_ns) / requests / 1000) if requests else None,
-            "p99_us": p99_us(histograms[row]),
+            "p50_us": p_us(histograms[row], 50),
+            "p99_us": p_us(histograms[row], 99),
+            "in_flight": int(vdevice.in_flight),
+            **of_ledger(machine, row),
+            **of_limits(machine, row),
         }
+    return found
+
+
+def of_ledger(machine: Machine, row: int) -> Result:
+    """Return what the requests of a virtual device cost its VM, and how it was told of them."""
+    vdevice = machine.state.vdevice[row]
+    container = KINDS[machine.state.vm["kind"][int(vdevice.vm)]] == "container"
+    return {
+        "exits": 0 if container else device_exits(vdevice),
+        "interrupts": {k: int(vdevice[k]) for k in ("injected", "coalesced", "posted")},
+        "model_us": rounded(int(vdevice.model_ns) / 1000),
+        "copied_kib": int(vdevice.copied_kib),
+        "copy_us": rounded(int(vdevice.copy_ns) / 1000),
+    }
+
+
+def device_exits(vdevice: Any) -> int:
+    """Return the exits that the ledger of a virtual device says there were."""
+    return int(
+        PER_EMULATED * vdevice["modelled"]
+        + vdevice["kicks"]
+        + vdevice["raised"]
+        + 2 * vdevice["hard"]
+    )
+
+
+def of_limits(machine: Machine, row: int) -> Result:
+    """Return what a throttle held, what was refused, and packets, where there are any."""
+    vdevice = machine.state.vdevice[row]
+    found: Result = {}
+    vm = machine.state.vm[int(vdevice.vm)]
+    if vm.iops or vm.mib_per_s or vdevice.helds:
+        held_us = rounded(int(vdevice.held_ns) / 1000)
+        found["throttle"] = {"held": int(vdevice.helds), "held_us": held_us}
+    if vdevice.refused or vdevice.unplugged:
+        found["refused"] = int(vdevice.refused)
+    kind = int(machine.state.device["kind"][int(vdevice["device"])])
+    if DEVICE_KINDS[kind] == "switch":
+        counts = ("received", "dropped")
+        found["packets"] = {k: int(vdevice[k]) for k in counts} | {"waiting": int(vdevice.inbox)}
     return found
 
 
@@ -298,8 +351,7 @@ def of_devices(machine: Machine) -> list[Result]:
     """Return one object a physical device: utilisation law, Little's law."""
     state = machine.state
     host = state.host[0]
-    histograms = latency(machine)
-    backend = state.vdevice["device"][: host.vdevices]
+    histograms = sojourns(machine)
     elapsed_ns = machine.now * int(host.tick_ns)
     devices = []
     for row in range(host.devices):
@@ -307,7 +359,6 @@ def of_devices(machine: Machine) -> list[Result]:
         busy_ns, queue_ns = open_requests(machine, row)
         busy_ns += int(device.busy_ns)
         queue_ns += int(device.sojourn_ns)
-        own = histograms[: host.vdevices][backend == row].sum(axis=0)
         devices.append(
             {
                 "name": machine.device_names[row],
@@ -315,22 +366,56 @@ def of_devices(machine: Machine) -> list[Result]:
                 "busy": rounded(busy_ns / 1000),
                 "utilisation": ratio(busy_ns, int(device.channels) * elapsed_ns),
                 "mean_queue": ratio(queue_ns, elapsed_ns),
-                "p99_us": p99_us(own + histograms[int(host.vdevices) + row]),
+                "p50_us": p_us(histograms[row], 50),
+                "p99_us": p_us(histograms[row], 99),
+                "queue": DISCIPLINES[int(device.discipline)],
+                "queued": int(device.queued),
+                "in_service": int(device.in_service),
+                "most_queued": int(device.most_queued),
+                **of_parts(machine, row),
             }
         )
     return devices
+
+
+def of_parts(machine: Machine, row: int) -> Result:
+    """Return the virtual functions and profiles of a device that has some, and those in use."""
+    device, vdevice = machine.state.device[row], machine.state.vdevice
+    there = (vdevice["device"] == row) & (vdevice["unplugged"] == 0)
+    there = there[: int(machine.state.host[0].vdevices)]
+    found: Result = {}
+    if device.vfs:
+        used = there & (vdevice["mode"][: len(there)] == VF)
+        found["vfs"] = {"total": int(device.vfs), "used": int(np.count_nonzero(used))}
+    if device.parts:
+        found["profiles"] = {"total": int(device.parts), "used": int(np.count_nonzero(there))}
+    if device.turns:
+        found["turns"] = int(device.turns)
+    if device.dropped:
+        found["dropped"] = int(device.dropped)
+    return found
+
+
+def sojourns(machine: Machine) -> np.ndarray:
+    """Return the histograms of the time requests spent at each device, int64 [devices, 160]."""
+    devices = int(machine.state.host[0].devices)
+    histograms: np.ndarray = machine.state.sojourn[: devices * LATENCY_BUCKETS]
+    return histograms.reshape(devices, LATENCY_BUCKETS)
 
 
 def open_requests(machine: Machine, row: int) -> tuple[int, int]:
     """Return (Σ service, Σ time in the device) in ns, up to now, of requests not yet complete.
 
     A queued request may by now have begun in a server whose completion nobody has looked at yet,
-    so the queue is followed as far as servers become free before now.  O(requests open).
+    so the queue is followed as far as servers become free before now: where it is first come first
+    served, and services do not vary.  O(requests open).
     """
     state = machine.state
     device, requests = state.device[row], state.request
     now_ns = machine.now * int(state.host[0].tick_ns)
-    busy = queue = 0
+    busy = 0
+    queue = held_ns(machine, row, now_ns)
+    follows = not (device.slice_ns or device.poll_ns or device.parts or device.exponential)
     free: list[int] = []  # when each busy server becomes free
     for request in linked(requests, int(device.serving)):
         done = int(request.done_ns)
@@ -339,7 +424,7 @@ def open_requests(machine: Machine, row: int) -> tuple[int, int]:
         heapq.heappush(free, done)
     for request in linked(requests, int(device.head)):
         submitted, done = int(request.submitted_ns), now_ns
-        if free and free[0] < now_ns:
+        if follows and free and free[0] < now_ns:
             started = max(submitted, heapq.heappop(free))
             rate = int(device.mib_per_s) * 1024
             service = int(device.service_ns) + int(request.kib) * 1_000_000_000 // rate
@@ -349,6 +434,17 @@ def open_requests(machine: Machine, row: int) -> tuple[int, int]:
             busy += done - started
         queue += done - submitted
     return busy, queue
+
+
+def held_ns(machine: Machine, row: int, now_ns: int) -> int:
+    """Return the ns that requests have been at a device in no list: held, or queued in a heap."""
+    device, requests = machine.state.device[row], machine.state.request
+    if not device.to_come and not (device.discipline and device.queued):
+        return 0
+    inside = [HELD, IN_TURN] if device.discipline == FIFO else [HELD, IN_TURN, AT_DEVICE]
+    there = (requests["device"] == row) & np.isin(requests["phase"], inside)
+    there &= (requests["phase"] != AT_DEVICE) | (requests["started_ns"] < 0)
+    return int((now_ns - requests["submitted_ns"][there]).sum())
 
 
 def linked(requests: np.ndarray, first: int) -> list[Any]:

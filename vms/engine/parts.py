@@ -9,7 +9,7 @@ import numpy as np
 from vms.engine.errors import EngineError
 from vms.engine.overcommit.tables import vm_fields
 from vms.engine.scenario import LIMITS, VM, Scenario
-from vms.engine.scenario.vm import VirtualDevice
+from vms.engine.scenario.vm import Throttle, VirtualDevice
 from vms.engine.tables import (
     ARRIVAL,
     DISK,
@@ -27,6 +27,8 @@ from vms.engine.tables import (
 )
 from vms.engine.workloads import patterns, traces
 from vms.engine.workloads.steps import StepRecord, compile_workload, repetitions
+
+SECOND = 1_000_000_000
 
 
 @dataclass
@@ -49,6 +51,10 @@ class Parts:
     zipf: dict[tuple[int, float], int] = field(default_factory=dict)
     layer: list[dict[str, int]] = field(default_factory=list)
     clusters: int = 0
+    calls: list[np.ndarray] = field(default_factory=list)
+    calls_length: int = 0
+    sends: list[tuple[int, str, int]] = field(default_factory=list)
+    """Rows of `step` that send packets, the VM they are for, the sender's first row of vdevice."""
     trace_length: int = 0
     alias_length: int = 0
     targets: list[str] = field(default_factory=list)
@@ -85,6 +91,7 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
             "pids": vm.pids,
             **vm_fields(vm, [device.name for device in scenario.host.devices]),
             **_schedule(scenario, vm),
+            **_throttle(vm),
             **dict.fromkeys(("lost_at", "restored_at", "rpo", "rto"), -1),
         }
     )
@@ -95,6 +102,27 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
         parts.vdevice.append(_vdevice(parts, row, device, backends.index(device.backend), spares))
     for number in range(vm.vcpus):
         parts.vcpu.append(_vcpu(parts, vm, number, (first_step, steps), vm.start_at + boot))
+
+
+def _throttle(vm: VM) -> dict[str, int]:
+    """Return what the row of a VM says of its throttle: its buckets are full."""
+    if vm.throttle is None:
+        return dict.fromkeys(("iops", "iops_ns", "iops_burst", "mib_per_s", "mib_burst"), 0)
+    return buckets(vm.throttle)
+
+
+def buckets(throttle: Throttle) -> dict[str, int]:
+    """Return the limits of a throttle, what a request takes, and how much a full bucket holds."""
+    burst, burst_kib = throttle.bursts
+    request_ns = -(-SECOND // throttle.iops) if throttle.iops else 0
+    speed = throttle.mib_per_s * 1024
+    return {
+        "iops": throttle.iops,
+        "iops_ns": request_ns,
+        "iops_burst": request_ns * burst,
+        "mib_per_s": throttle.mib_per_s,
+        "mib_burst": burst_kib * SECOND // speed if speed else 0,
+    }
 
 
 def _schedule(scenario: Scenario, vm: VM) -> dict[str, int]:
@@ -128,17 +156,25 @@ def _vdevice(
         "dirty": parts.clusters,
         "last_point": -1,
         "fills": -1,
+        "unplugged": int(not device.plugged),
+        "deadline_ns": device.deadline_us * 1_000,
+        "kicked_ns": -1,
+        "receivers": -1,
     }
-    for place in range(spares + 1 if device.clusters else 0):
+    base = len(parts.layer)
+    for place in range(spares + 1 + device.overlays if device.clusters else 0):
+        overlay = 0 < place <= device.overlays
         layer = {
-            "kind": SPARE if place else DISK,
+            "kind": SPARE if place > device.overlays else DISK,
             "vdevice": len(parts.vdevice),
-            "parent": -1,
+            "parent": base + place - 1 if overlay else -1,
             "first": parts.clusters,
             "clusters": device.clusters,
             "used": 0 if place else device.used_clusters,
             "finished": -1,
         }
+        if overlay:
+            values["top"] = len(parts.layer)
         parts.layer.append(layer)
         parts.clusters += device.clusters
     return values
@@ -180,6 +216,7 @@ def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
     parts = Parts(targets=[device.name for device in scenario.host.devices])
     for vm in scenario.expanded:
         add_vm(parts, scenario, vm, files, f"vms.{vm.name}.workload")
+    _address_packets(parts, scenario)
     if parts.trace_length > LIMITS.references:
         raise EngineError(
             "{field} together must have 1..{high} trace references, got {given}",
@@ -188,6 +225,16 @@ def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
             given=parts.trace_length,
         )
     return parts
+
+
+def _address_packets(parts: Parts, scenario: Scenario) -> None:
+    """Find the virtual device that each step sends to: the receiver's first at the same switch."""
+    rows = {vm.name: row for row, vm in enumerate(scenario.expanded)}
+    for place, name, first in parts.sends:
+        step, vm = parts.step[place], parts.vm[rows[name]]
+        own = range(vm["first_vdevice"], vm["first_vdevice"] + vm["vdevices"])
+        switch = parts.vdevice[first + step["device"]]["device"]
+        step["peer"] = next(w for w in own if parts.vdevice[w]["device"] == switch)
 
 
 def _image(parts: Parts, vm: VM) -> tuple[int, int]:
@@ -209,7 +256,10 @@ def _workload(parts: Parts, vm: VM, files: traces.Files | None, path: str) -> tu
         parts.compiled[key] = [(record, _offset(parts, record)) for record in records]
     if key not in parts.shared:
         parts.shared[key] = len(parts.step), len(parts.compiled[key])
-        parts.step += [_step(record, at, parts.targets) for record, at in parts.compiled[key]]
+        for record, at in parts.compiled[key]:
+            if record.to:
+                parts.sends.append((len(parts.step), record.to, len(parts.vdevice)))
+            parts.step.append(_step(record, at, parts.targets))
     return parts.shared[key]
 
 
@@ -220,6 +270,10 @@ def _offset(parts: Parts, record: StepRecord) -> int:
         parts.trace.append(record.trace)
         parts.trace_length += len(record.trace)
         return parts.trace_length - len(record.trace)
+    if record.calls is not None:
+        parts.calls.append(record.calls)
+        parts.calls_length += len(record.calls)
+        return parts.calls_length - len(record.calls)
     if record.kind == TOUCH and record.pattern == ZIPF:
         return _zipf(parts, record.pages, record.alpha)
     return 0
@@ -240,6 +294,9 @@ def _step(record: StepRecord, offset: int, targets: list[str]) -> dict[str, int]
         "device": record.device,
         "kib": targets.index(record.target) if record.target else record.kib,
         "op": record.op,
+        "peer": -1,
+        "arrivals": record.arrivals,
+        "every_ns": record.every_ns,
     }
 
 

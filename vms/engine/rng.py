@@ -14,8 +14,13 @@ G, A, B = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 PAGES, MOVES, WRITES, DISKS = 0, 1_000_000, 2_000_000, 3_000_000
 """Streams of vCPU v: v for its pages, MOVES + v for its working set, WRITES + v for its writes;
 of virtual device w: DISKS + w for positions."""
+SERVICES, CALLS = 4_000_000, 5_000_000
+"""Streams of device d: SERVICES + d for its services; of vCPU v: CALLS + v for when it makes
+requests."""
 LOTTERY, VICTIM, SAMPLE = -1, -2, -3
 """Streams of the host."""
+LN_2 = 744_261_118
+"""ln 2, times 2^30."""
 
 if INTERPRETED:
     M64 = (1 << 64) - 1
@@ -81,3 +86,25 @@ else:  # compiled
         first = mix(mix(U(tick)) + U(who))
         second = mix(mix(U(a) + _G) + U(b))
         return np.int64(mix(U(total) * _A + first + second * _G))
+
+
+@inner
+def exponential(uniform, mean):
+    """Return -ln((uniform + 1) / 2^32) · mean, in whole numbers: 24 bits of the logarithm.
+
+    uniform < 2^32, mean ≤ 10^10.  The bits of a binary logarithm are found by squaring, which gives
+    the same number on every machine.
+    """
+    x = uniform + 1
+    whole = 32
+    while x < 1 << whole:
+        whole -= 1
+    m = x << (30 - whole) if whole < 30 else x >> (whole - 30)
+    bits = whole
+    for _ in range(24):
+        m = (m * m) >> 30
+        bits <<= 1
+        if m >= 1 << 31:
+            m >>= 1
+            bits |= 1
+    return (((32 << 24) - bits) * LN_2 >> 30) * mean >> 24

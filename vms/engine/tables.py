@@ -73,8 +73,29 @@ SEQUENTIAL, UNIFORM, ZIPF, WORKING_SET, PLACED = range(5)
 """PLACED: requests of a recorded program, each where its file offset says."""
 
 # vdevice.mode
-EMULATED, PARAVIRTUAL, VF, PASSTHROUGH = range(4)
-MODES = ("emulated", "paravirtual", "vf", "passthrough")
+EMULATED, PARAVIRTUAL, VF, PASSTHROUGH, VHOST = range(5)
+MODES = ("emulated", "paravirtual", "vf", "passthrough", "vhost")
+
+# device.discipline: whose request is served next
+FIFO, FAIR, DEADLINE = range(3)
+DISCIPLINES = ("fifo", "fair", "deadline")
+
+# device.access: how a guest reaches it, and so the reason of the exits of its requests
+ACCESS = ("io", "mmio", "hypercall", "timer")
+
+# device.service: how long its services are
+SERVICES = ("constant", "exponential")
+
+# step.op of an io step
+READ, WRITE, SEND, RECEIVE = range(4)
+
+# step.arrivals: when the requests of an io step are made
+AT_ONCE, STEADY, POISSON, RECORDED = range(4)
+ARRIVALS = ("at once", "steady", "poisson", "recorded")
+
+# request.phase: still to be made; held by a throttle; to queue in its turn, as something comes
+# before it; in the queue of its device or served; a packet on the way
+TO_COME, HELD, IN_TURN, AT_DEVICE, ON_WIRE = range(5)
 
 # job.kind, less one: what the host copies for a VM, which is locked meanwhile
 JOBS = ("save", "merge", "clone", "backup", "prune", "restore")
@@ -138,7 +159,7 @@ EVENTS = (
     "writeback",  # a: page (row of pte), b: frame
     "cow",  # a: page (gpn), b: the new frame
     "io",  # a request is complete.  a: row of vdevice (-1 swap; -2 - d: job on device d), b: ns
-    "exit",  # a: reason (EXITS; io only: faults and used-up slices imply theirs), b: how many
+    "exit",  # a: reason (EXITS; not of faults and used-up slices, which imply theirs), b: how many
     "end",  # the workload of a vCPU has ended
     "start",  # a: row of vm
     "pause",  # a: row of vm
@@ -168,6 +189,11 @@ EVENTS = (
     "move",  # a VM changes its pool.  a: row of vm, b: row of pool
     "spun",  # vcpu got its VM's lock.  a: ticks burnt for it, b: of them while its holder waited
     "attack",  # a: what was tried (MEANS), b: what came of it (VERDICTS)
+    "map",  # a virtual device is bound to a device.  a: row of vdevice, b: of device, -1: unplugged
+    "refused",  # requests to a device that is unplugged.  a: row of vdevice, b: how many
+    "held",  # a throttle lets a request go on.  a: row of vdevice, b: ns it was held
+    "packet",  # a packet is there.  a: row of the vdevice it came to, b: ns since it was sent
+    "drop",  # a packet is lost.  a: row of the vdevice it was for, b: row of the sender's
 )
 (
     EV_SLICE,
@@ -206,10 +232,16 @@ EVENTS = (
     EV_MOVE,
     EV_SPUN,
     EV_ATTACK,
+    EV_MAP,
+    EV_REFUSED,
+    EV_HELD,
+    EV_PACKET,
+    EV_DROP,
 ) = range(len(EVENTS))
 
-EXITS = ("io", "fault", "timer")
-EXIT_IO, EXIT_FAULT, EXIT_TIMER = range(3)
+# fault: an EPT violation; interrupt: a window that a guest opens for one; halt: nothing to do
+EXITS = ("io", "fault", "timer", "mmio", "hypercall", "interrupt", "halt")
+EXIT_IO, EXIT_FAULT, EXIT_TIMER, EXIT_MMIO, EXIT_HYPERCALL, EXIT_INTERRUPT, EXIT_HALT = range(7)
 
 # why a pCPU worked for nobody's workload: the causes of debts, in the order they are paid
 CAUSES = (
@@ -315,6 +347,9 @@ COSTS = (
     "page_copy_ns",
     "syscall_ns",
     "device_model_ns",
+    "virtio_model_ns",
+    "vhost_ns",
+    "copy_kib_ns",
     "layer_lookup_ns",
     "ksm_page_ns",
     "balloon_page_ns",
@@ -415,6 +450,9 @@ HOST_ROW = _table(
     # is stopped; processes there may be, and are; who makes noise in this tick; refused attempts
     # that changed another VM
     "iommu cache_partitioned stops_violators pids_max processes noisy harmed"
+    "threads busy_percent pools pool fair_since "
+    # requests made so far; 1: exits of halts, timers and interrupt windows are counted too
+    "requests exits_full"
 )
 POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own
@@ -485,15 +523,24 @@ VCPU_ROW = _table(
     "fair_run fair_away "  # at host.fair_since: what it had run, and been blocked or offline
     "swap_device "  # device row of the swap it waits for
     "attack_at attack_run noisy_at"  # since when an attack goes on, what it began with; last noise
+    "io_ns arrivals"  # when the last of its requests was to come; draws of such times
 )
 STEP_ROW = _table(
     "kind n pattern first pages refs_per_tick write_below window move_every offset kib "
-    "device op"  # io: place among the VM's devices; 1 writes
+    # io: place among the VM's devices; READ …; a packet goes to row `peer` of vdevice; AT_ONCE …,
+    # ns between two requests (recorded ones begin at row `offset` of `call`)
+    "device op peer arrivals every_ns"
 )
 VM_ROW = _table(
     "kind first_vcpu vcpus first_page pages weight time_slice start_at boot_ticks power "
     "references hits minor_faults major_faults cow_breaks resident "
-    "exit_io exit_fault exit_timer image image_pages first_vdevice vdevices "
+    "exit_io exit_fault exit_timer exit_mmio exit_hypercall exit_interrupt exit_halt "
+    "timer_exits "  # of exit_timer, those of requests to timers
+    # throttle: limits (0: none); ns that a request takes of its bucket; ns in a full one; when it
+    # will be full again; what was let through since it was set, the largest, and when that was
+    "iops iops_ns iops_burst iops_full mib_per_s mib_burst mib_full "
+    "passed passed_kib largest_kib since_ns "
+    "image image_pages first_vdevice vdevices "
     "template "  # 1: never runs, only cloned
     # backup: ticks between two (0: by hand), the how many-th is full, points kept, device (-1: no
     # backup), next tick, number of the last point, those since a full one, 1: next must be full,
@@ -522,7 +569,16 @@ DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "
     "head tail queued "  # requests that wait, in order
     "serving serving_tail in_service done_at "  # requests being served; earliest completion in ns
-    "requests busy_ns sojourn_ns"  # of completed requests
+    "requests busy_ns sojourn_ns "  # of completed requests
+    # FIFO …; ACCESS; 1: exponential service, drawn so often; ns of a turn (0: none), between two
+    # looks at it, on the way to a receiver; equal parts (0: none); packets a receiver keeps
+    "discipline access exponential draws slice_ns poll_ns delay_ns parts ring "
+    # heaps of `request`: who waits (not FIFO); who is to come, the earliest, how many; the earliest
+    # completion; virtual time of FAIR
+    "waiting coming comes_at to_come ends_at virtual "
+    # requests that came, and when, and when they left (sums, in ns); KiB and ns beside `service_ns`
+    # of those complete; longest queue; turns; packets lost
+    "arrived arrived_ns left_ns kib extra_ns most_queued turns dropped"
 )
 VDEVICE_ROW = _table(
     "vm device mode requests kib latency_ns in_flight "
@@ -533,7 +589,20 @@ VDEVICE_ROW = _table(
     "cluster writes extra_ns "
     # layer of the last restore point (-1), KiB a job has to copy, layer it fills, contents of the
     # disk as saved and as put back by the last revert, clone or restore
-    "last_point job_kib fills saved back"
+    "last_point job_kib fills saved back "
+    # 1: unplugged; ns until the deadline of a request (0: by its op); part of a device: requests
+    # in service
+    "unplugged deadline_ns in_service "
+    # the ledger: requests of an emulated device's model, kicks, interrupts that cost one exit, and
+    # two; ns of device models, KiB copied, ns of copies
+    "modelled kicks raised hard model_ns copied_kib copy_ns "
+    # interrupts: into the guest with an exit or as a part of the model, without any; completions
+    # that share one
+    "injected posted coalesced "
+    "helds held_ns refused "  # requests a throttle held, ns they were; to an unplugged device
+    "kicked_ns kick_n "  # of requests that come one by one: the last kick, requests since
+    # network: packets that wait, came, were lost; vCPUs that wait for some (submit_next)
+    "inbox received dropped receivers last_receiver"
 )
 LAYER_ROW = _table(
     "kind vdevice parent first clusters used "  # stamps: `clusters` rows of `stamp` from `first`
@@ -547,7 +616,10 @@ JOB_ROW = _table(
 )
 REQUEST_ROW = _table(
     "vdevice vcpu device kib submitted_ns started_ns done_ns next "
-    "cluster clusters extra_ns"  # written when it is complete (0: none); time for its layers
+    "cluster clusters extra_ns "  # written when it is complete (0: none); time for its layers
+    # TO_COME …; place in a heap: least key, then sequence; ns of service left (-1: not served yet);
+    # READ …; row of vdevice a packet goes to
+    "phase key sequence left right left_ns op peer"
 )
 LIST_ROW = _table("head tail n hand")
 LINK_ROW = np.dtype([("prev", "i4"), ("next", "i4"), ("list", "i4")])
@@ -586,6 +658,7 @@ TABLES: dict[str, np.dtype] = {
     "cohort": COHORT_ROW,  # lfu: frames used equally often, linked by how often; one row where none
     "tlb": _table("key frame huge epoch used"),  # of each pCPU, set by set; one row where none
     "region": np.dtype([("base", "i4"), ("there", "i4"), ("huge", "i4"), ("guest", "i4")]),
+    "call": _table("at_ns kib op block"),  # requests that were recorded, of all replay steps
     "event": EVENT_ROW,  # a ring: slot = number & (length - 1)
 }
 PLAIN: dict[str, str] = {
@@ -608,6 +681,8 @@ PLAIN: dict[str, str] = {
     "heap_key": "i8",
     "heap_load": "i8",
     "latency": "i8",  # 160 buckets for each vdevice, then for each device's requests of the host
+    "sojourn": "i8",  # 160 buckets for each device: all its requests
+    "flow": "i8",  # [device][VM, then the host]: virtual time at which its next request is served
     "woken": "i8",  # 160 buckets for each VM: ticks waited from a wake-up to the pCPU
     "stolen": "i8",  # [culprit][victim]: culprit is a VM, then "(cap)", then "(idle)"
     "owed": "i8",  # [vcpu][cause]: ns of its debt, see CAUSES

@@ -18,7 +18,7 @@ from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import annoy, attempt, attend, enter, go_on, hold, tend, timer
 from vms.engine.cores import ticks_for, work
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
-from vms.engine.io import complete, forget, next_completion
+from vms.engine.io import forget, happen, next_completion
 from vms.engine.locks import burn, enters
 from vms.engine.log import log
 from vms.engine.queue import charge_mapped, charge_waiters, withdraw
@@ -59,7 +59,7 @@ def wake_up(s):
             awake(s, v, h.now)
     for d in range(h.devices):
         while s.device[d].done_at <= h.now * h.tick_ns:
-            v = complete(s, d)
+            v = happen(s, d)
             if v >= 0:
                 awake(s, v, h.now)
             elif v <= OF_VM:

@@ -132,12 +132,12 @@ def _of_storage(machine: Machine, kind: str, vm: int, b: int) -> Event:
 def _io(machine: Machine, vdevice: int, latency_ns: int) -> Event:
     if vdevice < 0:
         return {"device": SWAP if vdevice == -1 else JOB, "us": latency_ns / 1_000}
-    vm = int(machine.state.vdevice["vm"][vdevice])
-    return {
-        "vm": machine.vm_names[vm],
-        "device": machine.vdevice_names[vdevice],
-        "us": latency_ns / 1_000,
-    }
+    return _of_vdevice(machine, vdevice) | {"us": latency_ns / 1_000}
+
+
+def _of_vdevice(machine: Machine, row: int) -> Event:
+    vm = int(machine.state.vdevice["vm"][row])
+    return {"vm": machine.vm_names[vm], "device": machine.vdevice_names[row]}
 
 
 def _pool(machine: Machine, row: int) -> str:
@@ -166,5 +166,16 @@ _MEANINGS: dict[str, Callable[[Machine, int, int], Event]] = {
     "plug": lambda machine, pcpu, pool: {"plugged": pcpu, "pool": _pool(machine, pool)},
     "move": lambda machine, vm, pool: {"vm": machine.vm_names[vm], "pool": _pool(machine, pool)},
     "attack": lambda machine, means, what: {"means": MEANS[means], "verdict": VERDICTS[what]},
+    "map": lambda machine, row, device: (
+        _of_vdevice(machine, row)
+        | {"backend": machine.device_names[device] if device >= 0 else None}
+    ),
+    "refused": lambda machine, row, n: _of_vdevice(machine, row) | {"count": n},
+    "held": lambda machine, row, ns: _of_vdevice(machine, row) | {"us": ns / 1_000},
+    "packet": lambda machine, row, ns: _of_vdevice(machine, row) | {"us": ns / 1_000},
+    "drop": lambda machine, row, sender: (
+        _of_vdevice(machine, row)
+        | {"from": machine.vm_names[int(machine.state.vdevice["vm"][sender])]}
+    ),
     "spun": lambda machine, ticks, waste: {"spun": ticks, "holder_preempted": waste},
 }

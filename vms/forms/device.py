@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from vms.engine.devices import DEVICES
 from vms.engine.errors import EngineError
-from vms.engine.scenario.host import DEVICE_DEFAULTS
+from vms.engine.scenario.device import DEVICE_DEFAULTS
 from vms.forms.check import attach
 from vms.forms.fields import Choice, Keys, Text, Value
 from vms.live.store import DEVICE_KEYS, read_rows

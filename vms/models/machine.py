@@ -162,6 +162,7 @@ class Mapping(models.Model):
         PARAVIRTUAL = "paravirtual", _("paravirtual")
         PASSTHROUGH = "passthrough", _("passthrough")
         VF = "vf", _("virtual function")
+        VHOST = "vhost", _("vhost: paravirtual, served by the kernel")
 
     vm = models.ForeignKey(
         VirtualMachine,

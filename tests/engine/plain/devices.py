@@ -39,6 +39,9 @@ class Device:
     pending: list[Request] = field(default_factory=list)
     finished: list[Request] = field(default_factory=list)
     submitted: int = 0
+    access: str = "io"
+    vfs: int = 0
+    most_queued: int = 0
 
     def submit(self, time_point: int, tick_ns: int, kib: int, vdevice: Any, vcpu: Any) -> Request:
         """Queue a request at a time point."""
@@ -55,7 +58,17 @@ class Device:
             Request(self.submitted, vdevice, vcpu, kib, now_ns, started, done, seen_at)
         )
         self.submitted += 1
+        self.most_queued = max(self.most_queued, self.queued)
         return self.pending[-1]
+
+    @property
+    def in_service(self) -> int:
+        """Requests served, of those nobody has seen to be complete."""
+        return min(self.channels, len(self.pending))
+
+    @property
+    def queued(self) -> int:
+        return len(self.pending) - self.in_service
 
     def take_seen(self, time_point: int) -> list[Request]:
         """Return what is seen to be complete at this time point, in order of completion."""
@@ -78,6 +91,14 @@ class VirtualDevice:
     requests: int = 0
     kib: int = 0
     latencies_ns: list[int] = field(default_factory=list)
+    in_flight: int = 0
+    exits: int = 0
+    injected: int = 0
+    coalesced: int = 0
+    posted: int = 0
+    model_ns: int = 0
+    copied_kib: int = 0
+    copy_ns: int = 0
     disk: Disk | None = None
 
 

@@ -58,7 +58,9 @@ class VirtualMachine:
         self.acquired = 0
         self.references = self.hits = self.minor_faults = self.major_faults = 0
         self.cow_breaks = 0
-        self.exits = {"io": 0, "fault": 0, "timer": 0}
+        self.exits = dict.fromkeys(
+            ("io", "fault", "timer", "mmio", "hypercall", "interrupt", "halt"), 0
+        )
         self.spent: dict[str, int] = {}  # ns of overhead, by cause
         self.stolen_by: dict[str, int] = {}
         self.waits: list[int] = []  # ticks from each wake-up to the pCPU
@@ -167,7 +169,11 @@ class Host:
         self.events: list[Event] = []
         self.pcpus = [PhysicalProcessor(row) for row in range(given["pcpus"])]
         self.devices = [
-            Device(row, d["name"], d["channels"], d["service_ns"], d["mib_per_s"])
+            Device(
+                *(row, d["name"], d["channels"], d["service_ns"], d["mib_per_s"]),
+                access=d["access"],
+                vfs=d["vfs"],
+            )
             for row, d in enumerate(given["devices"])
         ]
         self.swap = given["swap"]  # "ideal", None or a device's name
@@ -344,6 +350,7 @@ class Host:
             vdevice.requests += 1
             vdevice.kib += request.kib
             vdevice.latencies_ns.append(request.latency_ns)
+            vdevice.in_flight -= 1
             self.write(vdevice.disk, request.writes)
         if vcpu is not None and vcpu.vm.crashed:
             vcpu = None  # nobody waits any more
@@ -356,8 +363,8 @@ class Host:
             return
         vcpu.io_done += 1
         last = vcpu.io_done == vcpu.io_total
-        if last or vcpu.io_done % 8 == 0:
-            self.interrupt(vcpu, vdevice)
+        if vcpu.vm.kind != "container":
+            self.interrupt(vcpu, vdevice, last or vcpu.io_done % 8 == 0)
         if last:
             self.go_on(vcpu)
 
@@ -373,11 +380,21 @@ class Host:
         else:
             self.enqueue(vcpu)
 
-    def interrupt(self, vcpu: VirtualProcessor, vdevice: VirtualDevice) -> None:
-        exits = {"emulated": 0, "paravirtual": 1}.get(vdevice.mode)
-        if exits is None:
-            exits = 0 if self.given["posted_interrupts"] else 2
-        self.exit(vcpu, "io", exits)
+    def interrupt(self, vcpu: VirtualProcessor, vdevice: VirtualDevice, batch: bool) -> None:
+        """Tell a guest that a request is complete; those of a batch share one interrupt."""
+        if vdevice.mode == "emulated":
+            vdevice.injected += 1
+        elif not batch:
+            vdevice.coalesced += 1
+        elif vdevice.mode != "paravirtual" and self.given["posted_interrupts"]:
+            vdevice.posted += 1
+        else:
+            vdevice.injected += 1
+            if self.given["exits_full"] and vcpu.debt_ns >= self.tick_ns:
+                self.exit(vcpu, "interrupt", 1)
+            exits = 1 if vdevice.mode in ("paravirtual", "vhost") else 2
+            vdevice.exits += exits
+            self.exit(vcpu, vdevice.device.access, exits)
 
     def exit(self, vcpu: VirtualProcessor, reason: str, n: int) -> None:
         ns = self.costs["vm_exit_ns"] * self.count_exits(vcpu, reason, n)
@@ -389,9 +406,20 @@ class Host:
         """Count exits where there is a guest to leave; return how many that were."""
         n = 0 if vcpu.vm.kind == "container" else n
         vcpu.vm.exits[reason] += n
-        if n and reason == "io":  # faults, and slices that are used up, imply theirs
-            self.log("exit", vcpu=vcpu, a=0, b=n)
+        if n and reason not in ("fault", "timer"):  # these, of slices, are implied
+            self.log_exit(vcpu, reason, n)
         return n
+
+    def log_exit(self, vcpu: VirtualProcessor, reason: str, n: int) -> None:
+        self.log("exit", vcpu=vcpu, a=list(vcpu.vm.exits).index(reason), b=n)
+
+    def halt(self, vcpu: VirtualProcessor, sleeps: bool) -> None:
+        """Count the exits of a guest that has nothing to do, where all are counted."""
+        if self.given["exits_full"]:
+            self.exit(vcpu, "halt", 1)
+        if self.given["exits_full"] and sleeps and vcpu.vm.kind != "container":
+            self.exit(vcpu, "timer", 1)
+            self.log_exit(vcpu, "timer", 1)
 
     # Phase 4: giving up
 
@@ -489,6 +517,7 @@ class Host:
         step = vcpu.current()
         assert step
         vcpu.state = BLOCKED
+        self.halt(vcpu, step["kind"] == "sleep")
         if step["kind"] == "sleep":
             vcpu.wake_at = self.now + step["n"]
             return
@@ -508,13 +537,24 @@ class Host:
         return lambda n, places: below(self.seed, 3_000_000 + vdevice.row, n, places)
 
     def charge_submission(self, vcpu: VirtualProcessor, vdevice: VirtualDevice, n: int) -> None:
+        vdevice.in_flight += n
         if vcpu.vm.kind == "container":
             vcpu.owe("syscall", n * self.costs["syscall_ns"])
-        elif vdevice.mode == "emulated":
-            self.exit(vcpu, "io", 4 * n)
-            vcpu.owe("model", n * self.costs["device_model_ns"])
-        elif vdevice.mode == "paravirtual":
-            self.exit(vcpu, "io", -(-n // 8))
+            return
+        models = {"emulated": "device_model_ns", "paravirtual": "virtio_model_ns"}
+        cost = (models | {"vhost": "vhost_ns"}).get(vdevice.mode)
+        if cost is None:
+            return
+        step = vcpu.current()
+        assert step
+        vdevice.model_ns += n * self.costs[cost]
+        vdevice.copied_kib += n * step["kib"]
+        vdevice.copy_ns += n * step["kib"] * self.costs["copy_kib_ns"]
+        vcpu.owe("model", n * self.costs[cost])
+        vcpu.owe("copy", n * step["kib"] * self.costs["copy_kib_ns"])
+        exits = 4 * n if vdevice.mode == "emulated" else -(-n // 8)
+        vdevice.exits += exits
+        self.exit(vcpu, vdevice.device.access, exits)
 
     def submit_host(self, device: Device, vcpu: VirtualProcessor | None) -> None:
         """Queue a page on the swap device, at the end of this tick."""

@@ -190,7 +190,18 @@ def of_vdevice(vdevice: Any) -> dict[str, Any]:
         "requests": vdevice.requests,
         "kib": vdevice.kib,
         "mean_us": rounded(sum(latencies) / len(latencies) / 1000) if latencies else None,
-        "p99_us": p99_us(latencies),
+        "p50_us": p_us(latencies, 50),
+        "p99_us": p_us(latencies, 99),
+        "in_flight": vdevice.in_flight,
+        "exits": vdevice.exits,
+        "interrupts": {
+            "injected": vdevice.injected,
+            "coalesced": vdevice.coalesced,
+            "posted": vdevice.posted,
+        },
+        "model_us": rounded(vdevice.model_ns / 1000),
+        "copied_kib": vdevice.copied_kib,
+        "copy_us": rounded(vdevice.copy_ns / 1000),
     }
 
 
@@ -206,8 +217,19 @@ def of_device(host: Host, device: Any) -> dict[str, Any]:
         "busy": rounded(busy_ns / 1000),
         "utilisation": rounded(busy_ns / (device.channels * elapsed_ns)) if elapsed_ns else 0.0,
         "mean_queue": rounded(queue_ns / elapsed_ns) if elapsed_ns else 0.0,
-        "p99_us": p99_us(latencies),
+        "p50_us": p_us(latencies, 50),
+        "p99_us": p_us(latencies, 99),
+        "queue": "fifo",
+        "queued": device.queued,
+        "in_service": device.in_service,
+        "most_queued": device.most_queued,
+        **({"vfs": {"total": device.vfs, "used": functions(host, device)}} if device.vfs else {}),
     }
+
+
+def functions(host: Host, device: Any) -> int:
+    """Return the virtual functions of a device that are in use."""
+    return sum(each.device is device and each.mode == "vf" for each in host.vdevices)
 
 
 def bucket(latency_ns: int) -> int:
@@ -218,11 +240,11 @@ def bucket(latency_ns: int) -> int:
     return 4 * (length - 2) + (latency_ns >> (length - 3)) % 4
 
 
-def p99_us(latencies_ns: list[int]) -> float | None:
-    """Return the upper edge of the bucket in which the 99th percentile (nearest rank) lies."""
+def p_us(latencies_ns: list[int], percent: int) -> float | None:
+    """Return the upper edge of the bucket in which a percentile (nearest rank) lies."""
     if not latencies_ns:
         return None
-    rank = math.ceil(0.99 * len(latencies_ns))
+    rank = math.ceil(percent * len(latencies_ns) / 100)
     place = min(159, bucket(sorted(latencies_ns)[rank - 1]))
     edge = place + 1 if place < 4 else (5 + place % 4) << (place // 4 - 1)
     return rounded(edge / 1000)

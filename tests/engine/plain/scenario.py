@@ -21,6 +21,9 @@ COSTS = {
     "migration_ns": 10_000,
     "syscall_ns": 80,
     "device_model_ns": 5000,
+    "virtio_model_ns": 0,
+    "vhost_ns": 1000,
+    "copy_kib_ns": 0,
     "ksm_page_ns": 1500,
     "balloon_page_ns": 500,
     "walk_reference_ns": 3,
@@ -147,6 +150,7 @@ def fill(raw: Mapping) -> Mapping:
         "costs": costs(host.get("costs", {})),
         "swap": swap(host),
         "posted_interrupts": host.get("posted_interrupts", True),
+        "exits_full": host.get("exits", "brief") == "full",
         "devices": [device(each) for each in host.get("devices") or []],
         "vms": [vm for each in given["vms"] for vm in copies(each)],
     }
@@ -193,6 +197,8 @@ def device(given: Mapping) -> Mapping:
         "name": given["name"],
         "kind": given["kind"],
         "channels": given.get("channels", channels),
+        "access": given.get("access", "io"),
+        "vfs": given.get("vfs", 0),
         "service_ns": given.get("service_us", service_us) * 1000,
         "mib_per_s": given.get("mib_per_s", mib_per_s),
     }

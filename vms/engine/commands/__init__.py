@@ -12,7 +12,13 @@ from vms.engine.commands.backups import LoseDisk, RestoreBackup, RunBackup, SetB
 from vms.engine.commands.clones import CloneVM, MakeTemplate
 from vms.engine.commands.command import Command
 from vms.engine.commands.costs import SetCosts
-from vms.engine.commands.devices import SetDeviceMode
+from vms.engine.commands.devices import (
+    MapDevice,
+    SetDeviceMode,
+    SetQueue,
+    SetThrottle,
+    UnmapDevice,
+)
 from vms.engine.commands.guests import AddVM, PauseVM, ResumeVM, StartVM, StopVM
 from vms.engine.commands.hardware import SetSmt
 from vms.engine.commands.memory import SetReplacement
@@ -43,6 +49,10 @@ COMMANDS: dict[str, type[Command]] = {
         SetTranslation,
         SetCosts,
         SetDeviceMode,
+        MapDevice,
+        UnmapDevice,
+        SetQueue,
+        SetThrottle,
         AddVM,
         StartVM,
         PauseVM,

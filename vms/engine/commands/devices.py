@@ -1,16 +1,104 @@
-"""Commands about devices: how a virtual one is bound to its backend."""
+"""Commands about devices: what stands behind a virtual one and how, queues, throttles."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import numpy as np
 
 from vms.engine.commands.command import Command, vm_row
+from vms.engine.devices import DEVICES
 from vms.engine.errors import EngineError, shown
-from vms.engine.io import map_device
+from vms.engine.io import map_device, set_queue, unmap_device
 from vms.engine.machine import Machine
-from vms.engine.scenario.fields import Name
+from vms.engine.scenario.device import Discipline
+from vms.engine.scenario.fields import Name, Quantity
 from vms.engine.scenario.vm import DeviceMode
-from vms.engine.tables import MODES, PASSTHROUGH, VF
+from vms.engine.scenario.vm import Throttle as Limits
+from vms.engine.tables import DISCIPLINES, HELD, MODES, NO_JOB, PASSTHROUGH, VF
+from vms.engine.throttle import set_throttle
+
+
+def virtual_device(machine: Machine, vm: str, name: str) -> int:
+    """Return the row of a virtual device of a VM."""
+    row = machine.state.vm[vm_row(machine, vm)]
+    own = range(int(row.first_vdevice), int(row.first_vdevice + row.vdevices))
+    names = [machine.vdevice_names[w] for w in own]
+    if name not in names:
+        raise _not_one_of("device", names, name)
+    return own[names.index(name)]
+
+
+def physical_device(machine: Machine, field: str, name: str) -> int:
+    """Return the row of a device of the host."""
+    if name not in machine.device_names:
+        raise _not_one_of(field, machine.device_names, name)
+    return machine.device_names.index(name)
+
+
+def _not_one_of(field: str, names: list[str], given: str) -> EngineError:
+    return EngineError(
+        "{field} must be one of {allowed}, got {given}",
+        field,
+        allowed=", ".join(names) or "none",
+        given=shown(given),
+    )
+
+
+def check_mode(machine: Machine, w: int, physical: int, mode: int) -> None:
+    """Raise EngineError where the physical device cannot serve virtual device w in `mode`."""
+    table = machine.state.vdevice[: len(machine.vdevice_names)]
+    others = (table["device"] == physical) & (table["unplugged"] == 0)
+    others[w] = False
+    name = machine.device_names[physical]
+    swaps = int(machine.state.host[0].swap) == physical
+    if mode == PASSTHROUGH and (np.any(others) or swaps):
+        raise EngineError(
+            "{field}: passthrough must have {backend} alone, got another use of it",
+            "mode",
+            backend=name,
+        )
+    if np.any(others & (table["mode"] == PASSTHROUGH)):
+        raise EngineError(
+            "{field}: {backend} must not be used beside a passthrough mapping",
+            "mode",
+            backend=name,
+        )
+    functions = int(machine.state.device["vfs"][physical])
+    used = int(np.count_nonzero(others & (table["mode"] == VF)))
+    if mode == VF and used >= functions:
+        raise EngineError(
+            "{field}: {backend} must have a free virtual function, got {used} of {vfs} used",
+            "mode",
+            backend=name,
+            used=used,
+            vfs=functions,
+        )
+    profiles = int(machine.state.device["parts"][physical])
+    if profiles and np.count_nonzero(others) >= profiles:
+        raise EngineError(
+            "{field}: {backend} must have a free profile, got {used} of {profiles} used",
+            "mode",
+            backend=name,
+            used=int(np.count_nonzero(others)),
+            profiles=profiles,
+        )
+    if mode == PASSTHROUGH:
+        _check_drained(machine, w, physical)
+
+
+def _check_drained(machine: Machine, w: int, physical: int) -> None:
+    """Raise EngineError while requests of others are in flight at a device to be passed through."""
+    request = machine.state.request
+    there = (request["device"] == physical) & (request["vdevice"] != w)
+    if np.any(there):
+        raise EngineError(
+            "{field}: passthrough must wait until {backend} has served others, got {used} requests"
+            " of theirs in flight",
+            "mode",
+            backend=machine.device_names[physical],
+            used=int(np.count_nonzero(there)),
+        )
 
 
 class SetDeviceMode(Command):
@@ -23,49 +111,111 @@ class SetDeviceMode(Command):
 
     def change(self, machine: Machine) -> None:
         """Set the mode where the physical device allows it."""
-        row = vm_row(machine, self.vm)
-        state = machine.state
-        own = np.flatnonzero(state.vdevice["vm"] == row)[: int(state.vm["vdevices"][row])]
-        names = [machine.vdevice_names[w] for w in own]
-        if self.device not in names:
+        w = virtual_device(machine, self.vm, self.device)
+        if machine.state.vdevice["unplugged"][w]:
             raise EngineError(
-                "{field} must be one of {allowed}, got {given}",
+                "{field} must be plugged in, got {given}, which map_device plugs in",
                 "device",
-                allowed=", ".join(names) or "none",
-                given=shown(self.device),
+                given=self.device,
             )
-        w = int(own[names.index(self.device)])
-        physical, mode = int(state.vdevice["device"][w]), MODES.index(self.mode)
-        self.check(machine, w, physical, mode)
+        physical, mode = int(machine.state.vdevice["device"][w]), MODES.index(self.mode)
+        check_mode(machine, w, physical, mode)
         machine.call(map_device, w, physical, mode)
 
-    def check(self, machine: Machine, w: int, physical: int, mode: int) -> None:
-        """Raise EngineError where the physical device cannot serve virtual device w in `mode`."""
+
+class MapDevice(Command):
+    """Bind a virtual device to a physical one, in a mode: plug it in, or bind it to another."""
+
+    type = "map_device"
+    vm: Name
+    device: Name
+    backend: Name
+    mode: DeviceMode | None = None
+
+    def change(self, machine: Machine) -> None:
+        """Map it; requests in flight end where they are."""
+        w = virtual_device(machine, self.vm, self.device)
+        physical = physical_device(machine, "backend", self.backend)
         table = machine.state.vdevice
-        others = [k for k in range(len(machine.vdevice_names)) if k != w]
-        others = [k for k in others if int(table["device"][k]) == physical]
-        name = machine.device_names[physical]
-        taken = any(int(table["mode"][k]) == PASSTHROUGH for k in others)
-        swaps = int(machine.state.host[0].swap) == physical
-        if mode == PASSTHROUGH and (others or swaps):
+        mode = int(table["mode"][w]) if self.mode is None else MODES.index(self.mode)
+        self._check_kind(machine, w, physical)
+        check_mode(machine, w, physical, mode)
+        machine.call(map_device, w, physical, mode)
+
+    def _check_kind(self, machine: Machine, w: int, physical: int) -> None:
+        """Refuse another kind of device, and a disk that a job of the host is copying."""
+        kinds = [list(DEVICES)[kind] for kind in machine.state.device["kind"].tolist()]
+        before = int(machine.state.vdevice["device"][w])
+        if kinds[physical] != kinds[before]:
+            same = [
+                n for n, k in zip(machine.device_names, kinds, strict=True) if k == kinds[before]
+            ]
+            raise _not_one_of("backend", same, self.backend)
+        vm = int(machine.state.vdevice["vm"][w])
+        copied = machine.state.vdevice["clusters"][w] and machine.state.job["kind"][vm] != NO_JOB
+        if copied and before != physical:
             raise EngineError(
-                "{field}: passthrough must have {backend} alone, got another use of it",
-                "mode",
-                backend=name,
+                "{field} must wait until the host has copied the disks of {vm}",
+                "backend",
+                vm=self.vm,
             )
-        if taken:
+
+
+class UnmapDevice(Command):
+    """Unplug a virtual device: requests in flight end, further ones are refused."""
+
+    type = "unmap_device"
+    vm: Name
+    device: Name
+
+    def change(self, machine: Machine) -> None:
+        """Unplug it, if it is plugged in."""
+        w = virtual_device(machine, self.vm, self.device)
+        if machine.state.vdevice["unplugged"][w]:
             raise EngineError(
-                "{field}: {backend} must not be used beside a passthrough mapping",
-                "mode",
-                backend=name,
+                "{field} must be plugged in, got {given}, which is not", "device", given=self.device
             )
-        functions = int(machine.state.device["vfs"][physical])
-        used = sum(int(table["mode"][k]) == VF for k in others)
-        if mode == VF and used >= functions:
+        machine.call(unmap_device, w)
+
+
+class SetQueue(Command):
+    """Let a device serve requests in another order."""
+
+    type = "set_queue"
+    device: Name
+    queue: Discipline
+
+    def change(self, machine: Machine) -> None:
+        """Set the discipline; who waits keeps waiting."""
+        d = physical_device(machine, "device", self.device)
+        if machine.state.device["parts"][d] and self.queue != "fifo":
             raise EngineError(
-                "{field}: {backend} must have a free virtual function, got {used} of {vfs} used",
-                "mode",
-                backend=name,
-                used=used,
-                vfs=functions,
+                "{field} must be {allowed} where a device has profiles, got {given}",
+                "queue",
+                allowed="fifo",
+                given=self.queue,
             )
+        machine.call(set_queue, d, DISCIPLINES.index(self.queue))
+
+
+class SetThrottle(Command):
+    """Limit the requests of a VM from now on; 0 takes a limit away."""
+
+    type = "set_throttle"
+    vm: Name
+    iops: Annotated[int, Quantity(0, 10_000_000, "requests/s")] = 0
+    burst: Annotated[int, Quantity(0, 1_000_000, "requests")] = 0
+    mib_per_s: Annotated[int, Quantity(0, 10**6, "MiB/s")] = 0
+    burst_kib: Annotated[int, Quantity(0, 10**8, "KiB")] = 0
+
+    def change(self, machine: Machine) -> None:
+        """Set the limits; buckets are full."""
+        m = vm_row(machine, self.vm)
+        fields = ("iops", "burst", "mib_per_s", "burst_kib")
+        burst, burst_kib = Limits(**{name: getattr(self, name) for name in fields}).bursts
+        request = machine.state.request
+        held = (request["device"] >= 0) & (request["phase"] == HELD)
+        held &= machine.state.vdevice["vm"][np.maximum(request["vdevice"], 0)] == m
+        kib = int(request["kib"][held].sum())
+        held_n = int(np.count_nonzero(held))
+        machine.call(set_throttle, m, self.iops, burst, self.mib_per_s, burst_kib, held_n, kib)

@@ -7,10 +7,10 @@ the host has swapped out already, which has to be read only to be written again 
 from vms.engine.compiled import inner
 from vms.engine.compiled.dispatch import forget
 from vms.engine.cpu import sync
-from vms.engine.io import queue_request
 from vms.engine.ledger import charge_host, owe
 from vms.engine.log import log
 from vms.engine.memory import take_away
+from vms.engine.requests import queue_request
 from vms.engine.tables import (
     BALLOON,
     EV_DOUBLE_PAGING,

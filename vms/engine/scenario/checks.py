@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vms.engine.errors import EngineError
 from vms.engine.scenario import overcommitment
+from vms.engine.scenario.device import Device
 from vms.engine.scenario.fields import beyond, is_name, listed, no_such_device
 from vms.engine.scenario.host import FIRST_POOL
 from vms.engine.scenario.limits import Limits
@@ -34,6 +35,7 @@ def check(scenario: Scenario, limits: Limits) -> None:
     for index, vm in enumerate(scenario.vms):
         check_vm(vm, f"vms[{index}]")
     _images(scenario.vms)
+    packets(scenario)
     check_pools(scenario)
     _schedulers(scenario)
     _policies(scenario)
@@ -72,7 +74,7 @@ def _steps(vm: VM) -> int:
 
 def _clusters(vm: VM) -> int:
     copies = vm.backup.keep + 2 if vm.backup else 1
-    return sum(device.clusters * copies for device in vm.devices)
+    return sum(device.clusters * (copies + device.overlays) for device in vm.devices)
 
 
 def trace_references(vm: VM) -> int:
@@ -148,6 +150,7 @@ def backends(scenario: Scenario) -> None:
                 )
             if device.mode == "passthrough":
                 _exclusive(f"{field}.backend", device.backend, used, swap)
+            _enough_parts(f"{field}.backend", known[device.backend], used[device.backend])
             if device.mode == "vf":
                 vfs, given = known[device.backend].vfs, used[f"{device.backend}/vf"]
                 _enough_vfs(f"{field}.mode", device.backend, vfs, given)
@@ -213,6 +216,49 @@ def _enough_vfs(field: str, backend: str, vfs: int, given: int) -> None:
         )
 
 
+def _enough_parts(field: str, device: Device, given: int) -> None:
+    if device.profiles and given > device.profiles:
+        raise EngineError(
+            "{field} must have 1..{high} virtual devices, the profiles of {backend}, got {given}",
+            field,
+            high=device.profiles,
+            backend=device.name,
+            given=given,
+        )
+
+
+def packets(scenario: Scenario) -> None:
+    """Refuse packets through what is no switch, or to a VM that is not at it."""
+    kinds = {device.name: device.kind for device in scenario.host.devices}
+    switches = {
+        vm.name: {d.backend for d in vm.devices if kinds.get(d.backend) == "switch"}
+        for vm in scenario.expanded
+    }
+    for index, vm in enumerate(scenario.vms):
+        for number, step in enumerate(vm.workload.steps):
+            path = f"vms[{index}].workload.steps[{number}].{step.kind}"
+            end = step.send or step.receive
+            if end is None:
+                continue
+            backend = vm.devices[vm.device_row(end.device)].backend
+            if kinds[backend] != "switch":
+                raise EngineError(
+                    "{field} must be a device at a switch, got {given}, which is at {backend}",
+                    f"{path}.device",
+                    given=end.device,
+                    backend=backend,
+                )
+            there = [name for name, known in switches.items() if backend in known]
+            if step.send and step.send.to not in there:
+                raise EngineError(
+                    "{field} must be one of {allowed}, the VMs at {backend}, got {given}",
+                    f"{path}.to",
+                    allowed=listed(there[:20]),
+                    backend=backend,
+                    given=step.send.to,
+                )
+
+
 def check_vm(vm: VM, path: str) -> None:
     """Refuse steps beyond the VM's pages, devices it does not have, an image too large."""
     if vm.image and vm.image.pages > vm.pages:
@@ -260,6 +306,9 @@ def _check_isolation(vm: VM, path: str) -> None:
 def _check_step(vm: VM, step: Step, path: str) -> None:
     if step.io:
         _check_io(vm, step.io, path)
+    for device in (step.send, step.receive, step.replay):
+        if device:
+            _check_device(vm, device.device, f"{path}.{step.kind}.device")
     if step.touch:
         _check_touch(vm, step.touch, f"{path}.touch")
     if step.trace:
@@ -283,8 +332,13 @@ def _check_io(vm: VM, io: Io, path: str) -> None:
                 high=size_kib,
                 given=io.kib,
             )
-        return
-    raise _not_of_the_vm(vm, f"{path}.io.device", io.device)
+    _check_device(vm, io.device, f"{path}.io.device")
+
+
+def _check_device(vm: VM, name: str, field: str) -> None:
+    """Refuse a device that the VM does not have."""
+    if vm.device_row(name) < 0:
+        raise _not_of_the_vm(vm, field, name)
 
 
 def _not_of_the_vm(vm: VM, field: str, given: str) -> EngineError:

@@ -61,6 +61,21 @@ class Costs(Model):
     device_model_ns: Nanoseconds = _cost(
         5_000, "an emulated device's model, per request", "2000..20000", "assumption"
     )
+    virtio_model_ns: Nanoseconds = _cost(
+        0,
+        "a paravirtual device's model in user space, per request",
+        "0..20000",
+        "left out: its exits alone; QEMU without an I/O thread some 10 µs",
+    )
+    vhost_ns: Nanoseconds = _cost(
+        1_000, "the host's kernel serves a vhost request", "500..4000", "assumption"
+    )
+    copy_kib_ns: Nanoseconds = _cost(
+        0,
+        "a device model copies one KiB (emulated, paravirtual, vhost)",
+        "0..400",
+        "left out: data is not copied; 100 ns are 10 GB/s",
+    )
     layer_lookup_ns: Nanoseconds = _cost(
         5_000,
         "looking for a cluster in one more layer of a virtual disk",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from vms.engine.devices import DEVICES
 from vms.engine.errors import EngineError, shown
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.costs import Costs, CostsOrNone
+from vms.engine.scenario.device import Device
 from vms.engine.scenario.fields import Bool, Choice, Model, Name, Quantity
 from vms.engine.scenario.keys import Keyed, Keys, Several, host_keys, replacement_keys
 from vms.engine.scenario.limits import LIMITS
@@ -27,7 +26,6 @@ ReplacementName = Annotated[str, Choice(*REPLACEMENTS)]
 Scope = Annotated[str, Choice("global", "local")]
 
 
-# kind: channels, service_us, mib_per_s
 class Scheduler(Keyed):
     """Who runs next, and for how long; and the keys of the policy."""
 
@@ -93,39 +91,6 @@ def _no_word(value: Any) -> Any:
     return value
 
 
-def device_defaults(kind: str) -> dict[str, int]:
-    """Return what a device of `kind` has by default: channels, service_us, mib_per_s, vfs."""
-    model = import_module(f"vms.engine.devices.{kind}")
-    names = ("channels", "service_us", "mib_per_s", "vfs")
-    return {name: getattr(model, name.upper()) for name in names}
-
-
-DEVICE_DEFAULTS = {kind: tuple(device_defaults(kind).values())[:3] for kind in DEVICES}
-"""kind → its channels, service_us and mib_per_s."""
-
-
-class Device(Model):
-    """A physical device: parallel servers behind one queue."""
-
-    name: Name
-    kind: Annotated[str, Choice(*DEVICES)] = "disk"
-    channels: Annotated[int, Quantity(1, 1_024, "channels")] = 1
-    """Requests served at the same time.  Default: disk 1, nic 4, console 1."""
-    service_us: Annotated[int, Quantity(0, 10**7, "µs")] = 250
-    """Time a request takes apart from its data.  Default: disk 250, nic 20, console 100."""
-    mib_per_s: Annotated[int, Quantity(1, 10**6, "MiB/s")] = 500
-    """Speed of data.  Default: disk 500, nic 1000, console 1."""
-    vfs: Annotated[int, Quantity(0, 256, "virtual functions")] = 0
-    """SR-IOV virtual functions; each serves one virtual device of mode vf."""
-
-    @model_validator(mode="after")
-    def _defaults_of_kind(self) -> Any:
-        for name, default in device_defaults(self.kind).items():
-            if name not in self.model_fields_set:
-                self.__dict__[name] = default  # still left out for dump()
-        return self
-
-
 class Smt(Model):
     """Hardware threads: pCPUs 2k and 2k + 1 are those of one core."""
 
@@ -169,6 +134,8 @@ class Host(Model):
     A VM is of the first pool unless it names another."""
     posted_interrupts: Bool = True
     """Interrupts of vf and passthrough devices reach the guest without an exit."""
+    exits: Annotated[str, Choice("brief", "full")] = "brief"
+    """full: guests that halt, program timers and open windows for interrupts exit for that too."""
     overcommit: Overcommit | None = None
     """What is done with memory that is promised more than once; left out: nothing but swap."""
     hypervisor_frames: Annotated[int, Quantity(0, LIMITS.frames, "frames", "frames")] = 0

@@ -15,7 +15,7 @@ from vms.engine.scenario.overcommit import Contents, Target
 from vms.engine.scenario.workload import PageCount, Workload
 
 KINDS = ("vm", "container", "microvm")
-MODES = ("emulated", "paravirtual", "passthrough", "vf")
+MODES = ("emulated", "paravirtual", "passthrough", "vf", "vhost")
 DeviceMode = Annotated[str, Choice(*MODES)]
 
 
@@ -39,12 +39,19 @@ class VirtualDevice(Model):
     backend: Name
     """Name of one of the host's devices."""
     mode: DeviceMode = "paravirtual"
+    plugged: Bool = True
+    """Whether it is there at the start; false: it waits until it is mapped."""
+    deadline_us: Annotated[int, Quantity(0, 10**8, "µs")] = 0
+    """Time in which its requests should begin, for devices that serve by deadline; 0: 500,000 µs
+    for reads, 5,000,000 µs for writes."""
     size_mib: Annotated[int, Quantity(0, 1_048_576, "MiB")] = 0
     """Size of a virtual disk whose contents are kept, cluster by cluster; 0: none are."""
     cluster_kib: Annotated[int, Quantity(4, 2_048, "KiB")] = 64
     """What is written, copied and backed up as one."""
     used_mib: Annotated[int, Quantity(0, 1_048_576, "MiB")] = 0
     """Written before the first tick: an installed system."""
+    overlays: Annotated[int, Quantity(0, 32, "overlays")] = 0
+    """Empty copy-on-write layers above what was written before the first tick."""
 
     @property
     def clusters(self) -> int:
@@ -81,6 +88,24 @@ class Image(Model):
     name: Name
     pages: PageCount
     """The VM's first pages, 0..pages-1, come from the image."""
+
+
+class Throttle(Model):
+    """What a VM may ask of its devices in a second, all together: token buckets."""
+
+    iops: Annotated[int, Quantity(0, 10_000_000, "requests/s")] = 0
+    """Requests a second; 0: no limit."""
+    burst: Annotated[int, Quantity(0, 1_000_000, "requests")] = 0
+    """Requests of a full bucket; 0: a tenth of a second's, at least one."""
+    mib_per_s: Annotated[int, Quantity(0, 10**6, "MiB/s")] = 0
+    """MiB a second; 0: no limit."""
+    burst_kib: Annotated[int, Quantity(0, 10**8, "KiB")] = 0
+    """KiB of a full bucket; 0: a tenth of a second's."""
+
+    @property
+    def bursts(self) -> tuple[int, int]:
+        """Requests and KiB of full buckets."""
+        return self.burst or max(1, self.iops // 10), self.burst_kib or self.mib_per_s * 1024 // 10
 
 
 class Share(Keyed):
@@ -139,6 +164,8 @@ class VM(Model):
     free_page_reporting: Bool = False
     """Whether its guest tells the host which pages it has freed."""
     devices: tuple[VirtualDevice, ...] = Field((), max_length=LIMITS.vm_devices)
+    throttle: Throttle | None = None
+    """Limits on its requests; left out: none."""
     backup: Backup | None = None
     """Schedule of backups; the first is due `every` ticks from the start."""
     workload: Workload

@@ -73,6 +73,47 @@ class Io(Model):
     """Size of each request."""
     pattern: Annotated[str, Choice("sequential", "uniform")] = "sequential"
     """Where on a disk with contents: each request after the last one, or anywhere."""
+    every_us: Annotated[int, Quantity(0, 10**7, "µs")] = 0
+    """Time between two requests, which then come whatever becomes of them; 0: all at once."""
+    arrivals: Annotated[str, Choice("steady", "poisson")] = "steady"
+    """Whether `every_us` is the time between any two, or the mean of an exponential one."""
+
+
+class Replay(Model):
+    """Requests that were recorded, made at their times: a trace of a disk."""
+
+    device: Name
+    """Name of one of the VM's devices."""
+    file: Annotated[str, FileName()]
+    """An uploaded trace with time, operation, size and block of each request."""
+    speed_percent: Annotated[int, Quantity(1, 100_000, "percent")] = 100
+    """How fast: at 200 a second of the trace takes half a second."""
+    requests: Annotated[int, Quantity(1, 1_000_000, "requests")] = 1_000_000
+    """So many of the first ones, at the most."""
+
+
+class Send(Model):
+    """Packets to another VM at the same switch; the vCPU waits until the switch has them."""
+
+    device: Name
+    """Name of one of the VM's devices, whose backend is a switch."""
+    to: Name
+    """Name of the VM they are for: its first device at that switch gets them."""
+    packets: Annotated[int, Quantity(1, 1_000_000, "packets")] = 1
+    kib: Annotated[int, Quantity(1, 1_048_576, "KiB")] = 1
+    """Size of each packet."""
+    every_us: Annotated[int, Quantity(0, 10**7, "µs")] = 0
+    """Time between two packets; 0: all at once."""
+    arrivals: Annotated[str, Choice("steady", "poisson")] = "steady"
+    """Whether `every_us` is the time between any two, or the mean of an exponential one."""
+
+
+class Receive(Model):
+    """The vCPU waits for packets, and takes them."""
+
+    device: Name
+    """Name of one of the VM's devices, whose backend is a switch."""
+    packets: Annotated[int, Quantity(1, 1_000_000, "packets")] = 1
 
 
 MEANS = {
@@ -185,10 +226,13 @@ class Step(Model):
     spin: Annotated[int | None, Quantity(1, FAR, "ticks")] = None
     """Ticks of a critical section, under a spin lock that all vCPUs of the VM share."""
     attack: Attack | None = None
+    replay: Replay | None = None
+    send: Send | None = None
+    receive: Receive | None = None
 
     @property
     def kind(self) -> str:
-        """compute, touch, io, sleep, trace, free, spin or attack."""
+        """compute, touch, io, sleep, trace, free, spin, attack, replay, send or receive."""
         return next(iter(self.model_fields_set))
 
     @model_validator(mode="after")

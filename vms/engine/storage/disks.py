@@ -7,10 +7,12 @@ Restore points are layers too: an increment upon the point before it.
 
 from vms.engine.compiled import inner
 from vms.engine.rng import DISKS, below
-from vms.engine.tables import FREE, PLACED, POINT, SPARE, UNIFORM, ZEROS
+from vms.engine.tables import FREE, POINT, SPARE, ZEROS
 
 ODD = 0x1E3779B97F4A7C15
 LOW = (1 << 62) - 1
+NEXT, ANYWHERE = -1, -2
+"""Where a request goes on a disk: behind the last one, or wherever it is drawn."""
 
 
 @inner
@@ -44,7 +46,7 @@ def contents(s, row):
 
 
 @inner
-def layers_cost(s, w, at, n, step):
+def layers_cost(s, w, at, n, kib, op):
     """Return the ns that layers add to a request of n clusters, from KiB `at` of disk w on.
 
     Each cluster costs a lookup for each layer passed; the first write to a cluster of a lower
@@ -56,32 +58,39 @@ def layers_cost(s, w, at, n, step):
         looked = passed(s, disk.top, c)
         lookups += looked
         begin = c * disk.cluster_kib
-        whole = at <= begin and at + step.kib >= begin + disk.cluster_kib
-        if looked > 0 and step.op == 1 and not whole and view(s, disk.top, c) != 0:
+        whole = at <= begin and at + kib >= begin + disk.cluster_kib
+        if looked > 0 and op == 1 and not whole and view(s, disk.top, c) != 0:
             copied += disk.cluster_kib
     transfer = copied * 1_000_000_000 // (s.device[disk.device].mib_per_s * 1024)
     return lookups * s.host.layer_lookup_ns + transfer
 
 
 @inner
-def address(s, w, step):
-    """Place the next request of a step on disk w: where it says, anywhere, or after the last."""
+def address(s, w, kib, op, where):
+    """Place the next request on disk w: NEXT, ANYWHERE, or at a KiB of it.
+
+    One that was recorded on a larger disk is folded onto this one.
+    """
     disk = s.vdevice[w]
     size = disk.clusters * disk.cluster_kib
-    if step.pattern == UNIFORM:
-        at = below(s.host.seed, DISKS + w, disk.draws, size // step.kib) * step.kib
+    if where == ANYWHERE:
+        at = below(s.host.seed, DISKS + w, disk.draws, size // kib) * kib
         disk.draws += 1
+    elif where >= 0:
+        kib = min(kib, size)
+        at = where % (size - kib + 1)
+        disk.cursor = at + kib
     else:
-        at = step.first % (size - step.kib + 1) if step.pattern == PLACED else disk.cursor
-        if at + step.kib > size:
+        at = disk.cursor
+        if at + kib > size:
             at = 0
-        disk.cursor = at + step.kib
+        disk.cursor = at + kib
     disk.cluster = at // disk.cluster_kib
-    n = (at + step.kib - 1) // disk.cluster_kib - disk.cluster + 1
-    disk.writes = n if step.op == 1 else 0
+    n = (at + kib - 1) // disk.cluster_kib - disk.cluster + 1
+    disk.writes = n if op == 1 else 0
     disk.extra_ns = 0
     if s.layer[disk.top].parent >= 0:
-        disk.extra_ns = layers_cost(s, w, at, n, step)
+        disk.extra_ns = layers_cost(s, w, at, n, kib, op)
 
 
 @inner

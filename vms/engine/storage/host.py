@@ -3,14 +3,25 @@
 A machine gets them when it has a disk with contents, or a job.
 """
 
-from vms.engine.storage.disks import address, write_clusters
+from vms.engine.storage.disks import ANYWHERE, NEXT, address, write_clusters
 from vms.engine.storage.jobs import feed, piece_done, start_due
+from vms.engine.tables import PLACED, RECORDED, UNIFORM
 
 
 def locate(s, v):
     """Find out where the next request of vCPU v to a disk with contents goes, and what it costs."""
     vc = s.vcpu[v]
-    address(s, vc.io_vdevice, s.step[vc.step])
+    step = s.step[vc.step]
+    if step.arrivals == RECORDED:
+        call = s.call[step.offset + step.n - vc.io_left - 1]
+        address(s, vc.io_vdevice, call.kib, call.op, call.block)
+        return
+    where = NEXT
+    if step.pattern == UNIFORM:
+        where = ANYWHERE
+    elif step.pattern == PLACED:
+        where = step.first
+    address(s, vc.io_vdevice, step.kib, step.op, where)
 
 
 def wrote(s, r):

@@ -5,9 +5,9 @@ with the next; its requests stand in the queues of the devices beside those of t
 """
 
 from vms.engine.compiled import entry, inner
-from vms.engine.io import queue_request
 from vms.engine.log import log
 from vms.engine.power import boot
+from vms.engine.requests import queue_request
 from vms.engine.storage.disks import contents, copy_dirty, copy_view, discard, merge
 from vms.engine.tables import (
     BACKUP,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from vms.engine.errors import EngineError
 from vms.engine.scenario.fields import beyond
 from vms.engine.scenario.limits import LIMITS, Limits
-from vms.engine.tables import MEANS
-from vms.engine.workloads import traces
+from vms.engine.tables import AT_ONCE, MEANS, POISSON, RECEIVE, RECORDED, SEND, STEADY
+from vms.engine.workloads import calls, traces
 from vms.engine.workloads.patterns import PATTERN_ROWS, PLACED
 
 if TYPE_CHECKING:
     from vms.engine.scenario.vm import VM
-    from vms.engine.scenario.workload import Attack, Io, Step, Touch, Trace
+    from vms.engine.scenario.workload import Attack, Io, Receive, Send, Step, Touch, Trace
 
 COMPUTE, TOUCH, IO, SLEEP, TRACE, FREE, SPIN, ATTACK = range(8)
 KINDS = ("compute", "touch", "io", "sleep", "trace", "free", "spin", "attack")
@@ -47,7 +47,11 @@ class StepRecord:
     # io; `first` is where on the disk, in KiB, if the pattern is PLACED
     device: int = -1  # position among the VM's devices
     kib: int = 0
-    op: int = 0  # 0 read, 1 write
+    op: int = 0  # READ …
+    to: str = ""  # send: the VM that packets are for
+    arrivals: int = AT_ONCE
+    every_ns: int = 0
+    calls: calls.Calls | None = None  # replay: its requests
     target: str = ""  # attack: name of a device of the host
     # trace
     trace: traces.References | None = None  # int32 [n], page << 1 | write; may be read-only
@@ -90,8 +94,8 @@ def _records(
         yield _touch(vm, step.touch)
     elif step.attack:
         yield from _attack(step.attack)
-    elif step.io:
-        yield _io(vm, step.io)
+    elif step.io or step.send or step.receive or step.replay:
+        yield _requests(vm, step, files, path)
     elif step.free:
         first, pages = step.free.first, step.free.pages or vm.pages - step.free.first
         yield StepRecord(FREE, 0, 1, first=first, pages=pages)
@@ -179,6 +183,42 @@ def _io(vm: VM, io: Io) -> StepRecord:
         device=vm.device_row(io.device),
         kib=io.kib,
         op=write,
+        arrivals=_arrivals(io),
+        every_ns=io.every_us * 1_000,
+    )
+
+
+def _requests(vm: VM, step: Step, files: traces.Files | None, path: str) -> StepRecord:
+    """Return a step that uses a device."""
+    if step.io:
+        return _io(vm, step.io)
+    if step.replay is None:
+        return _packets(vm, step.send, step.receive)
+    found = calls.requests_of(step.replay, files, f"{path}.replay")
+    row = vm.device_row(step.replay.device)
+    return StepRecord(IO, len(found), device=row, kib=1, arrivals=RECORDED, calls=found)
+
+
+def _arrivals(step: Io | Send) -> int:
+    if step.every_us == 0:
+        return AT_ONCE
+    return POISSON if step.arrivals == "poisson" else STEADY
+
+
+def _packets(vm: VM, send: Send | None, receive: Receive | None) -> StepRecord:
+    """Return a step that sends packets, or one that waits for some."""
+    if send is None:
+        assert receive
+        return StepRecord(IO, receive.packets, device=vm.device_row(receive.device), op=RECEIVE)
+    return StepRecord(
+        IO,
+        send.packets,
+        device=vm.device_row(send.device),
+        kib=send.kib,
+        op=SEND,
+        to=send.to,
+        arrivals=_arrivals(send),
+        every_ns=send.every_us * 1_000,
     )
 
 
