@@ -449,8 +449,7 @@ HOST_ROW = _table(
     # isolation: 1 each: devices write only where they may, caches are partitioned, who is refused
     # is stopped; processes there may be, and are; who makes noise in this tick; refused attempts
     # that changed another VM
-    "iommu cache_partitioned stops_violators pids_max processes noisy harmed"
-    "threads busy_percent pools pool fair_since "
+    "iommu cache_partitioned stops_violators pids_max processes noisy harmed "
     # requests made so far; 1: exits of halts, timers and interrupt windows are counted too
     "requests exits_full"
 )
@@ -522,7 +521,7 @@ VCPU_ROW = _table(
     "carry slowed holds spun wasted spun_before wasted_before "
     "fair_run fair_away "  # at host.fair_since: what it had run, and been blocked or offline
     "swap_device "  # device row of the swap it waits for
-    "attack_at attack_run noisy_at"  # since when an attack goes on, what it began with; last noise
+    "attack_at attack_run noisy_at "  # since when an attack goes on, what it began with; last noise
     "io_ns arrivals"  # when the last of its requests was to come; draws of such times
 )
 STEP_ROW = _table(

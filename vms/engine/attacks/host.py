@@ -81,7 +81,7 @@ def try_device(s, v, step):
     """Use a device of the host: only a virtual one that is bound to it leads there."""
     vm = s.vm[s.vcpu[v].vm]
     for w in range(vm.first_vdevice, vm.first_vdevice + vm.vdevices):
-        if s.vdevice[w].device == step.kib:
+        if s.vdevice[w].device == step.kib and s.vdevice[w].unplugged == 0:
             return A_SUCCEEDED
     violate(s, v)
     return A_REFUSED
