@@ -9,7 +9,7 @@ let made = 0;
 
 const NAMES = { pcpus: () => gettext("may run on"), prefers: () => gettext("prefers"), ticks: () => gettext("time slice") };
 /** A key as it is read: underscores and its unit taken off. */
-export const labelOf = (name) => NAMES[name]?.() ?? name.replace(/_(us|ms|ns)$/, "").replaceAll("_", " ");
+export const labelOf = (name) => NAMES[name]?.() ?? name.replace(/_(us|ms|ns|mib)$/, "").replaceAll("_", " ");
 
 /** What a key may be, in words: 1..1,000 ms, by default 30. */
 export function rangeOf({ type, minimum, maximum, default: otherwise, enum: words, items, "x-unit": unit = "" }) {
