@@ -165,6 +165,45 @@ def test_walks_faults_and_sharing_are_drawn_and_told(enter: Enter, server: Runni
     expect(shared.locator(".shared-words")).to_contain_text("Sharing saves 40 frames.")
 
 
+PLUGGED: dict[str, Any] = {
+    "name": "Plugged",
+    "host": {
+        "pcpus": 1,
+        "frames": 64,
+        "devices": [{"name": "disk0", "kind": "disk"}, {"name": "disk1", "kind": "disk"}],
+    },
+    "vms": [
+        {
+            "name": "web",
+            "pages": 8,
+            "devices": [{"name": "vda", "backend": "disk0"}],
+            "workload": {"repeat": "forever", "steps": [{"compute": 3}, {"io": {"device": "vda"}}]},
+        }
+    ],
+}
+
+
+def test_a_line_is_dragged_to_another_device(enter: Enter, server: RunningServer) -> None:
+    [lab] = make_labs(server, PLUGGED)
+    alice = played(enter("alice", lab), 100)
+    panel = alice.look_at("devices")
+    panel.locator(".virtual .named").hover()
+    alice.mouse.down()
+    panel.locator(".physical li").nth(1).hover()
+    expect(panel.locator(".physical .target")).to_contain_text("disk1")
+    alice.mouse.up()
+    alice.until("lab.model.meta.vdevices[0].device === 1")
+    mode = panel.locator(".virtual select")
+    mode.select_option("unplug")
+    expect(panel.locator(".virtual")).to_contain_text("unplugged")
+    mode.select_option("to:0")
+    alice.until("lab.model.meta.vdevices[0].device === 0 && !lab.model.meta.vdevices[0].unplugged")
+    panel.locator(".physical select").first.select_option("deadline")
+    alice.until("lab.model.meta.devices[0].queue === 'deadline'")
+    words = alice.look_at("log").locator(".log li").filter(has_text="mapped vda of web to disk1")
+    expect(words).to_have_count(1)
+
+
 def test_where_the_time_went_and_what_exits_cost(enter: Enter, lab: str) -> None:
     alice = played(enter("alice", lab), 600)
     panel = alice.look_at("spent")

@@ -85,10 +85,10 @@ function makeVirtual() {
 const FIGURES = { flight: () => gettext("in flight"), requests: () => gettext("requests"), mean: () => gettext("mean") };
 
 function refreshVirtual(item, row) {
-  const { vm, name, mode } = model.meta.vdevices[row];
+  const { vm, name, mode, device, unplugged } = model.meta.vdevices[row];
   const vmName = model.meta.vms[vm]?.name ?? "";
-  const key = `${row}|${vmName}|${name}|${mode}|${model.meta.vms.length}`;
-  if (item.dataset.key !== key) identify(item, key, { vm, name, mode, vmName });
+  const key = `${row}|${vmName}|${name}|${mode}|${device}|${unplugged}|${model.meta.vms.length}`;
+  if (item.dataset.key !== key) identify(item, key, { vm, name, mode, vmName, unplugged });
   const requests = model.vdevice.requests?.[row] ?? 0;
   const flight = model.vdevice.in_flight?.[row] ?? 0;
   const done = requests - flight;
@@ -97,10 +97,11 @@ function refreshVirtual(item, row) {
   write(item.children[3], done > 0 ? duration(model.vdevice.latency_ns[row] / done) : "–");
 }
 
-function identify(item, key, { vm, name, mode, vmName }) {
+function identify(item, key, { vm, name, mode, vmName, unplugged }) {
   item.dataset.key = key;
   item.dataset.mode = mode;
-  item.querySelector(".named").replaceChildren(badge(model, vm), el("b", {}, vmName), ` ${name}`);
+  const state = unplugged ? el("em", {}, ` ${gettext("unplugged")}`) : null;
+  item.querySelector(".named").replaceChildren(badge(model, vm), el("b", {}, vmName), ` ${name}`, ...(state ? [state] : []));
   const [vmInput, device] = item.querySelectorAll("input");
   vmInput.value = vmName;
   device.value = name;
@@ -115,10 +116,11 @@ function identify(item, key, { vm, name, mode, vmName }) {
 /** Below the modes: the other devices of its kind, which a line can be dragged to as well. */
 function places(select, vm, name) {
   const row = model.meta.vdevices.findIndex((each) => each.vm === vm && each.name === name);
-  const { device } = model.meta.vdevices[row];
+  const { device, unplugged } = model.meta.vdevices[row];
   const { devices } = model.meta;
-  const others = devices.map((each, at) => [each, at]).filter(([each, at]) => at !== device && each.kind === devices[device]?.kind);
-  const options = [...others.map(([each, at]) => el("option", { value: `to:${at}` }, say(gettext("to %(name)s"), each))), el("option", { value: "unplug" }, gettext("unplug"))];
+  const others = devices.map((each, at) => [each, at]).filter(([each, at]) => (unplugged || at !== device) && each.kind === devices[device]?.kind);
+  const options = others.map(([each, at]) => el("option", { value: `to:${at}` }, say(gettext("to %(name)s"), each)));
+  if (!unplugged) options.push(el("option", { value: "unplug" }, gettext("unplug")));
   select.querySelector("optgroup")?.remove();
   select.append(el("optgroup", { label: gettext("map") }, options));
   select.onchange = (event) => {
@@ -138,16 +140,23 @@ function map(row, device, form = null) {
   return ask(line, form ?? list.children[shown.indexOf(row)].querySelector("form"), command);
 }
 
-const kindWord = (kind) => ({ disk: gettext("disk"), nic: gettext("network"), console: gettext("console") })[kind] ?? kind;
+const kindWord = (kind) => ({ disk: gettext("disk"), nic: gettext("network"), console: gettext("console"), timer: gettext("timer"), gpu: gettext("GPU"), usb: gettext("USB"), char: gettext("character device"), switch: gettext("switch") })[kind] ?? kind;
+
+const QUEUES = { fifo: () => gettext("first come"), fair: () => gettext("fair"), deadline: () => gettext("deadline") };
 
 function makePhysical() {
-  return el("li", {}, el("span", {}, el("b"), " ", el("small")), el("small", { class: "used" }), el("meter", { min: 0, max: 1 }), el("small"));
+  const queue = el("form", { "data-command": "set_queue", "data-on": "change", novalidate: true }, el("input", { type: "hidden", name: "device" }), el("select", { name: "queue", disabled: !maps }, Object.entries(QUEUES).map(([name, words]) => el("option", { value: name }, words()))), el("span", { class: "refusal", "data-error-for": "queue", "aria-live": "polite" }), el("span", { class: "refusal", "data-error-for": "", "aria-live": "polite" }));
+  return el("li", {}, el("span", {}, el("b"), " ", el("small")), el("small", { class: "used" }), el("meter", { min: 0, max: 1 }), el("small"), queue);
 }
 
 function refreshPhysical(item, device, row) {
   const queued = model.device.queued?.[row] ?? 0;
   const served = model.device.in_service?.[row] ?? 0;
-  const [head, used, meter, state] = item.children;
+  const [head, used, meter, state, form] = item.children;
+  const queue = form.elements.queue;
+  form.elements.device.value = device.name;
+  mark(queue, "aria-label", say(gettext("Who is served next by %(name)s"), device));
+  if (document.activeElement !== queue && device.queue) queue.value = device.queue;
   write(head.firstChild, device.name);
   write(head.lastChild, kindWord(device.kind));
   write(used, percent(utilisation(row)));
@@ -192,9 +201,9 @@ function drawWires() {
   const seen = new Map();
   const paths = [];
   shown.forEach((row, k) => {
-    const { vm, device, mode } = model.meta.vdevices[row];
+    const { vm, device, mode, unplugged } = model.meta.vdevices[row];
     const target = physical.children[device];
-    if (!target) return;
+    if (!target || unplugged) return;
     const n = seen.get(device) ?? 0;
     seen.set(device, n + 1);
     const all = fan.get(device);

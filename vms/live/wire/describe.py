@@ -9,7 +9,7 @@ from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.storage import summary as storage
-from vms.engine.tables import COSTS, EVENTS, EXITS, KINDS, MODES, SLICE_ENDS
+from vms.engine.tables import COSTS, DISCIPLINES, EVENTS, EXITS, KINDS, MODES, SLICE_ENDS
 from vms.live.wire import knobs
 from vms.live.wire.charts import SHOWN
 
@@ -115,6 +115,7 @@ def _devices(machine: Machine) -> list[dict[str, Any]]:
             "service_us": int(row["service_ns"]) / 1000,
             "mib_per_s": int(row["mib_per_s"]),
             "vfs": int(row["vfs"]),
+            "queue": DISCIPLINES[row["discipline"]],
         }
         for name, row in zip(machine.device_names, rows, strict=True)
     ]
@@ -128,6 +129,7 @@ def _vdevices(machine: Machine) -> list[dict[str, Any]]:
             "vm": int(row["vm"]),
             "device": int(row["device"]),
             "mode": MODES[row["mode"]],
+            "unplugged": bool(row["unplugged"]),
         }
         for name, row in zip(machine.vdevice_names, rows, strict=True)
     ]
