@@ -362,9 +362,22 @@ def decide(s, p):
 
 
 @inner
+def anything_to_decide(s):
+    """Return whether a pCPU was asked who runs, or is idle while somebody waits."""
+    h = s.host
+    for p in range(h.pcpus):
+        cpu = s.pcpu[p]
+        if cpu.resched or (cpu.vcpu < 0 and cpu.online and h.queue_n > 0 and cpu.hold <= h.now):
+            return True
+    return False
+
+
+@inner
 def schedule(s):
     """Let every pCPU, in order, that is idle or whose vCPU is preempted pick the next vCPU."""
     h = s.host
+    if not anything_to_decide(s):
+        return
     sync_all(s, h.now)
     for p in range(h.pcpus):
         if h.queue_n == 0 and h.preemptive == 0:

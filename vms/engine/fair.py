@@ -132,8 +132,22 @@ def reweigh(s, v):
 
 
 @inner
-def overloaded(s, p):
-    """Return the place of who should go to pCPU p to even the loads out, -1 for nobody."""
+def greatest_load(s):
+    """Return the load of the queue that has most."""
+    greatest = 0
+    for p in range(s.host.pcpus):
+        greatest = max(greatest, s.pcpu[p].load)
+    return greatest
+
+
+@inner
+def overloaded(s, p, greatest):
+    """Return the place of who should go to pCPU p to even the loads out, -1 for nobody.
+
+    `greatest`: the greatest load; nobody goes to a pCPU that has as much.
+    """
+    if greatest <= s.pcpu[p].load:
+        return -1
     k = busiest(s, p)
     if k < 0:
         return -1

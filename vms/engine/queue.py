@@ -237,14 +237,16 @@ def charge_mapped(s, n):
     in a pool those of the pool and its pCPUs are counted.
     """
     h = s.host
+    if h.pools == 0:
+        charge_homes(s, n)
+        return
     capped, idle = h.vms * h.vms, (h.vms + 1) * h.vms
     for k in range(h.pools + 1):
         enter(s, k)
         s.policy.waiters = -1
     for k in range(h.queue_n):
         v = waiting(s, k)
-        if h.pools:
-            enter(s, s.vm[s.vcpu[v].vm].pool)
+        enter(s, s.vm[s.vcpu[v].vm].pool)
         s.policy.waiters += 1
         if s.unit[v].parked:
             s.stolen[capped + s.queue_vm[v]] += n
@@ -260,12 +262,46 @@ def charge_mapped(s, n):
 
 
 @inner
+def charge_homes(s, n):
+    """Charge n ticks of waiting on a host that is one pool, as `charge_mapped` says."""
+    h = s.host
+    capped, idle = h.vms * h.vms, (h.vms + 1) * h.vms
+    pcpus, length = h.pcpus, h.queue_n
+    turn = 0
+    for k in range(length):
+        v = waiting(s, k)
+        u = s.unit[v]
+        if u.parked:
+            s.stolen[capped + s.queue_vm[v]] += n
+        else:
+            p = u.home
+            if p < 0:
+                p = turn if h.pinned == 0 else fit(s, v, turn)
+            culprit = s.pcpu[p].culprit
+            s.stolen[culprit + s.queue_vm[v]] += n
+            if culprit == idle:
+                if s.pcpu[p].hold > h.now:
+                    h.held_waits += n
+                elif s.policy.lazy:
+                    h.idle_waits += n
+        turn += 1
+        if turn == pcpus:
+            turn = 0
+    s.policy.waiters = length - 1
+
+
+@inner
 def waits_for(s, v):
     """Return the pCPU that vCPU v, which waits, waits for: its own, or in turn one it may use."""
     p = s.unit[v].home
     if p >= 0:
         return p
-    p = in_turn(s)
+    return fit(s, v, in_turn(s))
+
+
+@inner
+def fit(s, v, p):
+    """Return the first pCPU from p on, all round, that vCPU v may use; p where there is none."""
     for _ in range(s.host.pcpus):
         if allowed(s, v, p):
             return p

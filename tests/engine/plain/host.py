@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tests.engine.plain.attacks import Attacks
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
+from tests.engine.plain.hypervisors import HYPERVISORS
 from tests.engine.plain.memory import LEFT_OUT, REFUSED, WAITS, Memory
 from tests.engine.plain.overcommit import Guest, Overcommit
 from tests.engine.plain.policies import POLICIES
@@ -194,7 +195,7 @@ class Host:
         for each in given["vms"]:
             self.add(each)
         self.counted = 0
-        self.scheduler = POLICIES[self.policy](self)
+        self.scheduler = (POLICIES | HYPERVISORS)[self.policy](self)
         self.pinned = any(vm.pins is not None for vm in self.vms)
         self.queue: list[VirtualProcessor] = []  # waiting vCPUs, head first
 

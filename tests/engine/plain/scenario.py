@@ -51,6 +51,15 @@ KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
     "lottery": {"skip_draws": 0},
     "gang": {"cosched": "strict", "skew_us": 3_000, "check_us": 1_000},
     "shares": {"window_us": 50_000},
+    "arinc653": {"schedule": None, "entry_us": 10_000, "major_us": 0},
+    "credit": {
+        "tslice_ms": 30,
+        "ratelimit_us": 1_000,
+        "boost": True,
+        "balance_us": 1_000,
+        "migration_delay_us": 0,
+    },
+    "credit2": {"ratelimit_us": 1_000},
 }
 OVERCOMMIT: Mapping = {
     "oom": "kill",

@@ -11,6 +11,7 @@ from vms.engine.fair import (
     busiest,
     choose_home,
     enter,
+    greatest_load,
     leave_queue,
     overloaded,
     pace,
@@ -226,12 +227,14 @@ def renew(s, v):
 def even_out(s):
     """Let each pCPU take one from the busiest queue if that is as much heavier; no giver takes."""
     h = s.host
+    greatest = greatest_load(s)
     for i in range(h.pcpus):
         p = (s.policy.entry + i) % h.pcpus
-        k = overloaded(s, p) if here(s, p) else -1
+        k = overloaded(s, p, greatest) if here(s, p) else -1
         if k >= 0 and (s.pcpu[p].balanced_at < h.now or h.now == 0):
             s.pcpu[s.unit[waiting(s, k)].home].balanced_at = h.now
             pull(s, k, p)
+            greatest = greatest_load(s)
     s.policy.entry = (s.policy.entry + 1) % h.pcpus
 
 

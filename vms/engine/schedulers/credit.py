@@ -38,14 +38,13 @@ SHOWN = (
 
 
 def slice_of(s):
-    """Return the time slice in ticks."""
-    return max(1, s.policy.tslice_ms * 1_000_000 // s.host.tick_ns)
-
-
-def tick_of(s):
-    """Return the ticks between two looks at who runs: a third of a slice of 3 ms or more."""
-    whole_slice = slice_of(s)
-    return max(1, whole_slice // 3) if s.policy.tslice_ms >= 3 else whole_slice
+    """Return the time slice in ticks; what is between two looks at who runs is a third of it."""
+    policy = s.policy
+    if policy.sliced_ms != policy.tslice_ms:
+        policy.sliced_ms = policy.tslice_ms
+        policy.slice = max(1, policy.tslice_ms * 1_000_000 // s.host.tick_ns)
+        policy.every = max(1, policy.slice // 3) if policy.tslice_ms >= 3 else policy.slice
+    return policy.slice
 
 
 def burn(s, v):
@@ -253,7 +252,11 @@ def account_vm(s, m, total, all_weights, left, extra):
         cap = ceiling(g.cap * per_slice, 100)
         peak = min(peak, cap)
         cap = ceiling(cap, n)
-    fair = ceiling(total * weight, all_weights)
+    earned = total * weight
+    if earned != s.policy.earned:
+        s.policy.earned = earned
+        s.policy.fair = ceiling(earned, all_weights)
+    fair = s.policy.fair
     wish = 1
     if fair >= peak:
         wish = 2 if extra else 0
@@ -279,6 +282,7 @@ def account(s):
         policy.balance_credit = 0
         return
     total = 10 * policy.tslice_ms * policy.pcpus + max(0, -policy.balance_credit)
+    policy.earned = -1
     left, extra, balance = all_weights, 0, 0
     before, m = -1, policy.list_head - 1
     while m >= 0:
@@ -304,12 +308,14 @@ def account(s):
 def timer(s):
     """Tick, which sorts the queues if there was an accounting; at the end of a slice account."""
     h, policy = s.host, s.policy
-    every = tick_of(s)
-    if h.now > 0 and h.now % every == 0 and policy.next_tick == h.now:
+    whole_slice = slice_of(s)
+    if policy.next_tick == h.now and h.now > 0 and h.now % policy.every == 0:
         tick(s)
-        if h.now % slice_of(s) == 0:
+        if h.now % whole_slice == 0:
             account(s)
-    policy.next_tick = (h.now // every + 1) * every
+        policy.next_tick = h.now + policy.every
+    else:
+        policy.next_tick = (h.now // policy.every + 1) * policy.every
     h.timer_at = policy.next_tick
 
 
@@ -322,7 +328,11 @@ def may_go(s, v, p, soft):
         mask = s.group[s.vcpu[v].vm].soft
         if mask < 0 or not member(s, mask, p):
             return False
-    return s.host.now - u.moved_at >= s.policy.migration_delay or u.moved_at == 0
+    cold_at = u.moved_at + s.policy.migration_delay
+    if cold_at > s.host.now and u.moved_at > 0:
+        s.host.timer_at = min(s.host.timer_at, cold_at)
+        return False
+    return True
 
 
 def worth(s, p, rank, soft):

@@ -125,11 +125,11 @@ def reset(s, credit):
 
 
 def park_empty(s):
-    """Park those who wait and have nothing left of their cap."""
+    """Park those who wait and have nothing left of their cap; what another gave back frees them."""
     for k in range(s.host.queue_n):
         v = waiting(s, k)
-        if s.unit[v].parked == 0 and mine(s, v) and empty(s, v):
-            s.unit[v].parked = 1
+        if mine(s, v):
+            s.unit[v].parked = 1 if empty(s, v) else 0
 
 
 def pick(s, p):

@@ -124,6 +124,8 @@ def members(s, m):
 def joins(s, v):
     """Return whether v may start at once: its VM has been given pCPUs in this tick, or runs."""
     m = s.vcpu[v].vm
+    if s.vm[m].vcpus == 1:
+        return False
     if s.policy.entry == m + 1 and s.policy.entry_at == s.host.now:
         return True
     return members(s, m)[1] == 1
@@ -169,6 +171,8 @@ def pick(s, p):
 def too_far(s, v):
     """Return whether v, which runs, is too far ahead of one of its VM that waits."""
     vm = s.vm[s.vcpu[v].vm]
+    if vm.vcpus == 1:
+        return False
     waits = 0
     for w in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
         waits += 1 if s.vcpu[w].state == RUNNABLE else 0

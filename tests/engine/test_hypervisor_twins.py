@@ -1,0 +1,74 @@
+"""Xen's schedulers equal plain twins written from their sources, event by event."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.engine.plain.hypervisors import HYPERVISORS
+from tests.engine.test_plain_twin import assert_twins
+
+TICKS = 400
+KEYS: dict[str, dict[str, list[Any]]] = {
+    "arinc653": {"entry_us": [300, 700], "major_us": [0, 30_000]},
+    "credit": {
+        "tslice_ms": [1, 3, 4, 30],
+        "ratelimit_us": [0, 100, 1_000],
+        "boost": [True, True, False],
+        "balance_us": [0, 300, 1_000],
+        "migration_delay_us": [0, 400],
+    },
+    "credit2": {"ratelimit_us": [0, 200, 1_000]},
+}
+
+
+def vm(draw: random.Random, number: int, pcpus: int) -> dict[str, Any]:
+    """Return a VM that computes, or computes and sleeps, with a cap or pins now and then."""
+    steps: list[dict[str, Any]] = [{"compute": draw.choice([3, 11, 40, 500])}]
+    if draw.random() < 0.6:
+        steps.append({"sleep": draw.randint(1, 25)})
+    keys: dict[str, Any] = {}
+    if draw.random() < 0.25:
+        keys["pcpus"] = draw.sample(range(pcpus), draw.randint(1, pcpus))
+    if draw.random() < 0.25:
+        keys["prefers"] = [draw.randrange(pcpus)]
+    return {
+        "name": f"vm{number}",
+        "pages": 1,
+        "vcpus": draw.choice([1, 1, 2, 3]),
+        "weight": draw.choice([64, 256, 256, 700]),
+        "start_at": draw.choice([0, 0, 7, 33]),
+        "cap": draw.choice([0, 0, 0, 30, 120]),
+        "scheduler": keys,
+        "workload": {"repeat": draw.choice(["forever", "forever", 3]), "steps": steps},
+    }
+
+
+def scenario(policy: str, seed: int) -> dict[str, Any]:
+    """Return a random small host."""
+    draw = random.Random(seed)
+    pcpus = draw.randint(1, 3)
+    keys = {name: draw.choice(values) for name, values in KEYS[policy].items()}
+    costs: dict[str, Any] = {"vm_exit_ns": 700, "migration_ns": 30_000}
+    return {
+        "name": "random",
+        "seed": seed,
+        "tick_us": draw.choice([30, 100]),
+        "host": {
+            "pcpus": pcpus,
+            "costs": draw.choice(["none", costs]),
+            "scheduler": {"policy": policy, **keys},
+        },
+        "vms": [vm(draw, number, pcpus) for number in range(draw.randint(1, 5))],
+    }
+
+
+@pytest.mark.parametrize("policy", HYPERVISORS)
+def test_as_in_the_plain_twin(policy: str) -> None:
+    for seed in range(40):
+        try:
+            assert_twins(scenario(policy, seed), TICKS)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
