@@ -384,30 +384,62 @@ def test_noisy_neighbour_paused_leaves_everything_as_before():
 # Overcommit
 
 
-def test_overcommit_evicts_pages_that_were_written():
-    host = outcome("overcommit", 20_000)["host"]
-    assert host["frames"]["free"] == 0
-    assert host["replacement"]["writebacks"] > 0.95 * host["replacement"]["evictions"] > 0
+def overcommitted(*changes):
+    return outcome("overcommit", 20_000, *changes)
 
 
-def test_overcommit_less_memory_means_less_work_and_enough_memory_a_third_more():
-    less, usual, enough = (
-        outcome("overcommit", 20_000, ("host.frames", n)) for n in (256, 512, 1_024)
+def memory(found, name, key):
+    return vm(found, name)["memory"][key]
+
+
+def test_overcommit_merges_what_is_equal_and_gives_back_what_is_free():
+    machine = run(machine_of("overcommit"), 500)
+    assert memory(result(machine), "batch", "reported") == 240
+    for tick in (1_000, 2_000, 5_000, 10_000):
+        found = result(run(machine, tick))
+        assert found["host"]["overcommit"]["ksm"]["pages_sharing"] > 300
+    assert all(found["laws"].values())
+
+
+def test_overcommit_has_a_guest_that_swaps_and_pages_twice():
+    found = overcommitted()
+    assert memory(found, "database", "guest_outs") > 1_000
+    assert memory(found, "database", "double_paging") > 0
+    assert found["host"]["replacement"]["evictions"] > 0
+
+
+def test_overcommit_without_ksm_swaps_and_does_little():
+    usual, without = overcommitted(), overcommitted(("host.overcommit.ksm_scan", 0))
+    evictions = [found["host"]["replacement"]["evictions"] for found in (usual, without)]
+    assert evictions[1] > 6 * evictions[0]
+    servers = ("web-1", "web-2")
+    assert 4 * total(without, "references", servers) < total(usual, "references", servers)
+
+
+def test_overcommit_without_its_balloon_the_database_does_twenty_times_as_much():
+    usual, without = overcommitted(), overcommitted(("vms.database.balloon", 0))
+    assert memory(without, "database", "guest_outs") == 0
+    assert vm(without, "database")["references"] > 20 * vm(usual, "database")["references"]
+
+
+def test_overcommit_with_balloons_by_use_the_database_gets_its_pages_back():
+    found = overcommitted(("host.overcommit.balloon_auto", True))
+    assert memory(found, "database", "balloon") == 0
+
+
+def test_overcommit_without_reports_the_batch_job_does_less_than_a_third():
+    usual, without = overcommitted(), overcommitted(("vms.batch.free_page_reporting", False))
+    assert vm(without, "batch")["references"] < vm(usual, "batch")["references"] / 3
+
+
+def test_overcommit_less_memory_pages_twice_and_enough_evicts_nothing():
+    usual, less, enough = (
+        overcommitted(*change)
+        for change in ((), (("host.frames", 512),), (("host.frames", 1_280),))
     )
-    assert total(less, "run") < total(usual, "run")
-    assert less["devices"][0]["requests"] > usual["devices"][0]["requests"]
+    twice = [memory(found, "database", "double_paging") for found in (usual, less)]
+    assert twice[1] > 50 * twice[0]
     assert enough["host"]["replacement"]["evictions"] == 0
-    assert total(enough, "run") > total(usual, "run") * 4 / 3
-
-
-def test_overcommit_two_guests_alone_stop_faulting():
-    machine = run(machine_of("overcommit"), 5_000)
-    for guest in ("guest-3", "guest-4"):
-        command(machine, type="pause_vm", vm=guest)
-    first = result(run(machine, 10_000))
-    last = result(run(machine, 15_000))
-    others = ("guest-1", "guest-2")
-    assert total(last, "major_faults", others) == total(first, "major_faults", others)
 
 
 # Belady's anomaly
