@@ -42,6 +42,7 @@ export function dragged(element, on) {
 function rowUnder(event, { list, shown }) {
   const wire = event.target.closest?.("[data-row]");
   if (wire?.ownerSVGElement) return Number(wire.dataset.row);
+  if (event.pointerType === "touch") return -1; // a finger on a name scrolls
   const named = event.target.closest?.(".named");
   return named && list.contains(named) ? (shown()[[...list.children].indexOf(named.closest("li"))] ?? -1) : -1;
 }
