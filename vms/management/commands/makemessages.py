@@ -16,8 +16,10 @@ from vms.engine.devices import DEVICES
 from vms.engine.explain import FIRST, GOES_ON, QUEUE, TIES
 from vms.engine.laws import LAWS, MEASURES
 from vms.engine.replacement import REPLACEMENTS
-from vms.engine.scenario import COSTS
+from vms.engine.scenario.costs import COSTS, PRESETS
 from vms.engine.scenario.keys import host_keys, vm_keys
+from vms.engine.scenario.overcommit import Overcommit
+from vms.engine.scenario.translation import Translation
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.scheduling import module
 from vms.scenarios import templates
@@ -53,7 +55,13 @@ def texts() -> Iterator[str]:
         yield from (law.title, law.formula)
     for measure in MEASURES.values():
         yield from (measure.title, measure.formula, measure.unit)
-    yield from (cost.what for cost in COSTS)
+    for cost in COSTS:
+        yield from (cost.what, cost.source)
+    for preset in PRESETS.values():
+        yield from (source for _value, source in preset.values())
+    for kind in (Overcommit, Translation):
+        stated = kind.model_json_schema()["properties"].values()
+        yield from (" ".join(key.get("description", "").split()) for key in stated)
     for registry in (SCHEDULERS, REPLACEMENTS, DEVICES):
         yield from registry.values()
     yield from schedulers()
