@@ -5,7 +5,7 @@ import { metrics, page, resolve } from "./ink.js";
 import { Recorder, escaped, tag } from "./recorder.js";
 import { signs } from "./signs.js";
 
-const SKIPPED = ".tools, .sr, .alt, dialog, script, noscript, .refusal, .tip, .first, .probe, [data-no-picture]";
+const SKIPPED = "details:not([open]) > :not(summary), .tools, .sr, .alt, dialog, script, noscript, .refusal, .tip, .first, .probe, [data-no-picture]";
 
 /**
  * Write an element and what it holds.
@@ -168,9 +168,18 @@ function drawing(node, box, style, { g }) {
   const symbol = use && document.querySelector(use.getAttribute("href"));
   const source = symbol ?? node;
   const view = (symbol ?? node).viewBox?.baseVal;
-  const scale = view?.width ? Math.min(box.w / view.width, box.h / view.height) : 1;
-  const shapes = [...source.querySelectorAll("path, circle, rect, line")].map((shape) => shapeText(shape, symbol ? style : null, scale));
+  const [across, down] = view?.width ? [box.w / view.width, box.h / view.height] : [1, 1];
+  const least = Math.min(across, down);
+  const scale = source.getAttribute("preserveAspectRatio") === "none" ? `${across} ${down}` : least;
+  const shapes = [...source.querySelectorAll("path, circle, rect, line, text")].map((shape) => (shape.localName === "text" ? wordsText(shape) : shapeText(shape, symbol ? style : null)));
   if (shapes.length) g.put(tag("g", { transform: `translate(${box.x.toFixed(2)} ${box.y.toFixed(2)}) scale(${scale})` }, shapes.join("")));
+}
+
+/** A word in a drawing, with the ground it stands out from. */
+function wordsText(node) {
+  const { fill, stroke, strokeWidth, fontSize, fontFamily, fontWeight, textAnchor } = getComputedStyle(node);
+  const edge = stroke === "none" ? {} : { stroke: resolve(stroke).hex, "stroke-width": parseFloat(strokeWidth), "paint-order": "stroke" };
+  return tag("text", { x: node.getAttribute("x"), y: node.getAttribute("y"), "text-anchor": textAnchor, "font-size": parseFloat(fontSize), "font-family": fontFamily, "font-weight": fontWeight, fill: resolve(fill).hex, ...edge }, escaped(node.textContent));
 }
 
 const GEOMETRY = ["d", "cx", "cy", "r", "x", "y", "width", "height", "rx", "x1", "y1", "x2", "y2"];
@@ -186,6 +195,7 @@ function shapeText(shape, inherited) {
   const dash = style.strokeDasharray;
   return tag(shape.localName, {
     ...own, fill: ink(fill).hex, stroke: ink(stroke).hex, "stroke-width": ink(stroke).hex === "none" ? null : parseFloat(style.strokeWidth),
+    "vector-effect": style.vectorEffect === "non-scaling-stroke" ? style.vectorEffect : null,
     "stroke-dasharray": !dash || dash === "none" ? null : dash.replaceAll("px", ""), "stroke-linecap": stroked ? "round" : null, "stroke-linejoin": stroked ? "round" : null,
   });
 }
