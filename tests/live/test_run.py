@@ -255,7 +255,7 @@ async def test_only_what_is_known_can_be_asked_for(run):
     refusal = await ask(run, type="explode")
     assert refusal.field == "type"
     assert "set_time_slice" in str(refusal)
-    assert "play" in str(refusal)
+    assert "unplug_pcpu" in str(refusal)
 
 
 @pytest.mark.parametrize(
