@@ -145,6 +145,7 @@ PAGES: dict[str, Row] = {
     "vms:lab_talk": ("watch", None),
     "vms:lab_rounds": ("lead", None),
     "vms:lab_curves": ("watch", None),
+    "vms:lab_kinds": ("watch", None),
     "vms:lab_walk": ("watch", None),
     "vms:lab_scenario": ("watch", None),
     "vms:lab_result": ("watch", None),
