@@ -14,6 +14,7 @@ BENCHES = {
     "processor": "scheduling decisions, beside SimPy and a bare loop over a heap",
     "schedulers": "decisions of every scheduler, beside SimSo's EDF",
     "memory": "page references, beside libCacheSim",
+    "devices": "device requests: queues, open loops, a thousand VMs",
     "million": "samples of a million frames, and their rows when a lab rests",
     "start": "from nothing to the first tick, cold and warm",
     "durability": "what it costs to lose nothing, and looks back at a long run",
