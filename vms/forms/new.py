@@ -130,7 +130,7 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
         label=_("Trace file"),
         help_text=_(
             "Page numbers, one per line; valgrind's lackey; libCacheSim's oracleGeneral "
-            "or CSV. At most 64 MiB and 100,000,000 references."
+            "or CSV; disk traces as CSV or vscsi. At most 64 MiB and 100,000,000 references."
         ),
     )
 
@@ -144,6 +144,7 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(**options)
         self.instance.lab = lab
         self.progress = progress
+        self.requests = 0
         self.fields["name"].required = False
         self.fields["name"].help_text = _("Empty: the file's own.")
 
@@ -169,7 +170,7 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _read(self, name: str, upload: UploadedFile[bytes]) -> None:
         """Take the content in, if it is a trace: what is wrong is named with its line."""
-        from vms.engine.workloads import traces  # noqa: PLC0415  (wakes NumPy)
+        from vms.engine.workloads import calls, traces  # noqa: PLC0415  (wakes NumPy)
 
         if (upload.size or 0) > MOST_BYTES:
             refused = EngineError(
@@ -188,7 +189,10 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
         content = upload.read()
         try:
             most = limits_for(self.instance.lab).references
-            self.references = traces.uploaded(name, content, most, self.progress)
+            if calls.vscsi_version(content) is not None:
+                self.requests = len(calls.read(name, content))
+            else:
+                self.references = traces.uploaded(name, content, most, self.progress)
         except EngineError as error:
             self.add_error("file", sentence(error))
         else:
@@ -197,6 +201,11 @@ class TraceFileForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def summary(self) -> str:
         """What was found in the file."""
+        if self.requests:
+            return gettext("%(name)s: %(n)s requests to a disk.") % {
+                "name": self.instance.name,
+                "n": f"{self.requests:,}",
+            }
         pages = int((self.references >> 1).max()) + 1
         return gettext("%(name)s: %(n)s references to pages 0..%(last)s.") % {
             "name": self.instance.name,
