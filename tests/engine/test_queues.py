@@ -43,7 +43,7 @@ def drawn(seed: int) -> tuple[Raw, list[Call], Queue, dict[int, Throttle]]:
     parts = 0
     if discipline == "fifo" and not turn and draw.random() < 0.4:
         parts = 3
-    device = {
+    device: Raw = {
         "queue": discipline,
         "channels": draw.randint(1, 3),
         "service_us": draw.choice([0, 50, 130, 333]),
@@ -59,7 +59,7 @@ def drawn(seed: int) -> tuple[Raw, list[Call], Queue, dict[int, Throttle]]:
         io = {"requests": n, "kib": kib, "op": op, "every_us": every}
         more: Raw = {"start_at": start, "device": {"deadline_us": deadline}}
         if draw.random() < 0.5:
-            throttle = {
+            throttle: Raw = {
                 "iops": draw.choice([0, 3000, 20000]),
                 "burst": draw.randint(1, 5),
                 "mib_per_s": draw.choice([0, 7, 300]),
@@ -116,7 +116,7 @@ def test_chunks_and_looks_at_every_tick_change_nothing() -> None:
 
 def test_a_throttle_is_not_exceeded_over_any_window() -> None:
     """Served without a queue, the k-th request goes when the k-th is complete, less its service."""
-    limits = {"iops": 2000, "burst": 4, "mib_per_s": 40, "burst_kib": 90}
+    limits: Raw = {"iops": 2000, "burst": 4, "mib_per_s": 40, "burst_kib": 90}
     io = {"requests": 300, "kib": 25, "every_us": 90, "arrivals": "poisson"}
     device = {"channels": 1024, "service_us": 10, "mib_per_s": 1_000_000}
     for seed in range(3):
@@ -223,8 +223,8 @@ def test_a_discipline_set_while_requests_wait_loses_none() -> None:
 def joined(**more: Any) -> Raw:
     """Return two VMs at a switch: one sends five packets, the other waits for them."""
     switch = {"name": "br", "kind": "switch", "mib_per_s": 100, "delay_us": 300}
-    sends = {"send": {"device": "eth", "to": "b", "packets": 5, "kib": 2}}
-    ends = {"a": [sends], "b": [{"receive": {"device": "eth", "packets": 5}}, {"compute": 1}]}
+    sends: Raw = {"send": {"device": "eth", "to": "b", "packets": 5, "kib": 2}}
+    ends: Raw = {"a": [sends], "b": [{"receive": {"device": "eth", "packets": 5}}, {"compute": 1}]}
     vms = [
         {
             "name": name,
@@ -322,7 +322,7 @@ def test_a_device_is_passed_through_only_when_others_have_been_served() -> None:
 def test_full_exits_count_halts_timers_and_requests_by_the_way_a_device_is_reached() -> None:
     devices = [{"name": "d", "access": "mmio"}, {"name": "t", "kind": "timer", "service_us": 50}]
     steps = [{"io": {"device": "v"}}, {"sleep": 2}, {"io": {"device": "t"}}]
-    vm = {"name": "g", "workload": {"repeat": 3, "steps": steps}}
+    vm: Raw = {"name": "g", "workload": {"repeat": 3, "steps": steps}}
     vm["devices"] = [
         {"name": "v", "backend": "d", "mode": "vhost"},
         {"name": "t", "backend": "t", "mode": "emulated"},
