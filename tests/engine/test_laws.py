@@ -288,6 +288,16 @@ def _(state: Any) -> None:
     state.host["hypervisor_frames"] += 1
 
 
+@breaks("groups_fit")
+def _(state: Any) -> None:
+    state.cgroup["memory"] = 1
+
+
+@breaks("quotas_kept")
+def _(state: Any) -> None:
+    state.cgroup["run"] += 1
+
+
 @breaks("refusals_harmless")
 def _(state: Any) -> None:
     state.host["harmed"] += 1
@@ -331,6 +341,9 @@ def test_a_law_notices_what_breaks_it(name: str) -> None:
     host = {"smt": {"threads": 2}, "overcommit": MERGING}
     raw = host_under_load(scheduler=scheduler, pcpus=pcpus, **host)
     raw["vms"][0]["workload"]["steps"].append({"attack": {"means": "memory"}})
+    raw["host"]["cgroups"] = [{"name": "all"}]
+    for vm in raw["vms"]:
+        vm["cgroup"] = "all"
     machine = with_storage(raw)
     assert (machine.state.vcpu["state"] == RUNNABLE).any()
     assert laws.check(machine)[name]

@@ -48,11 +48,11 @@ PART_OF_COMMAND = {name: part for part, names in _COMMANDS.items() for name in n
 """A command that is not here is of the part `rest`."""
 
 _OF_HOST = {
-    "scheduling": ("scheduler", "pools"),
+    "scheduling": ("scheduler", "pools", "cgroups"),
     "memory": ("replacement", "swap", "overcommit", "ksm", "account_page_tables"),
 }
 _OF_VM = {
-    "scheduling": ("weight", "cap", "time_slice", "scheduler"),
+    "scheduling": ("weight", "cap", "time_slice", "scheduler", "cgroup"),
     "memory": ("balloon", "memory_shares", "guest_swap", "free_page_reporting"),
     "devices": ("devices",),
     "storage": ("backup", "template"),

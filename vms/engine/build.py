@@ -29,6 +29,7 @@ from vms.engine.tables import (
     DIFFERENT,
     DISCIPLINES,
     GHOSTS,
+    GROUPED,
     IDEAL_STORE,
     INF,
     IO,
@@ -216,6 +217,8 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "busy_percent": host.smt.busy_percent,
         "least_percent": host.smt.busy_percent,
         "pools": len(host.pools),
+        "cgroups": len(host.cgroups),
+        "quotas": int(any(group.quota_us for group in host.cgroups)),
         "iommu": int(host.iommu),
         "cache_partitioned": int(host.cache_partitioned),
         "stops_violators": int(host.on_violation == "stop"),
@@ -254,6 +257,24 @@ def device_rows(host: Host) -> list[dict[str, int]]:
             **dict.fromkeys(("done_at", "ends_at", "comes_at"), INF),
         }
         for device in host.devices
+    ]
+
+
+def cgroup_rows(scenario: Scenario) -> list[dict[str, int]]:
+    """Return the fields of the cgroups, a parent before those in it; times in ticks, rounded up."""
+    groups = scenario.host.cgroups
+    names = [group.name for group in groups]
+    return [
+        {
+            "parent": -1 if group.parent is None else names.index(group.parent),
+            "weight": group.weight,
+            "quota": -(-group.quota_us * 1_000 // scenario.tick_ns),
+            "period": max(1, -(-group.period_us * 1_000 // scenario.tick_ns)),
+            "memory": group.memory,
+            "pids": group.pids,
+            "pod": int(group.pod),
+        }
+        for group in groups
     ]
 
 
@@ -301,6 +322,7 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         due=new_table("due", host.pcpus * N_CAUSES),
         paid=new_table("paid", host.pcpus * N_CAUSES),
         device=rows("device", device_rows(host)),
+        cgroup=rows("cgroup", cgroup_rows(scenario)),
         request=empty_requests(requests),
         event=new_table("event", events),
         latency=new_table("latency", latency),
@@ -327,6 +349,8 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         state.vm["first_region"] = first_regions(scenario, host.translation.huge_span)[:-1]
     if any(step["kind"] == ATTACK for step in parts.step):
         state.host["watch"] |= ATTACKED
+    if host.cgroups:
+        state.host["watch"] |= GROUPED
     state.vcpu["pass_"] = first_passes(state)
     _await_arrivals(state)
     return state

@@ -11,10 +11,13 @@ from vms.engine.compiled.dispatch import (
     block,
     charge,
     freed,
+    group_ran,
     pick,
     preempts,
     renew,
     slice_ticks,
+    throttle,
+    throttled,
     wake,
     yields,
 )
@@ -46,6 +49,7 @@ from vms.engine.tables import (
     OWE_REFILL,
     OWE_SWITCH,
     PAUSE,
+    QUOTA,
     RUNNABLE,
     RUNNING,
     SLEEP,
@@ -56,17 +60,19 @@ from vms.engine.tables import (
     SLICE_MORE,
     SLICE_PREEMPTED,
     SLICE_SLEEP,
+    SLICE_THROTTLED,
     SLICE_USED_UP,
     SWAP,
 )
 
-STAYS, SLEEPS, SUBMITS, FAULTED, ENDS, DIES = (
+STAYS, SLEEPS, SUBMITS, FAULTED, ENDS, DIES, THROTTLED = (
     SLICE_USED_UP,
     SLICE_SLEEP,
     SLICE_IO,
     SLICE_FAULT,
     SLICE_END,
     SLICE_CRASH,
+    SLICE_THROTTLED,
 )
 """What becomes of a running vCPU at the end of a tick; where it leaves, why its slice ends."""
 
@@ -82,6 +88,8 @@ def become(s, v, state, at):
         vc.blocked += n
     elif vc.state == OFFLINE:
         vc.offline += n
+    if vc.state != state:
+        s.host.regroup = 1
     vc.state = state
     vc.since = at
 
@@ -94,6 +102,8 @@ def ran(s, p, v, n):
     vc.run += n
     vc.remaining_time -= n
     charge(s, v, n)
+    if s.host.cgroups:
+        group_ran(s, v, n)
 
 
 @inner
@@ -175,7 +185,7 @@ def verdict(s, v):
         if kind == IO:
             return SUBMITS
         if vc.step_left > 0:
-            return STAYS
+            return THROTTLED if s.host.quotas and throttled(s, v) > 0 else STAYS
         if kind == FREE_PAGES:
             freed(s, v)
         next_step(s, v)
@@ -217,6 +227,9 @@ def part(s, v, what, at):
         if what == SLEEPS:
             vc.waits_for = SLEEP
             sleep(s, v, at + s.step[vc.step].n)
+        elif what == THROTTLED:
+            vc.waits_for = QUOTA
+            sleep(s, v, throttle(s, v))
         elif what == SUBMITS:
             vc.waits_for = DEVICE
             access_device(s, v, at)
@@ -309,6 +322,15 @@ def switch(s, p, v):
 
 
 @inner
+def look_at_all(s):
+    """Let every pCPU be looked at: the more run of a group, the sooner its quota is used up."""
+    for p in range(s.host.pcpus):
+        if s.pcpu[p].vcpu >= 0:
+            sync(s, p, s.host.now)
+            s.pcpu[p].attn = s.host.now
+
+
+@inner
 def dispatch(s, p, v):
     """Let pCPU p run vCPU v; False if v has only a blocking step left and blocked at once."""
     h = s.host
@@ -340,6 +362,8 @@ def dispatch(s, p, v):
     cpu.slice_overhead = 0
     cpu.culprit = vc.vm * h.vms
     cpu.attn = h.now
+    if h.quotas:
+        look_at_all(s)
     return True
 
 
@@ -425,6 +449,7 @@ def adopt(s, pool):
 def reconsider(s, m):
     """Let pCPUs ask who runs, as VM m's place among the others has changed."""
     vm = s.vm[m]
+    s.host.regroup = 1
     for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
         renew(s, v)
     if s.host.preemptive == 0:

@@ -35,6 +35,7 @@ KEPT: tuple[str, ...] = (
         "due",
         "paid",
         "spent",
+        "cgroup",
         "group",
         "unit",
         "mask",

@@ -17,12 +17,17 @@ from vms.engine.schedulers import SCHEDULERS
 from vms.engine.scheduling import policies
 from vms.engine.state import State, python_state, read_back
 from vms.engine.storage.vault import Vault
-from vms.engine.tables import ATTACKED, EVENTS, LATENCY_BUCKETS, TRACKS_GUESTS, TRANSLATES
+from vms.engine.tables import ATTACKED, EVENTS, GROUPED, LATENCY_BUCKETS, TRACKS_GUESTS, TRANSLATES
 from vms.engine.workloads.traces import Files
 
 __all__ = ["EVENTS", "Machine", "build"]
 
-WATCHES = {"overcommit": TRACKS_GUESTS, "translation": TRANSLATES, "attacks": ATTACKED}
+WATCHES = {
+    "overcommit": TRACKS_GUESTS,
+    "translation": TRANSLATES,
+    "attacks": ATTACKED,
+    "cgroups": GROUPED,
+}
 """Kinds of hooks, and the bit of host.watch that says they are in use."""
 
 

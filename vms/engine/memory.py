@@ -10,6 +10,7 @@ from vms.engine.compiled.dispatch import (
     entered,
     fill,
     forget,
+    group_room,
     hit,
     loaded,
     out_of_memory,
@@ -104,6 +105,8 @@ def fault(s, v, gpn, write, at):
     m = s.vcpu[v].vm
     vm = s.vm[m]
     page = vm.first_page + gpn
+    if vm.cgroup:
+        group_room(s, v)
     surfaced = surface(s, v, page)
     entry_ = s.pte[page]
     major = entry_ & SWAPPED != 0

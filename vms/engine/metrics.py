@@ -16,6 +16,7 @@ from vms.engine import VERSION, breakdown, laws
 from vms.engine.access import PER_EMULATED
 from vms.engine.breakdown import idle, offline, times
 from vms.engine.devices import DEVICES
+from vms.engine.laws.groups import members
 from vms.engine.overcommit import summary as overcommit
 from vms.engine.storage import summary as storage
 from vms.engine.tables import (
@@ -158,7 +159,25 @@ def of_host(machine: Machine) -> Result:
             "evictions": int(host.evictions),
             "writebacks": int(host.writebacks),
         },
+        **of_groups(machine),
         **overcommitted(machine),
+    }
+
+
+def of_groups(machine: Machine) -> Result:
+    """Return what became of the cgroups, where there are any."""
+    host = machine.state.host[0]
+    if not host.cgroups:
+        return {}
+    resident = (members(machine) * machine.state.vm["resident"][: host.vms]).sum(axis=1)
+    rows = machine.state.cgroup[: host.cgroups]
+    columns = ("run", "throttled", "reclaimed")
+    return {
+        "cgroups": [
+            {"name": group.name, **{name: int(row[name]) for name in columns}}
+            | {"resident": int(pages)}
+            for group, row, pages in zip(machine.scenario.host.cgroups, rows, resident, strict=True)
+        ]
     }
 
 

@@ -87,6 +87,7 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
             "vdevices": len(vm.devices),
             "template": int(vm.template),
             "need_full": 1,
+            "cgroup": group_row(scenario, vm),
             "encrypted": int(vm.encrypted),
             "pids": vm.pids,
             **vm_fields(vm, [device.name for device in scenario.host.devices]),
@@ -123,6 +124,12 @@ def buckets(throttle: Throttle) -> dict[str, int]:
         "mib_per_s": throttle.mib_per_s,
         "mib_burst": burst_kib * SECOND // speed if speed else 0,
     }
+
+
+def group_row(scenario: Scenario, vm: VM) -> int:
+    """Return 1 + the row of a VM's cgroup, 0 where it is in none."""
+    names = [group.name for group in scenario.host.cgroups]
+    return 0 if vm.cgroup is None else 1 + names.index(vm.cgroup)
 
 
 def _schedule(scenario: Scenario, vm: VM) -> dict[str, int]:

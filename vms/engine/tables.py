@@ -20,7 +20,7 @@ RUNNING, RUNNABLE, BLOCKED, OFFLINE = range(4)
 RUN_STATES = ("running", "runnable", "blocked", "offline")
 
 # vcpu.waits_for: why a vCPU is blocked or offline
-NOTHING, ARRIVAL, SLEEP, DEVICE, SWAP, GONE = range(6)
+NOTHING, ARRIVAL, SLEEP, DEVICE, SWAP, GONE, QUOTA = range(7)
 
 # vm.kind
 VM, CONTAINER, MICROVM = range(3)
@@ -131,8 +131,9 @@ OOM = ("kill", "pause", "refuse")
 # scan: what KSM found at a page when it last came by, if it did not merge it
 NOT_SEEN, VOLATILE, UNSHARED = range(3)
 
-TRACKS_GUESTS, TRANSLATES, ATTACKED = 1, 2, 4
-"""Bits of host.watch: every reference is told to `noted`, to `translate`; somebody attacks."""
+TRACKS_GUESTS, TRANSLATES, ATTACKED, GROUPED = 1, 2, 4, 8
+"""Bits of host.watch: every reference is told to `noted`, to `translate`; somebody attacks; there
+are cgroups."""
 
 # host.translation
 NO_TRANSLATION, NESTED, SHADOW = range(3)
@@ -292,6 +293,7 @@ N_CAUSES = len(CAUSES)
 SLICE_ENDS = (
     *("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop"),
     "preempted",  # another vCPU took the pCPU
+    "throttled",  # its cgroup has run its quota
 )
 (
     SLICE_USED_UP,
@@ -303,6 +305,7 @@ SLICE_ENDS = (
     SLICE_PAUSE,
     SLICE_STOP,
     SLICE_PREEMPTED,
+    SLICE_THROTTLED,
 ) = range(len(SLICE_ENDS))
 SLICE_MORE = 40
 """Bit of b from which on a slice event holds what of `why` does not fit into three bits."""
@@ -451,7 +454,9 @@ HOST_ROW = _table(
     # that changed another VM
     "iommu cache_partitioned stops_violators pids_max processes noisy harmed "
     # requests made so far; 1: exits of halts, timers and interrupt windows are counted too
-    "requests exits_full"
+    "requests exits_full "
+    # cgroups; 1: some have a quota, who wants a pCPU has changed
+    "cgroups quotas regroup"
 )
 POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own
@@ -564,7 +569,16 @@ VM_ROW = _table(
     "guest_promotions guest_splits "
     # isolation: 1: the host cannot read its memory; processes it may have (0: no limit of its own),
     # and has; pages of it overwritten by others; what it tried, and of that what was refused
-    "encrypted pids processes tampered attempts refusals violations"  # violations: that trapped
+    "encrypted pids processes tampered attempts refusals violations "  # violations: that trapped
+    "cgroup"  # 1 + row of its cgroup, 0: none
+)
+CGROUP_ROW = _table(
+    # parent: row, -1: none; ticks of a period, and of it (0: all it wants); pages (0: as many as it
+    # wants); processes (0: as many as it wants); 1: a pod
+    "parent weight quota period memory pids pod "
+    # ticks used of the quota; next period; clock over its pages; pages it gave up; times somebody
+    # was throttled; weights of those in it who want a pCPU; 1: somebody does; ticks all ran
+    "used refill_at hand reclaimed throttled active wanting run"
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "
@@ -644,6 +658,7 @@ TABLES: dict[str, np.dtype] = {
     "vcpu": VCPU_ROW,
     "step": STEP_ROW,
     "vm": VM_ROW,
+    "cgroup": CGROUP_ROW,  # one row where there is none
     "device": DEVICE_ROW,
     "vdevice": VDEVICE_ROW,
     "layer": LAYER_ROW,

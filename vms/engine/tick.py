@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING
 
 from vms.engine.attacks.neighbours import crowded_out
 from vms.engine.compiled import entry, inner
-from vms.engine.compiled.dispatch import annoy, attempt, attend, enter, go_on, hold, tend, timer
+from vms.engine.compiled.dispatch import (
+    annoy,
+    attempt,
+    attend,
+    enter,
+    go_on,
+    group_left,
+    hold,
+    regroup,
+    tend,
+    timer,
+)
 from vms.engine.cores import ticks_for, work
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
 from vms.engine.io import forget, happen, next_completion
@@ -91,6 +102,8 @@ def begin(s):
         give_up(s)
         ring(s)
     wake_up(s)
+    if h.cgroups and h.regroup:
+        regroup(s)
     ring(s)
     give_up(s)
     schedule(s)
@@ -111,6 +124,8 @@ def run(s, p):
         kind = s.step[vc.step].kind
         if kind == COMPUTE or (kind == SPIN and enters(s, v)):
             cpu.attn = h.now + min(min(ticks_for(s, p, v), vc.remaining_time), h.cap)
+            if h.quotas:
+                cpu.attn = min(cpu.attn, h.now + group_left(s, v))
             return
     sync(s, p, h.now)
     cpu.since = h.now + 1
@@ -193,11 +208,22 @@ def charge(s, n):
 
 
 @inner
+def sync_due(s):
+    """Bring the accounts of all pCPUs that are looked at up to now, before any quota is."""
+    h = s.host
+    for p in range(h.pcpus):
+        if s.pcpu[p].attn <= h.now and s.pcpu[p].vcpu >= 0:
+            sync(s, p, h.now)
+
+
+@inner
 def finish_tick(s):
     """At the end of a tick: accounts, and what becomes of each pCPU's vCPU."""
     h = s.host
     if h.noisy:
         annoy(s)
+    if h.quotas:
+        sync_due(s)
     for p in range(h.pcpus):
         cpu = s.pcpu[p]
         if cpu.attn <= h.now and cpu.vcpu >= 0:

@@ -121,6 +121,10 @@ class Attacks:
         made = min(wanted, self.pids_max - self.processes)
         if vm.pids:
             made = min(made, vm.pids - vm.processes)
+        for group in self.host.cgroups.chain(vm):
+            if group.pids:
+                there = sum(each.processes for each in self.host.cgroups.members(group))
+                made = min(made, group.pids - there)
         vm.processes += made
         self.processes += made
         vcpu.owe("fork", made * self.host.costs["fork_ns"])

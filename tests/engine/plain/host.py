@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from tests.engine.plain.attacks import Attacks
+from tests.engine.plain.cgroups import Cgroups
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
 from tests.engine.plain.hypervisors import HYPERVISORS
 from tests.engine.plain.memory import LEFT_OUT, REFUSED, WAITS, Memory
@@ -69,6 +70,7 @@ class VirtualMachine:
         self.up_at = self.start_at
         self.guest = Guest(given, self.pages)
         self.encrypted, self.pids = given["encrypted"], given["pids"]
+        self.cgroup = given["cgroup"]
         self.processes = self.attempts = self.refusals = self.tampered = 0
 
 
@@ -101,6 +103,7 @@ class VirtualProcessor:
         self.hundredths = self.slowed = 0  # of work beyond whole ticks; of work not done
         self.spun = self.wasted = 0  # ticks burnt for the lock; of them while its holder waited
         self.spun_for_this = self.wasted_for_this = 0
+        self.throttled = False
         self.watched = (0, 0)  # of an attack: since when, and what it had run
         self.worst = 0
 
@@ -188,6 +191,7 @@ class Host:
         keys = given["translation"]
         self.translation = Translation(self, DEFAULTS | keys) if keys is not None else None
         self.attacks = Attacks(self, given)
+        self.cgroups = Cgroups(self, given["cgroups"])
         self.vms: list[VirtualMachine] = []
         self.vcpus: list[VirtualProcessor] = []
         self.vdevices: list[VirtualDevice] = []
@@ -332,8 +336,11 @@ class Host:
         return self.counted
 
     def go_on(self, vcpu: VirtualProcessor) -> None:
-        """Wake a vCPU whose blocking step is over."""
-        vcpu.next_step()
+        """Wake a vCPU whose blocking step is over, or whose quota is there again."""
+        if vcpu.throttled:
+            vcpu.throttled = False
+        else:
+            vcpu.next_step()
         if vcpu.step is None and vcpu.debt_ns < self.tick_ns:
             self.scheduler.blocks(vcpu, gone=True)
             self.end(vcpu)
@@ -446,7 +453,8 @@ class Host:
         assert vcpu
         start = pcpu.slice_at
         notes = pcpu.slice_overhead << 3
-        notes |= PREEMPTED if why == "preempted" else SLICE_ENDS.index(why)
+        later = {"preempted": PREEMPTED, "throttled": PREEMPTED | 1}
+        notes |= later[why] if why in later else SLICE_ENDS.index(why)
         self.log("slice", pcpu.row, vcpu, self.now - start, notes, tick=start)
         pcpu.vcpu = None
         pcpu.asked = False
@@ -476,7 +484,7 @@ class Host:
             vcpu.remaining = 0
             self.end(vcpu)
             return
-        if step and step["kind"] in ("io", "sleep"):
+        if step and (step["kind"] in ("io", "sleep") or self.cgroups.kept_until(vcpu)):
             vcpu.woke_at = None
             self.scheduler.blocks(vcpu, gone=False)
             vcpu.remaining = 0
@@ -518,6 +526,12 @@ class Host:
         step = vcpu.current()
         assert step
         vcpu.state = BLOCKED
+        if step["kind"] not in ("io", "sleep"):
+            vcpu.throttled = True
+            vcpu.wake_at = self.cgroups.kept_until(vcpu)
+            for group in self.cgroups.chain(vcpu.vm):
+                group.throttled += bool(group.quota and group.used >= group.quota)
+            return
         self.halt(vcpu, step["kind"] == "sleep")
         if step["kind"] == "sleep":
             vcpu.wake_at = self.now + step["n"]
@@ -604,6 +618,7 @@ class Host:
         pcpu.busy += 1
         vcpu.remaining -= 1
         self.scheduler.ran(vcpu)
+        self.cgroups.ran(vcpu)
         step = vcpu.current()
         assert step
         if vcpu.vm.crashed:
@@ -732,8 +747,9 @@ class Host:
                 self.leave(pcpu, "end")
                 self.scheduler.blocks(vcpu, gone=True)
                 self.end(vcpu)
-        elif step["kind"] in ("io", "sleep"):
-            self.leave(pcpu, step["kind"])
+        elif step["kind"] in ("io", "sleep") or self.cgroups.kept_until(vcpu):
+            kind = step["kind"]
+            self.leave(pcpu, kind if kind in ("io", "sleep") else "throttled")
             self.scheduler.blocks(vcpu, gone=False)
             self.block(vcpu)
 

@@ -102,6 +102,7 @@ class Memory:
     def fault(self, vcpu: VirtualProcessor, page: int, write: bool, major: bool) -> str:
         """Serve a page fault: first use is minor, a page that was evicted is major."""
         vm, extra = vcpu.vm, self.host.overcommit
+        self.host.cgroups.make_room(vcpu)
         surfaced = extra.surface(vcpu, page) if extra else ""
         image = (vm.image, page) if page < vm.image_pages and page not in vm.copied else None
         there = self.images.get(image) if image else None

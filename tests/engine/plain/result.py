@@ -60,6 +60,7 @@ def of_host(host: Host) -> dict[str, Any]:
             "evictions": host.memory.evictions,
             "writebacks": host.memory.writebacks,
         },
+        **groups(host),
         **({"translation": host.translation.summary()} if host.translation else {}),
         **({"overcommit": host.overcommit.summary()} if host.overcommit else {}),
     }
@@ -69,6 +70,24 @@ def spent(books: list[dict[str, int]]) -> dict[str, int]:
     """Return the ns of overhead by cause, those that there were."""
     sums = {cause: sum(book.get(cause, 0) for book in books) for cause in CAUSES}
     return {cause: ns for cause, ns in sums.items() if ns}
+
+
+def groups(host: Host) -> dict[str, Any]:
+    """Return what became of the cgroups, where there are any."""
+    if not host.cgroups.groups:
+        return {}
+    return {
+        "cgroups": [
+            {
+                "name": each.name,
+                "run": each.run,
+                "throttled": each.throttled,
+                "reclaimed": each.reclaimed,
+                "resident": host.cgroups.resident(each),
+            }
+            for each in host.cgroups.groups.values()
+        ]
+    }
 
 
 def by_weight(host: Host) -> float:

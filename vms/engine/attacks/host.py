@@ -28,6 +28,7 @@ from vms.engine.tables import (
     EXIT_FAULT,
     FRAME,
     GUEST_PIDS,
+    INF,
     OWE_FORK,
     OWE_NOISE,
     OWE_SYSCALL,
@@ -194,6 +195,28 @@ def try_shared(s, v, step, found):
     return A_SUCCEEDED if s.pte[page] & SHARED else found
 
 
+def room_in_groups(s, g):
+    """Return how many processes more cgroup g, and those above, may have."""
+    room = INF
+    while g >= 0:
+        if s.cgroup[g].pids > 0:
+            room = min(room, s.cgroup[g].pids - processes_in(s, g))
+        g = s.cgroup[g].parent
+    return room
+
+
+def processes_in(s, top):
+    """Return the processes of all containers in a cgroup."""
+    n = 0
+    for m in range(s.host.vms):
+        g = s.vm[m].cgroup - 1
+        while g >= 0 and g != top:
+            g = s.cgroup[g].parent
+        if g >= 0:
+            n += s.vm[m].processes
+    return n
+
+
 def try_fork_bomb(s, v, step):
     """Make processes until somebody says no: the guest's kernel, or the host's."""
     h = s.host
@@ -206,6 +229,7 @@ def try_fork_bomb(s, v, step):
     made = min(wanted, room)
     if vm.pids > 0:
         made = min(made, vm.pids - vm.processes)
+    made = min(made, room_in_groups(s, vm.cgroup - 1))
     vm.processes += made
     h.processes += made
     owe(s, v, OWE_FORK, made * h.fork_ns)

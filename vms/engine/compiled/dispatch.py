@@ -51,6 +51,12 @@ if TYPE_CHECKING:  # made from HOOKS below
     left: Callable[..., Any]
     attempt: Callable[..., Any]
     annoy: Callable[..., Any]
+    regroup: Callable[..., Any]
+    group_ran: Callable[..., Any]
+    group_left: Callable[..., Any]
+    throttled: Callable[..., Any]
+    throttle: Callable[..., Any]
+    group_room: Callable[..., Any]
 
 #  name          kind           arguments after s   returns a number   without the hook
 HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
@@ -95,6 +101,12 @@ HOOKS: dict[str, tuple[str, int, bool, int | None]] = {
     "left": ("translation", 1, False, None),  # (page) is about to be unmapped
     "attempt": ("attacks", 1, False, None),  # (v): a tick of v's attack step
     "annoy": ("attacks", 0, False, None),  # at the end of a tick in which somebody made noise
+    "regroup": ("cgroups", 0, False, None),  # who wants a pCPU has changed
+    "group_ran": ("cgroups", 2, False, None),  # (v, n): v has run n ticks more
+    "group_left": ("cgroups", 1, True, 1 << 62),  # (v) -> ticks until its quotas are looked at
+    "throttled": ("cgroups", 1, True, 0),  # (v) -> tick until which a quota keeps it, 0: none
+    "throttle": ("cgroups", 1, True, 0),  # (v) is throttled -> the same
+    "group_room": ("cgroups", 1, False, None),  # (v): a page comes in for it
 }
 NAMES = list(HOOKS)
 ROOM = 64
@@ -106,7 +118,7 @@ PLAIN = (
     *("reserved", "capacity", "refuse_start", "refuse_pool"),
 )
 """Functions of a policy that are never compiled: they read the tables for people."""
-KINDS = ("schedulers", "replacement", "storage", "overcommit", "translation", "attacks")
+KINDS = ("schedulers", "replacement", "storage", "overcommit", "translation", "attacks", "cgroups")
 
 
 def load(kind: str, name: str) -> ModuleType:

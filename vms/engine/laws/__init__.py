@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vms.engine.laws import accounts, devices, isolation, memory, overcommit, places, storage
+from vms.engine.laws import (
+    accounts,
+    devices,
+    groups,
+    isolation,
+    memory,
+    overcommit,
+    places,
+    storage,
+)
 from vms.engine.laws.law import Law
 from vms.engine.laws.shares import MEASURES
 
@@ -52,6 +61,8 @@ LAWS: dict[str, Law] = {
         overcommit.merged_alike,
         overcommit.balloons_apart,
         overcommit.frames_owned,
+        groups.groups_fit,
+        groups.quotas_kept,
         isolation.refusals_harmless,
         isolation.processes_limited,
         isolation.attempts_judged,

@@ -48,10 +48,11 @@ def ready(machine: Machine) -> np.ndarray | None:
 
 
 def plain(machine: Machine) -> bool:
-    """Return whether shares are by weight alone: one pCPU, no caps, no quotas, no pins."""
+    """Return whether shares are by weight alone: one pCPU, no caps, quotas, pins, groups."""
     state, vm = machine.state, vms(machine)
     group = state.group[: len(vm)][vm["pool"] == 0]
     free = not np.any((group["cap"] > 0) | (group["quota"] > 0) | (group["hard"] >= 0))
+    free = free and state.host[0].cgroups == 0
     return bool(state.policy["pcpus"][0] == 1 and free)
 
 

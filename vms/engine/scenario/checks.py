@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from vms.engine.errors import EngineError
-from vms.engine.scenario import overcommitment
+from vms.engine.scenario import groups, overcommitment
 from vms.engine.scenario.device import Device
 from vms.engine.scenario.fields import beyond, is_name, listed, no_such_device
 from vms.engine.scenario.host import FIRST_POOL
@@ -32,6 +32,7 @@ def check(scenario: Scenario, limits: Limits) -> None:
     _names(scenario)
     backends(scenario)
     _targets(scenario)
+    groups.check(scenario)
     for index, vm in enumerate(scenario.vms):
         check_vm(vm, f"vms[{index}]")
     _images(scenario.vms)

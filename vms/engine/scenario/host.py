@@ -113,6 +113,25 @@ class Pool(Model):
     scheduler: Scheduler = Scheduler()
 
 
+class Cgroup(Model):
+    """A group of VMs and containers: it has a share, a quota and a limit of memory together."""
+
+    name: Name
+    parent: Name | None = None
+    """The group it is in, named before it; left out: it stands beside the VMs in no group."""
+    weight: Weight = 256
+    """Share of its parent's, divided among who is in it by their weights."""
+    quota_us: Annotated[int, Quantity(0, 10**9, "µs")] = 0
+    """Processor time in each period, of all in it together; 0: no limit."""
+    period_us: Annotated[int, Quantity(1_000, 10**6, "µs")] = 100_000
+    memory: Annotated[int, Quantity(0, LIMITS.frames, "pages")] = 0
+    """Pages in memory of all in it: at the limit it gives up one of its own; 0: no limit."""
+    pids: Annotated[int, Quantity(0, 4_194_304, "processes")] = 0
+    """Processes of all containers in it together; 0: no limit."""
+    pod: Bool = False
+    """A pod: only containers are in it."""
+
+
 class Host(Model):
     """The one physical machine."""
 
@@ -142,6 +161,8 @@ class Host(Model):
     """Frames that the hypervisor has for itself, of `frames`."""
     translation: Translation | None = None
     """How pages are translated; left out: that costs nothing."""
+    cgroups: tuple[Cgroup, ...] = Field((), max_length=256)
+    """Groups of VMs and containers, a parent before those in it."""
     iommu: Bool = True
     """Whether what a VM's own device writes goes through an IOMMU, which knows the VM's frames."""
     cache_partitioned: Bool = False

@@ -148,6 +148,8 @@ class VM(Model):
     """Whether it is kept offline for its kind's start time first."""
     template: Bool = False
     """Whether it never runs, and is only cloned."""
+    cgroup: Name | None = None
+    """The group it is in; left out: none."""
     encrypted: Bool = False
     """Whether the host cannot read its memory: no KSM, no image; and what that costs."""
     pids: Annotated[int, Quantity(0, 4_194_304, "processes")] = 0

@@ -235,7 +235,8 @@ def ceiling(a, b):
 
 def weight_of(s, m):
     """Return the weight of VM m: of all its active vCPUs; 0 in another pool."""
-    return s.vm[m].weight * s.group[m].active if s.vm[m].pool == s.host.pool else 0
+    own = s.vcpu[s.vm[m].first_vcpu].weight  # its part, where it is in a cgroup
+    return own * s.group[m].active if s.vm[m].pool == s.host.pool else 0
 
 
 def account_vm(s, m, total, all_weights, left, extra):
