@@ -112,12 +112,12 @@ def test_chunks_and_single_ticks_change_nothing_with_quotas() -> None:
 
 @pytest.mark.interpreted
 def test_a_group_runs_its_quota_and_no_more_in_the_long_run() -> None:
-    raw = limited(costs="none")
+    raw = limited(costs="none", pcpus=4)
     raw["host"]["cgroups"] = [{"name": "a", "quota_us": 3_000, "period_us": 10_000}]
     raw["vms"] = [{"name": "x", "cgroup": "a", "vcpus": 3, **FOREVER}, {"name": "y", **FOREVER}]
     machine, _ = engine_run(raw, 10_000)
     (group,) = metrics.result(machine)["host"]["cgroups"]
-    assert 2_990 <= group["run"] <= 3_002
+    assert 2_990 <= group["run"] <= 3_004
     assert group["throttled"] > 0
     assert machine.state.vcpu["run"][3] == 10_000
 

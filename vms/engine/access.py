@@ -17,6 +17,7 @@ from vms.engine.tables import (
     EXIT_MMIO,
     EXIT_TIMER,
     OWE_COPY,
+    OWE_ENCRYPTION,
     OWE_MODEL,
     OWE_SYSCALL,
     PARAVIRTUAL,
@@ -79,6 +80,8 @@ def charge_request(s, v, w, kib, kicks):
     if s.vm[device.vm].kind == CONTAINER:
         owe(s, v, OWE_SYSCALL, h.syscall_ns)
         return 0
+    if s.vm[device.vm].encrypted:  # by way of pages that the host may read
+        owe(s, v, OWE_ENCRYPTION, (kib + 3) // 4 * h.page_copy_ns)
     if device.mode == EMULATED:
         device.modelled += 1
         charge_model(s, v, w, h.device_model_ns)

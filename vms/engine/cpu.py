@@ -222,7 +222,7 @@ def part(s, v, what, at):
         vc.waits_for = GONE
     else:
         become(s, v, BLOCKED, at)
-        if what != FAULTED:
+        if what in (SLEEPS, SUBMITS):
             charge_halt(s, v, what == SLEEPS, at)
         if what == SLEEPS:
             vc.waits_for = SLEEP

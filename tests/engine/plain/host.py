@@ -556,12 +556,14 @@ class Host:
         if vcpu.vm.kind == "container":
             vcpu.owe("syscall", n * self.costs["syscall_ns"])
             return
+        step = vcpu.current()
+        assert step
+        if vcpu.vm.encrypted:
+            vcpu.owe("encryption", n * -(-step["kib"] // 4) * self.costs["page_copy_ns"])
         models = {"emulated": "device_model_ns", "paravirtual": "virtio_model_ns"}
         cost = (models | {"vhost": "vhost_ns"}).get(vdevice.mode)
         if cost is None:
             return
-        step = vcpu.current()
-        assert step
         vdevice.model_ns += n * self.costs[cost]
         vdevice.copied_kib += n * step["kib"]
         vdevice.copy_ns += n * step["kib"] * self.costs["copy_kib_ns"]

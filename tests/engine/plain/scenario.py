@@ -19,6 +19,7 @@ COSTS = {
     "minor_fault_ns": 2500,
     "cow_ns": 3000,
     "migration_ns": 10_000,
+    "page_copy_ns": 600,
     "syscall_ns": 80,
     "device_model_ns": 5000,
     "virtio_model_ns": 0,

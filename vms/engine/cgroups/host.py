@@ -8,8 +8,8 @@ Source: Linux, Documentation/admin-guide/cgroup-v2.rst; Documentation/scheduler/
 """
 
 from vms.engine.compiled.dispatch import renew
+from vms.engine.frames import evict, free_frame, referenced, unreference
 from vms.engine.ledger import owe
-from vms.engine.memory import evict, free_frame, referenced, unreference
 from vms.engine.tables import FRAME, INF, OWE_RECLAIM, PRESENT, RUNNABLE, RUNNING
 
 
