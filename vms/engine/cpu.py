@@ -27,6 +27,7 @@ from vms.engine.ledger import do_own_work, owe, pay, take_on, trap
 from vms.engine.locks import unlock
 from vms.engine.log import log
 from vms.engine.queue import ask, enqueue, take, waiting
+from vms.engine.queue import charge as charge_waits
 from vms.engine.sleepers import sleep
 from vms.engine.tables import (
     ALWAYS,
@@ -238,6 +239,7 @@ def part(s, v, what, at):
 @inner
 def leave(s, p, why, at):
     """Take the vCPU of pCPU p off it: its slice ends, for a reason of SLICE_ENDS."""
+    charge_waits(s)
     disturb(s, p, at)
     cpu = s.pcpu[p]
     v = cpu.vcpu
@@ -402,6 +404,7 @@ def schedule(s):
     h = s.host
     if not anything_to_decide(s):
         return
+    charge_waits(s)
     sync_all(s, h.now)
     for p in range(h.pcpus):
         if h.queue_n == 0 and h.preemptive == 0:
@@ -426,6 +429,7 @@ def awake(s, v, at):
     else:
         become(s, v, RUNNABLE, at)
         vc.woke_at = at
+        charge_waits(s)
         sync_all(s, at)
         wake(s, v)
         enqueue(s, v)

@@ -206,10 +206,28 @@ def place_of(s, v):
 @inner
 def withdraw(s, v):
     """Take vCPU v out of the queue wherever it stands.  O(length)."""
+    charge(s)
     for k in range(s.host.queue_n):
         if waiting(s, k) == v:
             take(s, k)
             return
+
+
+@inner
+def charge(s):
+    """Charge the ticks that were waited since the last time: before anything changes who pays.
+
+    Who pays changes with the queue, who runs, who is parked and in whose queue one stands.
+    """
+    h = s.host
+    n = h.unpaid
+    if n == 0:
+        return
+    h.unpaid = 0
+    if h.mapped:
+        charge_mapped(s, n)
+    else:
+        charge_waiters(s, n)
 
 
 @inner

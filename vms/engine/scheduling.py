@@ -123,6 +123,8 @@ def find_usable(state: State) -> None:
     narrow = bool(pinned.any()) or not whole
     state.host["pinned"] = int(narrow)
     state.host["mapped"] = int(narrow or any(getattr(each, "MAPPED", False) for each in chosen))
+    alone = not host.pools
+    state.host["patient"] = int(alone and all(hasattr(each, "PATIENT") for each in chosen))
     state.host["preemptive"] = int(
         any(hasattr(each, "yields") or hasattr(each, "preempts") for each in chosen)
     )

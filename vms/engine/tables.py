@@ -427,9 +427,9 @@ HOST_ROW = _table(
     # kept; next backup that is due; jobs that wait for a row; changes that are shown
     "disk_writes tracks backup_at jobs_waiting storage "
     # 1 each: the policy lets who wakes take a pCPU; some VM is pinned; waiting is charged to who
-    # runs where the waiter belongs; the policy may leave a pCPU idle while somebody waits;
-    # ticks waited for pCPUs that were idle by such a policy
-    "preemptive pinned mapped lazy idle_waits "
+    # runs where the waiter belongs, and not before that changes; ticks of it not charged yet; the
+    # policy may leave a pCPU idle while somebody waits; ticks waited for pCPUs that were idle so
+    "preemptive pinned mapped patient unpaid lazy idle_waits "
     "draws_twister stay_falls "  # dialect
     # overcommit: which references are told of (bits); next tick in which there is something to do;
     # what to do out of memory, and 1 = a VM is to be paused at the end of this tick; writes of

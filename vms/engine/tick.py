@@ -32,7 +32,7 @@ from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, se
 from vms.engine.io import forget, happen, next_completion
 from vms.engine.locks import burn, enters
 from vms.engine.log import log
-from vms.engine.queue import charge_mapped, charge_waiters, withdraw
+from vms.engine.queue import charge, withdraw
 from vms.engine.references import make_references
 from vms.engine.sleepers import next_wake, rouse, sleep
 from vms.engine.tables import (
@@ -199,12 +199,12 @@ def bury(s, at):
 
 
 @inner
-def charge(s, n):
-    """Phase 7: charge n ticks of waiting to who ran."""
-    if s.host.mapped:
-        charge_mapped(s, n)
-    else:
-        charge_waiters(s, n)
+def wait(s, n):
+    """Phase 7: n ticks of waiting are charged to who ran, now or before that changes."""
+    h = s.host
+    h.unpaid += n
+    if h.patient == 0 or h.unused_lost:
+        charge(s)
 
 
 @inner
@@ -267,9 +267,10 @@ def step(s, until):
             log(s, EV_STALLED, h.now, -1, -1, 0, 0)
             break
         following = max(min(min(following, h.tend_at), until), h.now + 1)
-        charge(s, following - h.now)
+        wait(s, following - h.now)
         h.now = following
         finish_tick(s)
+    charge(s)
     for p in range(h.pcpus):
         sync(s, p, h.now)
     for v in range(h.vcpus):
@@ -283,9 +284,10 @@ def leave_tick(s):
     Nothing is left to do in it. A command comes between two ticks, so this comes before it.
     """
     h = s.host
-    charge(s, 1)
+    wait(s, 1)
     h.now += 1
     finish_tick(s)
+    charge(s)
     for p in range(h.pcpus):
         sync(s, p, h.now)
     for v in range(h.vcpus):

@@ -26,6 +26,7 @@ class Arinc653(Policy):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         entry = self.ticks(self.keys["entry_us"])
+        self.table: list[tuple[VirtualProcessor | None, int]]
         self.table = [(vcpu, entry) for vcpu in host.vcpus]
         if self.keys["schedule"]:
             vms = {vm.name: vm for vm in host.vms}

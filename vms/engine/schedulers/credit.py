@@ -9,6 +9,7 @@ Source: Xen, xen/common/sched/credit.c; Zhou, Goel, Desnoyers and Sundaram, NCA 
 
 from vms.engine.lines import after, drop, first_of, insert
 from vms.engine.queue import allowed, ask, here, member, place_of, to_tail
+from vms.engine.queue import charge as charge_waits
 from vms.engine.scenario.keys import flag, micros, whole
 from vms.engine.tables import INF, RUNNABLE, RUNNING
 from vms.engine.tolerance import Tolerance
@@ -16,6 +17,7 @@ from vms.engine.tolerance import Tolerance
 TOLERANCE = Tolerance(us=150_000, percent=2)
 
 MAPPED = True
+PATIENT = True
 CAPS = True
 LAZY = True  # for the length of the balance key
 BOOST, UNDER, OVER, IDLE = range(4)
@@ -274,6 +276,7 @@ def account_vm(s, m, total, all_weights, left, extra):
 def account(s):
     """Share a slice's credits of all pCPUs out among the active VMs, in the order of their list."""
     policy = s.policy
+    charge_waits(s)  # who has overdrawn its cap is parked
     all_weights = 0
     m = policy.list_head - 1
     while m >= 0:

@@ -14,6 +14,7 @@ from vms.engine.scenario.keys import micros, word
 from vms.engine.tables import RUNNABLE, RUNNING
 
 MAPPED = True
+PATIENT = True
 LAZY = True
 HOST_KEYS = {
     "cosched": word(("strict", "relaxed"), "whether a VM is started and stopped as a whole"),
