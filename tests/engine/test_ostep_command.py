@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.running import engine_run
 from tests.engine.test_textbook import OSTEP_LOTTERY, OSTEP_MLFQ, jobs, ostep_jobs
 from vms.engine.ostep import command
 from vms.engine.scenario import Scenario
@@ -59,11 +60,49 @@ def test_a_list_of_pages_names_the_memory() -> None:
     assert told(raw) == f"python3 paging-policy.py -a {pages} -p LRU -C 3 -c"
 
 
+MULTI = [
+    ([30, 30, 30], 10, {}, ["02102", "1021-"], "-n 2 -q 10 -L 0:30:0,1:30:0,2:30:0"),
+    (
+        [20, 10, 35, 5, 15],
+        5,
+        {},
+        ["03100222", "14222---", "2044----"],
+        "-n 3 -q 5 -L 0:20:0,1:10:0,2:35:0,3:5:0,4:15:0",
+    ),
+    (
+        [20, 20, 20, 30],
+        10,
+        {0: [0], 2: [0]},
+        ["02023", "1313-"],
+        "-n 2 -q 10 -L 0:20:0,1:20:0,2:20:0,3:30:0 -A 0:0,2:0",
+    ),
+]
+"""Lengths, slice, pins; who runs on each CPU, slice by slice, as multi.py prints; its options."""
+
+
+@pytest.mark.parametrize(("lengths", "slice_", "pins", "printed", "options"), MULTI)
+def test_turns_on_several_cpus_are_those_of_multi_py(
+    lengths: list[int], slice_: int, pins: Any, printed: list[str], options: str
+) -> None:
+    raw = jobs(lengths, "round_robin", slice_, pcpus=len(printed)) | {"dialect": "ostep"}
+    for row, pcpus in pins.items():
+        raw["vms"][row]["scheduler"] = {"pcpus": pcpus}
+    assert told(raw) == f"python3 multi.py {options} -r 1 -c"
+    machine, events = engine_run(raw, 1_000)
+    seen = [["-"] * len(row) for row in printed]
+    for each in events:
+        if each.kind == "slice":
+            seen[each.pcpu][each.tick // slice_] = str(each.vcpu)
+    assert ["".join(row) for row in seen] == printed
+    assert machine.now == len(printed[0]) * slice_
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"dialect": "textbook"},
-        {"host": {"pcpus": 2}},
+        {"host": {"pcpus": 2}},  # jobs of 5 that are cut every 2: multi.py cuts all at once
+        {"host": {"pcpus": 2, "scheduler": {"policy": "lottery"}}},
         {"host": {"scheduler": {"policy": "stride"}}},
         {"host": {"costs": {}}},
     ],

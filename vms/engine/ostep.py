@@ -1,9 +1,9 @@
 """The command of OSTEP's own programs that does what a scenario of `dialect: ostep` does.
 
 A student can so check at home what the lab says.  Only scenarios that the programs can express have
-one: one pCPU, jobs of one vCPU that compute, or a page trace of one VM.
+one: jobs of one vCPU that compute, on one pCPU or in turns on several; or one VM reading a page trace.
 Source: Arpaci-Dusseau, Operating Systems: Three Easy Pieces, the programs scheduler.py, mlfq.py,
-lottery.py and paging-policy.py of its homework.
+lottery.py, multi.py and paging-policy.py of its homework.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ MOST = 200
 
 def command(scenario: Scenario) -> str | None:
     """Return what to type, `-c` for the answers included; None where no program does the same."""
-    if scenario.dialect != "ostep" or scenario.host.pcpus != 1:
+    if scenario.dialect != "ostep":
         return None
     if any(vm.vcpus != 1 or vm.workload.repeat != 1 for vm in scenario.vms):
         return None
     kinds = {step.kind for vm in scenario.vms for step in vm.workload.steps}
     if kinds == {"trace"}:
-        return _paging(scenario)
+        return _paging(scenario) if scenario.host.pcpus == 1 else None
     if not kinds <= {"compute", "sleep"} or scenario.host.costs != NO_COSTS:
         return None
     policy = scenario.host.scheduler.policy
+    if scenario.host.pcpus > 1:
+        return _multi(scenario)
     if policy == "mlfq":
         return _mlfq(scenario)
     if kinds != {"compute"} or any(vm.start_at for vm in scenario.expanded):
@@ -47,6 +49,26 @@ def _queue(scenario: Scenario, policy: str) -> str | None:
     lengths = ",".join(str(_length(vm)) for vm in scenario.expanded)
     slice_ = f" -q {scenario.host.scheduler.time_slice}" if policy == "round_robin" else ""
     return f"python3 scheduler.py -p {POLICIES[policy]}{slice_} -l {lengths} -c"
+
+
+def _multi(scenario: Scenario) -> str | None:
+    """Return the command of multi.py: turns on several CPUs from one queue, without its caches.
+
+    Its time slice ends on all CPUs at once, whoever has just begun; ours is each job's own, which
+    is the same where each job computes for whole slices.
+    """
+    host, vms = scenario.host, scenario.expanded
+    slice_ = host.scheduler.time_slice
+    steps = {step.kind for vm in vms for step in vm.workload.steps}
+    alike = all(not vm.start_at and not vm.time_slice and not _length(vm) % slice_ for vm in vms)
+    plain = host.scheduler.policy == "round_robin" and not host.pools and host.smt.threads == 1
+    if steps != {"compute"} or not alike or not plain:
+        return None
+    jobs = ",".join(f"{row}:{_length(vm)}:0" for row, vm in enumerate(vms))
+    pins = [(row, vm.scheduler.others.get("pcpus")) for row, vm in enumerate(vms)]
+    given = ",".join(f"{row}:{'.'.join(map(str, pcpus))}" for row, pcpus in pins if pcpus)
+    affinity = f" -A {given}" if given else ""
+    return f"python3 multi.py -n {host.pcpus} -q {slice_} -L {jobs}{affinity} -r 1 -c"
 
 
 def _lottery(scenario: Scenario) -> str | None:
