@@ -1,7 +1,7 @@
 """The command of OSTEP's own programs that does what a scenario of `dialect: ostep` does.
 
 A student can so check at home what the lab says.  Only scenarios that the programs can express have
-one: jobs of one vCPU that compute, on one pCPU or in turns on several; or one VM reading a page trace.
+one: jobs of one vCPU that compute, on one pCPU or in turns on several, or a page trace of one VM.
 Source: Arpaci-Dusseau, Operating Systems: Three Easy Pieces, the programs scheduler.py, mlfq.py,
 lottery.py, multi.py and paging-policy.py of its homework.
 """

@@ -20,7 +20,8 @@ from vms.engine.workloads.patterns import zipf_table  # a table: data, tested on
 
 SLICE_ENDS = ("used up", "sleep", "io", "fault", "end", "crash", "pause", "stop")
 CAUSES = (
-    *("switch", "refill", "migration", "exit io", "exit fault", "exit timer"),
+    *("switch", "refill", "migration", "exit io", "exit fault", "exit timer", "exit mmio"),
+    *("exit hypercall", "exit interrupt", "exit halt"),
     *("fault minor", "fault major", "fault cow", "fault shadow", "walk", "syscall", "model"),
     *("copy", "encryption", "noise", "fork", "reclaim", "ksm", "balloon"),
 )
