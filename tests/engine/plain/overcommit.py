@@ -301,7 +301,8 @@ class Overcommit:
             return
         common = entry.content[0] not in ("write", "image")
         there = self.stable.get(entry.content)
-        if common and there and there.merged and there.mappers and there.content == entry.content:
+        stands = there and there.merged and self.host.memory.frames[there.frame] is there
+        if common and there and stands and there.content == entry.content:
             self.join(place, there)
             return
         if self.seen.get(place) != entry.content:
