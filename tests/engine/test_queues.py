@@ -269,7 +269,7 @@ def test_packets_beyond_the_ring_and_for_a_vm_that_is_off_are_lost() -> None:
 def test_a_device_unplugged_refuses_and_one_mapped_elsewhere_goes_on_there() -> None:
     disks = [{"name": "d"}, {"name": "e"}, {"name": "tty", "kind": "console"}]
     steps = [{"io": {"device": "v", "requests": 20}}]
-    vm = {"name": "g", "devices": [{"name": "v", "backend": "d"}]}
+    vm: Raw = {"name": "g", "devices": [{"name": "v", "backend": "d"}]}
     vm |= {"workload": {"repeat": 4, "steps": steps}}
     machine = built({"name": "x", "host": {"costs": "none", "devices": disks}, "vms": [vm]})
     run(machine, 5)

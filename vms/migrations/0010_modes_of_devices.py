@@ -4,15 +4,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('vms', '0009_tries_in_the_database'),
+        ("vms", "0009_tries_in_the_database"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='mapping',
-            name='mode',
-            field=models.CharField(choices=[('emulated', 'emulated'), ('paravirtual', 'paravirtual'), ('passthrough', 'passthrough'), ('vf', 'virtual function'), ('vhost', 'vhost: paravirtual, served by the kernel')], default='paravirtual', max_length=12, verbose_name='mode'),
+            model_name="mapping",
+            name="mode",
+            field=models.CharField(
+                choices=[
+                    ("emulated", "emulated"),
+                    ("paravirtual", "paravirtual"),
+                    ("passthrough", "passthrough"),
+                    ("vf", "virtual function"),
+                    ("vhost", "vhost: paravirtual, served by the kernel"),
+                ],
+                default="paravirtual",
+                max_length=12,
+                verbose_name="mode",
+            ),
         ),
     ]
