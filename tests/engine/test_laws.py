@@ -288,6 +288,26 @@ def _(state: Any) -> None:
     state.host["hypervisor_frames"] += 1
 
 
+@breaks("little")
+def _(state: Any) -> None:
+    state.device["sojourn_ns"][0] += 1
+
+
+@breaks("utilisation_law")
+def _(state: Any) -> None:
+    state.device["busy_ns"] += 1 << 40
+
+
+@breaks("exits_by_ledger")
+def _(state: Any) -> None:
+    state.vdevice["kicks"] += 1
+
+
+@breaks("throttles_kept")
+def _(state: Any) -> None:
+    state.vm["passed"] += 1 << 30
+
+
 @breaks("groups_fit")
 def _(state: Any) -> None:
     state.cgroup["memory"] = 1
@@ -343,7 +363,7 @@ def test_a_law_notices_what_breaks_it(name: str) -> None:
     raw["vms"][0]["workload"]["steps"].append({"attack": {"means": "memory"}})
     raw["host"]["cgroups"] = [{"name": "all"}]
     for vm in raw["vms"]:
-        vm["cgroup"] = "all"
+        vm |= {"cgroup": "all", "throttle": {"iops": 1_000_000}}
     machine = with_storage(raw)
     assert (machine.state.vcpu["state"] == RUNNABLE).any()
     assert laws.check(machine)[name]
