@@ -300,7 +300,7 @@ def _(state: Any) -> None:
 
 @breaks("exits_by_ledger")
 def _(state: Any) -> None:
-    state.vdevice["kicks"] += 1
+    state.vm["exit_io"] += 1
 
 
 @breaks("throttles_kept")
