@@ -241,11 +241,10 @@ def weight_of(s, m):
     return own * s.group[m].active if s.vm[m].pool == s.host.pool else 0
 
 
-def account_vm(s, m, total, all_weights, left, extra):
+def account_vm(s, m, weight, total, all_weights, left, extra):
     """Share credits out to VM m.  Returns (credits for the rest, 1: wants more, 2: first, sum)."""
     g, vm = s.group[m], s.vm[m]
     n = g.active
-    weight = weight_of(s, m)
     per_slice = 10 * s.policy.tslice_ms
     peak = n * per_slice
     if s.policy.balance_credit < 0:
@@ -293,8 +292,9 @@ def account(s):
         following = s.group[m].following - 1
         wish = 0
         if s.group[m].active > 0:
-            left -= weight_of(s, m)
-            total, wish, part = account_vm(s, m, total, all_weights, left, extra)
+            weight = weight_of(s, m)
+            left -= weight
+            total, wish, part = account_vm(s, m, weight, total, all_weights, left, extra)
             extra |= wish & 1
             balance += part
         if s.group[m].active == 0:
