@@ -32,6 +32,7 @@ from vms.engine.tables import (
     EV_OOM,
     EXIT_FAULT,
     FRAME,
+    GUEST_OUT,
     HOLD,
     KILL,
     MERGED,
@@ -114,6 +115,8 @@ def fault(s, v, gpn, write, at):
     row = vm.image + gpn if image else 0
     mapped = image and s.image_frame[row] >= 0
     if not mapped and is_out(s):
+        if surfaced == READ_BACK:  # it has to be read when there is a frame for it
+            s.guest[page] |= GUEST_OUT
         return OUT
     if mapped:
         major = False

@@ -109,6 +109,8 @@ class Memory:
         if there:
             major = False
         elif not self.room_for(vm):
+            if surfaced == "read":
+                vm.guest.out.add(page)
             self.oom(vcpu, page)
             return self.refusal()
         self.host.log("fault", vcpu=vcpu, a=page, b=int(major))
