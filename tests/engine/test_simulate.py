@@ -164,15 +164,21 @@ def test_the_object_has_the_documented_fields(scenario, result):
         "io",
         "stolen_by",
         "wake_up",
+        "ledger",
     }
-    assert set(found["vms"][0]["io"]["vda"]) == {"requests", "kib", "mean_us", "p99_us"}
+    assert set(found["vms"][0]["io"]["vda"]) == {
+        *("requests", "kib", "mean_us", "p50_us", "p99_us", "in_flight"),
+        *("exits", "interrupts", "model_us", "copied_kib", "copy_us"),
+    }
     assert set(found["devices"][0]) == {
         "name",
         "requests",
         "busy",
         "utilisation",
         "mean_queue",
+        "p50_us",
         "p99_us",
+        *("queue", "queued", "in_service", "most_queued"),
     }
     assert found["vms"][0]["finish"] is None
     assert found["host"]["busy"] + found["host"]["idle"] + found["host"]["overhead"] == 2 * 412
