@@ -50,8 +50,6 @@ def test_the_wheel_goes_from_hand_to_hand(trio: tuple[Visitor, Visitor, Visitor]
     expect(note).to_contain_text("You drive.")
     bob.get_by_role("button", name="Let go of the wheel").click()
     expect(oscar.locator(".wheel-note")).to_contain_text("Nobody drives.")
-    alice.goto(f"{alice.url.partition('#')[0]}?drive=1")  # as the wall's Drive does
-    expect(note).to_contain_text("alice drives.")
 
 
 def test_a_follower_sees_what_the_leader_sees_until_one_click(

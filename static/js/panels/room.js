@@ -37,7 +37,8 @@ export function draw(theModel, all) {
   const { changed } = model;
   if (drives && model.driving !== unknown) {
     drives = false;
-    if (model.driving.mode === "token" && model.driving.holder?.id !== socket.me) socket.send({ type: "take_back" });
+    const { mode, holder } = model.driving;
+    if (mode === "token" && holder?.id !== socket.me) socket.send({ type: holder ? "take_back" : "take_wheel" });
   }
   if (all || changed.driving || changed.people) driving();
   if (all || changed.people) {
