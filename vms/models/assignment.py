@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from vms.models.lab import Lab
-from vms.models.people import Guest, Person
+from vms.models.people import Signed
 
 MOST_TEXT = 20_000
 
@@ -105,7 +105,7 @@ class Assignment(models.Model):
         return self.open and (self.opens is None or self.opens <= timezone.now())
 
 
-class Submission(Person):
+class Submission(Signed):
     """What a student handed in: a moment of a run, from which anybody can compute the grade."""
 
     class Status(models.TextChoices):
@@ -129,23 +129,6 @@ class Submission(Person):
         blank=True,
         related_name="submissions",
     )
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("user"),
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="submissions",
-    )
-    guest = models.ForeignKey(
-        Guest,
-        verbose_name=_("guest"),
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="submissions",
-    )
-    name = models.CharField(_("name"), max_length=150)
     number = models.PositiveIntegerField(_("attempt"), default=1)
     at = models.DateTimeField(_("at"), auto_now_add=True)
     run = models.ForeignKey(

@@ -83,6 +83,31 @@ class Person(models.Model):
         return f"g{self.guest_id}" if self.guest_id is not None else ""
 
 
+class Signed(Person):
+    """What somebody did, under the name they had then: it outlives the account and the guest."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    guest = models.ForeignKey(
+        Guest,
+        verbose_name=_("guest"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="%(class)ss",
+    )
+    name = models.CharField(_("name"), max_length=150)
+
+    class Meta:
+        abstract = True
+
+
 class Membership(Person):
     """One account, or one guest with a name, in one lab, with its role."""
 

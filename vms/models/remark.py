@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from vms.models.lab import Lab
-from vms.models.people import Guest, Person
+from vms.models.people import Signed
 from vms.models.run import Run
 
 MOST_TEXT = 2_000
 
 
-class Remark(Person):
+class Remark(Signed):
     """One thing that was said, by whom, and what it is about. The name is kept as it was then."""
 
     class Kind(models.TextChoices):
@@ -45,23 +44,6 @@ class Remark(Person):
         help_text=_("Such as vm:web, frame:120, slice:0@1200, device:disk0, panel:timeline."),
     )
     text = models.TextField(_("text"), max_length=MOST_TEXT)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("user"),
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-    )
-    guest = models.ForeignKey(
-        Guest,
-        verbose_name=_("guest"),
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="remarks",
-    )
-    name = models.CharField(_("name"), max_length=150)
     at = models.DateTimeField(_("at"), auto_now_add=True)
     edited = models.DateTimeField(_("edited"), null=True, blank=True)
     deleted = models.DateTimeField(_("deleted"), null=True, blank=True)

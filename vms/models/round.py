@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from vms.models.lab import Lab
-from vms.models.people import Guest, Person
+from vms.models.people import Signed
 from vms.models.run import Run
 
 
@@ -65,29 +65,12 @@ class Round(models.Model):
         return f"{self.get_kind_display()} · {self.tick}"
 
 
-class Vote(Person):
+class Vote(Signed):
     """What one member said in one round; right and misconception are known at its reveal."""
 
     round = models.ForeignKey(
         Round, verbose_name=_("round"), on_delete=models.CASCADE, related_name="votes"
     )
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("user"),
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-    )
-    guest = models.ForeignKey(
-        Guest,
-        verbose_name=_("guest"),
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="votes",
-    )
-    name = models.CharField(_("name"), max_length=150)
     choice = models.CharField(_("choice"), max_length=80)
     right = models.BooleanField(_("right"), null=True, blank=True)
     misconception = models.CharField(_("misconception"), max_length=40, blank=True)
