@@ -57,7 +57,7 @@ def test_keys_are_turned_while_it_runs_and_refused_beside_the_field(enter: Enter
     number.press("Enter")
     bob.until("lab.model.meta.scheduler.keys.tslice_ms === 10")
     expect(field.locator(".refusal")).to_be_empty()
-    expect(bob.locator("#knobs-sub")).to_contain_text("tslice_ms 10")
+    expect(bob.locator("#knobs-sub")).to_contain_text("tslice 10 ms")
 
 
 def test_a_vm_is_pinned_with_the_picker_of_pcpus(enter: Enter, lab: str) -> None:

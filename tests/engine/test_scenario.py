@@ -102,7 +102,7 @@ def test_costs_default_to_the_table_of_sources():
     assert (costs.minor_fault_ns, costs.cow_ns, costs.page_copy_ns) == (2500, 3000, 600)
     assert (costs.syscall_ns, costs.device_model_ns) == (80, 5000)
     assert all(cost.source and cost.what for cost in COSTS)
-    assert {cost.unit for cost in COSTS} == {"ns", "ms"}
+    assert {cost.unit for cost in COSTS} == {"ns", "ms", "mib", "percent"}
 
 
 def test_start_times_are_whole_ticks_rounded_up():

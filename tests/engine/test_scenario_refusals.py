@@ -10,7 +10,7 @@ from tests.engine.examples import EXAMPLE, SMALLEST
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario, scenario_with
 
-STEPS = "compute, touch, io, sleep, trace, free, spin"
+STEPS = "compute, touch, io, sleep, trace, free, spin, attack, replay, send, receive"
 STEP = "vms[0].workload.steps[0]"
 VDA = {"name": "vda", "backend": "disk0"}
 
@@ -56,7 +56,7 @@ SENTENCES = [
     (
         "vms[0].devices[0].mode",
         "virtio",
-        "vms[0].devices[0].mode must be one of emulated, paravirtual, passthrough, vf, got virtio",
+        "vms[0].devices[0].mode must be one of emulated, paravirtual, passthrough, vf, vhost, got virtio",
     ),
     ("host.swap.device", "disk9", "host.swap.device must be one of disk0, nic0, got disk9"),
     (
@@ -64,8 +64,8 @@ SENTENCES = [
         "none",
         "host.swap must be a mapping with a device, or null for none, got none",
     ),
-    ("host.costs", "free", "host.costs must be none or a mapping, got free"),
-    ("host.costs", None, "host.costs must be none or a mapping, got null"),
+    ("host.costs", "free", "host.costs must be none, bare_metal, kvm_2012, kvm_today, nested or a mapping, got free"),
+    ("host.costs", None, "host.costs must be none, bare_metal, kvm_2012, kvm_today, nested or a mapping, got null"),
     ("host.costs.vm_exit_ns", -1, "host.costs.vm_exit_ns must be 0..1000000000 ns, got -1"),
     (
         "host.scheduler.policy",

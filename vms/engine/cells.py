@@ -66,6 +66,17 @@ class Cells:
         return self.value.now(tick), None if self.whole is None else self.whole.now(tick)
 
 
+MOVED_BY = {
+    "mean_us": ("requests",),
+    "p50_us": ("requests",),
+    "p99_us": ("requests",),
+    "exits": ("modelled", "kicks", "raised", "hard"),
+    "model_us": ("model_ns",),
+    "copy_us": ("copy_ns",),
+}
+"""Of a virtual device: the counters without which a value does not change."""
+
+
 def cells_of(machine: Machine, condition: Condition) -> Cells | None:
     """Return the cells of a condition's value, None where it is made of more than cells."""
     path, percent = condition.path, condition.percent
@@ -123,9 +134,10 @@ def _of_vdevice(machine: Machine, vm: int, name: str, key: str) -> Cells | None:
     rows = range(int(vm_row.first_vdevice), int(vm_row.first_vdevice) + int(vm_row.vdevices))
     for row in rows:
         if machine.vdevice_names[row].rpartition("/")[2] == name:
-            if key in {"requests", "kib"}:
+            if key in {"requests", "kib", "in_flight", "copied_kib"}:
                 return Cells(_field(machine, "vdevice", [row], key))
-            return Cells(_field(machine, "vdevice", [row], "requests"), None, True)
+            if key in MOVED_BY:
+                return Cells(_field(machine, "vdevice", [row], *MOVED_BY[key]), None, True)
     return None
 
 
