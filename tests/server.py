@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-START_S = 100  # on a cold machine the engine is compiled first
+START_S = 240  # on a cold machine the engine is compiled first
 STOP_S = 30
 
 

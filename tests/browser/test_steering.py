@@ -180,6 +180,7 @@ def test_vms_at_rest_are_edited_over_the_lab(enter: Enter, lab: str) -> None:
     expect(dialog.locator(".errorlist").first).to_be_visible()
     weight.fill("1000")
     dialog.get_by_role("button", name="Save").first.click()
+    expect(weight).to_have_count(0)
     expect(dialog).to_contain_text("1000")
     alice.keyboard.press("Escape")
     assert alice.evaluate("lab.model.meta.vms[2].weight") == 256
