@@ -139,6 +139,8 @@ function show() {
 /** Look for the page that a chosen frame holds. */
 function find() {
   if (finding === null || model?.pages?.vm !== vm) return;
+  // The VM has a page in this frame: a table without any has not come yet.
+  if (!model.pages.pte.some((pte) => pte & PTE.PRESENT)) return;
   const frame = finding;
   finding = null;
   const found = model.pages.pte.findIndex((pte) => pte & PTE.PRESENT && (pte & PTE.FRAME) === frame);
