@@ -7,7 +7,6 @@ import os
 import random
 import sys
 import time
-import uuid
 from typing import Any
 
 import django
@@ -17,6 +16,7 @@ from asgiref.sync import async_to_sync
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vmsite.settings")
 django.setup()
 
+from django.contrib.auth import get_user_model  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
 from bench.engine import forever, machine_of  # noqa: E402
@@ -110,7 +110,7 @@ def rest() -> dict[str, float]:
     work = {"steps": [{"compute": 1}]}
     vms = [{"name": "vm", "count": 16, "pages": FRAMES // 16, "workload": work}]
     document: dict[str, Any] = {"name": "Rest", "host": {"frames": FRAMES}, "vms": vms}
-    lab = found(document=document, guest=uuid.uuid4())
+    lab = found(document=document, owner=get_user_model().objects.create_user("bench"))
     scenario, files = async_to_sync(store.load)(lab.pk)
     machine = build(scenario, files)
     async_to_sync(store.open_run)(lab.pk, machine, scenario)
