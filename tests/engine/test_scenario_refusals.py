@@ -56,7 +56,8 @@ SENTENCES = [
     (
         "vms[0].devices[0].mode",
         "virtio",
-        "vms[0].devices[0].mode must be one of emulated, paravirtual, passthrough, vf, vhost, got virtio",
+        "vms[0].devices[0].mode must be one of emulated, paravirtual, passthrough, vf, vhost,"
+        " got virtio",
     ),
     ("host.swap.device", "disk9", "host.swap.device must be one of disk0, nic0, got disk9"),
     (
@@ -64,8 +65,16 @@ SENTENCES = [
         "none",
         "host.swap must be a mapping with a device, or null for none, got none",
     ),
-    ("host.costs", "free", "host.costs must be none, bare_metal, kvm_2012, kvm_today, nested or a mapping, got free"),
-    ("host.costs", None, "host.costs must be none, bare_metal, kvm_2012, kvm_today, nested or a mapping, got null"),
+    (
+        "host.costs",
+        "free",
+        "host.costs must be none, bare_metal, kvm_2012, kvm_today, nested or a mapping, got free",
+    ),
+    (
+        "host.costs",
+        None,
+        "host.costs must be none, bare_metal, kvm_2012, kvm_today, nested or a mapping, got null",
+    ),
     ("host.costs.vm_exit_ns", -1, "host.costs.vm_exit_ns must be 0..1000000000 ns, got -1"),
     (
         "host.scheduler.policy",
