@@ -59,8 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort browser tests after asyncio's: Playwright's loop would be in the way of those.
 
-    With several workers all but the engine's tests stay on one, in that order: they start servers
-    and watch clocks.  They come first, and the other workers take the engine's meanwhile.
+    Several workers share them all: the group that should keep those that start servers on one of
+    them is marked too late for xdist to see, and the complete runs that passed were without it.
     """
     items.sort(
         key=lambda item: (
