@@ -7,7 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 STAMPS := $(VENV)/stamps
-# The engine's tests beside all others; `make test WORKERS=` runs one after the other.
+# Two workers share the tests; `make test WORKERS=` runs one after the other.
 WORKERS ?= -n 2 --dist loadgroup
 export HOST PORT
 
