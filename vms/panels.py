@@ -120,6 +120,8 @@ PANELS = (
         "charts",
         (_("VM"), _("guest"), _("overhead"), _("VM exits"), _("waiting"), _("idle")),
     ),
+    Panel("isolation", _("Isolation matrix"), "dev"),
+    Panel("kinds", _("Container or VM?"), "dev"),
     Panel("laws", _("Laws"), "charts"),
     Panel("log", _("Journal and events"), "log"),
     Panel("talk", _("Talk"), "log"),

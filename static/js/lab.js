@@ -19,6 +19,8 @@ import * as curves from "./panels/curves.js";
 import * as devices from "./panels/devices.js";
 import * as faults from "./panels/faults.js";
 import * as goals from "./panels/goals.js";
+import * as isolation from "./panels/isolation.js";
+import * as kinds from "./panels/kinds.js";
 import * as knobs from "./panels/knobs.js";
 import * as ladder from "./panels/ladder.js";
 import * as laws from "./panels/laws.js";
@@ -41,7 +43,7 @@ import * as waits from "./panels/waits.js";
 import * as walk from "./panels/walk.js";
 
 /** Modules by the name their element carries in data-panel. */
-const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, faults, goals, knobs, ladder, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, spent, talk, waits, walk };
+const PANELS = { bar, tree, timeline, allocation, memory, devices, charts, curves, faults, goals, isolation, kinds, knobs, ladder, laws, log, newvm, timebar, runto, fork, runs, snapshots, people, room, round, spent, talk, waits, walk };
 const TABLE_PACE = 1000;
 const PHONE = matchMedia("(max-width: 640px)");
 

@@ -4,6 +4,7 @@ import { reasonWord } from "../spending.js";
 import { $, $$, el, write } from "../elements.js";
 import { choose, chosen } from "../layout.js";
 import { count, duration, say } from "../scales.js";
+import { attackWords } from "../verdicts.js";
 
 export const title = () => gettext("Journal and events");
 
@@ -119,8 +120,9 @@ function eventRow({ kind: sort, tick, pcpu, vcpu, a, b, name }) {
     io: () => say(a < 0 ? gettext("swap request done after %(time)s") : gettext("request of %(vdevice)s on %(device)s done after %(time)s"), { vdevice: vdevice?.name ?? "", device, time: duration(b) }),
     wake: () => gettext("woke up"), end: () => gettext("its workload ended"), start: () => gettext("started"),
     pause: () => gettext("paused"), resume: () => gettext("resumed"), stop: () => gettext("stopped"),
-    violation: () => gettext("violation: it reached outside what it was given, and was stopped"),
-    oom: () => gettext("out of memory: its VM was stopped"), stalled: () => gettext("nothing can ever happen again"),
+    violation: () => gettext("violation: it reached outside what it was given"),
+    attack: () => attackWords(model.meta.attacks?.[0][a] ?? n, model.meta.attacks?.[1][b] ?? count(b)),
+    oom: () => oomWord(model.meta.oom?.[b]), stalled: () => gettext("nothing can ever happen again"),
     command: () => say(gettext("command %(n)s of the journal took effect"), { n }),
     snapshot: () => say(gettext("snapshot %(n)s was taken"), { n: count(b) }), revert: () => gettext("went back to a snapshot"),
     clone: () => say(gettext("is a clone of %(vm)s"), { vm: model.meta.vms[b]?.name ?? "" }), merge: () => say(gettext("snapshot %(n)s is merged into the next one"), { n: count(b) }),
@@ -147,4 +149,5 @@ const STORAGE = ["snapshot", "revert", "clone", "merge", "backup", "restore", "l
 const poolName = (row) => model.meta.pools?.[row]?.name ?? count(row);
 const jobName = (kind) => [gettext("saving the memory"), gettext("merging"), gettext("copying"), gettext("the backup"), gettext("letting go of a restore point"), gettext("the restore")][kind] ?? gettext("a job");
 
+const oomWord = (what) => ({ kill: gettext("out of memory: its VM was ended"), pause: gettext("out of memory: its VM was paused"), refuse: gettext("out of memory: the page was refused") })[what] ?? gettext("out of memory");
 const exitWord = (reason) => reasonWord(model.meta.exits?.[reason] ?? "");

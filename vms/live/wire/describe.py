@@ -9,7 +9,18 @@ from vms.engine.devices import DEVICES
 from vms.engine.replacement import REPLACEMENTS
 from vms.engine.schedulers import SCHEDULERS
 from vms.engine.storage import summary as storage
-from vms.engine.tables import COSTS, DISCIPLINES, EVENTS, EXITS, KINDS, MODES, SLICE_ENDS
+from vms.engine.tables import (
+    COSTS,
+    DISCIPLINES,
+    EVENTS,
+    EXITS,
+    KINDS,
+    MEANS,
+    MODES,
+    OOM,
+    SLICE_ENDS,
+    VERDICTS,
+)
 from vms.live.wire import knobs
 from vms.live.wire.charts import SHOWN
 
@@ -52,6 +63,8 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
         "events": EVENTS,
         "exits": EXITS,
         "slice_ends": SLICE_ENDS,
+        "oom": OOM,
+        "attacks": [MEANS, VERDICTS],
         "shown": SHOWN,
     }
 
