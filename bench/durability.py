@@ -5,37 +5,13 @@ A child process has a database of its own and one lab alive, as the server has i
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 from bench import Line
-
-ROOT = Path(__file__).resolve().parent.parent
+from bench.child import figures
 
 
 def run(quick: bool) -> list[Line]:
     """Measure in a child with a fresh database."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            **os.environ,
-            "VMLAB_VAR": folder,
-            "VMLAB_KERNELS": os.environ.get("VMLAB_KERNELS", str(ROOT / "var" / "kernels")),
-            "DJANGO_SETTINGS_MODULE": "vmsite.settings",
-        }
-        arguments = ["--quick"] if quick else []
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.durable_lab", *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = figures("durable_lab", quick)
     return [
         Line("seek to a random tick of a run, median", found["seek_median"], "s"),
         Line("seek to a random tick of a run, longest", found["seek_most"], "s", at_most=1),

@@ -7,37 +7,13 @@ run of one page for each frame, in a database of its own, of a child process.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 from bench import Line
-
-ROOT = Path(__file__).resolve().parent.parent
+from bench.child import figures
 
 
 def run(quick: bool) -> list[Line]:
     """Measure in a child with a fresh database."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            **os.environ,
-            "VMLAB_VAR": folder,
-            "VMLAB_KERNELS": os.environ.get("VMLAB_KERNELS", str(ROOT / "var" / "kernels")),
-            "DJANGO_SETTINGS_MODULE": "vmsite.settings",
-        }
-        arguments = ["--quick"] if quick else []
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.million_lab", *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = figures("million_lab", quick)
     return [
         Line("frames, all in use", found["frames"], ""),
         Line("ticks between two samples", found["ticks"], ""),

@@ -6,7 +6,7 @@ import inspect
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +37,18 @@ BROWSER, ENGINE = (Path(__file__).parent / name for name in ("browser", "engine"
 
 
 class Marks:
-    """Mark browser tests before `-m` is obeyed."""
+    """Mark tests before `-m` is obeyed, and before xdist reads what shares a worker."""
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Mark what a test's place says of it."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
+        """Mark what a test's place says of it: browser tests share one server and one browser."""
         for item in items:
             if BROWSER in item.path.parents:
                 item.add_marker("browser")
+                item.add_marker(pytest.mark.xdist_group("browser"))
                 if CHROMIUM is None and not UNDER_CI:
                     item.add_marker(pytest.mark.skip(reason=SKIPPED))
-            if ENGINE not in item.path.parents:
-                item.add_marker(pytest.mark.xdist_group("one after the other"))
+        yield
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,8 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort browser tests after asyncio's: Playwright's loop would be in the way of those.
 
-    Several workers share them all: the group that should keep those that start servers on one of
-    them is marked too late for xdist to see, and the complete runs that passed were without it.
+    Those of the engine come last: they are many and short, and fill up both workers.
     """
     items.sort(
         key=lambda item: (

@@ -16,8 +16,8 @@ from hypothesis.strategies import booleans
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
+from tests.people import SMALL
 from tests.server import RunningServer
-from tests.web.conftest import SMALL
 from vms.export import layout
 
 CHECKED = (

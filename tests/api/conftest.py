@@ -7,17 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.test import Client
 
 from tests.api.calls import FEW, Calls
+from tests.people import _quick_passwords, alice, bob, join, lab
 from tests.server import RunningServer
-from tests.web.conftest import SMALL
 from vms import tokens
 from vms.api.door import pace
-from vms.founding import found
-from vms.models import Lab, Membership
 from vms.permissions import SCOPES
+
+__all__ = ["_quick_passwords", "alice", "bob", "join", "lab"]
 
 
 class Program:
@@ -51,25 +50,9 @@ class Program:
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_unhurried(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def _unhurried(settings: Any) -> None:
     settings.VMLAB_API_PER_SECOND = settings.VMLAB_API_AT_ONCE = 100_000
     pace.cache_clear()
-
-
-@pytest.fixture
-def alice(db: None) -> Any:
-    return get_user_model().objects.create_user("alice", password="alice's password")
-
-
-@pytest.fixture
-def bob(db: None) -> Any:
-    return get_user_model().objects.create_user("bob", password="bob's password")
-
-
-@pytest.fixture
-def lab(alice: Any) -> Lab:
-    return found(owner=alice, document=SMALL)
 
 
 @pytest.fixture
@@ -87,14 +70,6 @@ def program(db: None) -> Callable[..., Program]:
 def mine(alice: Any, program: Callable[..., Program]) -> Program:
     """Return alice's program, which may do everything."""
     return program(alice)
-
-
-@pytest.fixture
-def join(lab: Lab) -> Callable[[Any, str], Membership]:
-    def make(user: Any, role: str) -> Membership:
-        return Membership.objects.create(lab=lab, user=user, role=role)
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Program
-from tests.web.conftest import SMALL as GIVEN
+from tests.people import SMALL as GIVEN
 from vms import scenario_file
 from vms.live import store
 from vms.models import Lab, VirtualMachine

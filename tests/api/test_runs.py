@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.api.calls import Calls
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 
 
 class Lab:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 
 WHO = (
     "anonymous",  # nobody

@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import cache
 from django.db import transaction
 
+from tests.people import let_go
 from tests.security import world as worlds
 from tests.security.addresses import Address, addresses, line_of, row_of
 from tests.security.table import (
@@ -26,7 +27,6 @@ from tests.security.table import (
     WHO,
 )
 from tests.security.world import World
-from tests.web.conftest import let_go
 from vms import permissions
 from vms.models import Lab
 

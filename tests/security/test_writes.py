@@ -9,10 +9,10 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from tests.people import let_go
 from tests.security import world as worlds
 from tests.security.addresses import addresses, row_of
 from tests.security.world import PASSWORD, World
-from tests.web.conftest import let_go
 
 INLINE = re.compile(
     r"<script(?![^>]*\bsrc=)(?![^>]*\btype=\"application/json\")|<style|<[^>]+\sstyle=|<[^>]+\son\w+=",

@@ -14,9 +14,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import Client
 
+from tests.people import SMALL
 from tests.security.addresses import Address
 from tests.security.table import MEMBERS, WHO
-from tests.web.conftest import SMALL
 from vms import revisions, tokens, trash
 from vms.founding import found
 from vms.models import (

@@ -100,7 +100,7 @@ async def test_calls_of_programs_are_told_with_their_words() -> None:
     from channels.db import database_sync_to_async as threaded
     from django.contrib.auth import get_user_model
 
-    from tests.web.conftest import SMALL
+    from tests.people import SMALL
     from vms.founding import found
 
     user = await get_user_model().objects.acreate(username="alice")

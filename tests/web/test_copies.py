@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from vms import revisions
 from vms.course import copies
 from vms.course.changes import changes_of

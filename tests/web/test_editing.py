@@ -361,7 +361,7 @@ def test_a_step_beyond_the_memory_is_refused_at_the_step(lab: Lab, client: Clien
 def test_many_vms_come_a_hundred_at_a_time_and_are_found_by_name(
     alice: Any, client: Client
 ) -> None:
-    from tests.web.conftest import SMALL
+    from tests.people import SMALL
     from vms.founding import found
 
     lab = found(owner=alice, document=SMALL | {"vms": [SMALL["vms"][0] | {"count": 250}]})

@@ -14,7 +14,7 @@ from django.test import AsyncClient, Client
 from django.urls import reverse
 
 from tests.engine import event_files as files
-from tests.web.conftest import let_go
+from tests.people import let_go
 from tests.web.test_lab_file import SLICE, WEIGHT, played, random_commands
 from vms import eventlog
 from vms.engine.errors import EngineError

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from tests.web.test_copies import WEIGHT, entry, played, student
 from vms.course import grading
 from vms.course.copies import copied

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from tests.web.test_editing import edit_url, sent_for
 from vms import revisions
 from vms.engine.scenario import Scenario

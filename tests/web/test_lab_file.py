@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.engine.strategies import scenarios
-from tests.web.conftest import SMALL, let_go
+from tests.people import SMALL, let_go
 from vms.engine import VERSION
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from vms import limits, scenario_file, trash
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from vms import scenario_file
 from vms.engine.scenario import Scenario
 from vms.founding import found

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from vms.engine.commands import parse
 from vms.engine.laws import LAWS, MEASURES
 from vms.engine.machine import Machine, build

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.engine.strategies import scenarios
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from vms.engine.checkpoint import save
 from vms.engine.errors import EngineError
 from vms.engine.machine import build

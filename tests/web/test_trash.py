@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.web.conftest import SMALL
+from tests.people import SMALL
 from vms import trash
 from vms.founding import TooManyLabsError, found
 from vms.models import Lab, TraceFile, VirtualMachine

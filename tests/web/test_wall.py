@@ -102,7 +102,7 @@ def test_the_wall_asks_the_database_no_more_for_more_copies(lab, task, work):
 
 
 def test_copies_of_another_lab_or_in_the_trash_are_not_on_the_wall(lab, task, work, alice):
-    from tests.web.conftest import SMALL
+    from tests.people import SMALL
     from vms.founding import found
 
     other = found(owner=alice, document=SMALL)
@@ -196,7 +196,7 @@ def test_a_change_that_is_no_command_is_refused_before_any_copy_is_asked(
 async def test_one_change_in_all_copies_is_done_everywhere_or_nowhere():
     from channels.db import database_sync_to_async
 
-    from tests.web.conftest import SMALL
+    from tests.people import SMALL
     from vms.course.broadcast import broadcast
     from vms.founding import found
     from vms.live import registry
