@@ -11,6 +11,7 @@ import pytest
 from tests.live.doubles import busy_lab, first_steps
 from vms.engine import VERSION
 from vms.engine.errors import EngineError
+from vms.engine.metrics import result
 from vms.founding import found
 from vms.live import registry, replay, revival, store
 from vms.live.sampler import Sampler
@@ -307,14 +308,30 @@ async def test_a_run_of_another_engine_that_agrees_opens_with_a_notice(lab):
     assert (row.engine_version, row.note) == (VERSION, again.notice)
 
 
-async def test_a_run_of_another_engine_that_disagrees_says_what_differs(lab):
+async def test_a_run_of_another_engine_that_disagrees_says_which_figures_differ(lab):
     await kept_twice(lab)
-    await RunRow.objects.aupdate(engine_version="0.0.1", event_hash="0123456789abcdef")
+    row = await RunRow.objects.aget()
+    recording = await store.recording(row.pk)
+    found = result(await asyncio.to_thread(replay.machine_at, recording, 100))
+    before = found | {"host": found["host"] | {"switches": 123_456}}
+    await RunRow.objects.aupdate(
+        engine_version="0.0.1", event_hash="0123456789abcdef", result=before
+    )
     again = await registry.run_for(lab.pk)
-    assert "does not agree: up to tick 100 the hash of its events was 0123456789abcdef" in (
-        again.notice
+    switches = found["host"]["switches"]
+    assert again.notice == (
+        f"This run was made by engine 0.0.1 and played again by engine {VERSION}, which does not "
+        "agree on the events up to tick 100. What differs: host.switches: 123456 then, "
+        f"{switches} now. What you see is what engine {VERSION} makes of it."
     )
     assert again.stage.shown.picture.documents["meta"]["notice"] == again.notice
+
+
+async def test_figures_of_another_engine_that_were_not_kept_are_said_to_be_unknown(lab):
+    await kept_twice(lab)
+    await RunRow.objects.aupdate(engine_version="0.0.1", event_hash="0123456789abcdef", result=None)
+    again = await registry.run_for(lab.pk)
+    assert "Its figures of that tick were not kept." in again.notice
 
 
 async def test_a_run_that_cannot_be_played_again_stays_and_a_new_one_begins_with_a_notice(lab):

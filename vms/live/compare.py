@@ -250,7 +250,7 @@ def asked_since(recording: Recording, tick: int, sequence: int | None) -> list[J
 def figures(a: Recording, b: Recording, tick: int, cancel: Cancel) -> JSON:
     """Return both results at a tick, number by number, and their differences (b − a)."""
     of_a, of_b = (
-        dict(_numbers(result(machine_at(each, tick, cancelled=cancel)))) for each in (a, b)
+        dict(numbers(result(machine_at(each, tick, cancelled=cancel)))) for each in (a, b)
     )
     rows = [
         {"path": path, "a": of_a.get(path), "b": of_b.get(path), "difference": None}
@@ -264,13 +264,13 @@ def figures(a: Recording, b: Recording, tick: int, cancel: Cancel) -> JSON:
     return {"tick": tick, "rows": rows}
 
 
-def _numbers(place: Any, path: str = "") -> Iterator[tuple[str, int | float | None]]:
+def numbers(place: Any, path: str = "") -> Iterator[tuple[str, int | float | None]]:
     """Yield the numbers of a result object by their paths, entries of lists by their names."""
     if isinstance(place, Mapping):
         for key, value in place.items():
-            yield from _numbers(value, f"{path}.{key}" if path else str(key))
+            yield from numbers(value, f"{path}.{key}" if path else str(key))
     elif isinstance(place, list):
         for entry in place:
-            yield from _numbers(entry, f"{path}.{entry['name']}")
+            yield from numbers(entry, f"{path}.{entry['name']}")
     elif place is None or (isinstance(place, int | float) and not isinstance(place, bool)):
         yield path, place

@@ -90,6 +90,8 @@ class Recording:
     """The tick it had when it was written last,"""
     event_hash: str = ""
     """and the hash of all events up to (written, sequence); empty where it is not known."""
+    result: dict[str, Any] | None = None
+    """The result of when it was last at rest."""
     checkpoints: Callable[[int, int | None], Iterator[Kept]] = field(default=no_checkpoints)
     """Those at or before a moment, newest first; the ancestors' included where they hold."""
 

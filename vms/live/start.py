@@ -17,6 +17,7 @@ from vms.engine.machine import Machine
 from vms.live import store, threads
 from vms.live.fresh import fresh_run
 from vms.live.journal import Entry, outcome_of
+from vms.live.older import told
 from vms.live.pending import left_over
 from vms.live.reel import Reel
 from vms.live.replay import Outcome, Reached, Recording, reach
@@ -203,28 +204,5 @@ def _reach_last(
     at_rest = recording.over and recording.tick == recording.written
     sequence = None if at_rest else recording.sequence
     then = reach(recording, recording.written, sequence, outcome=outcome)
-    notice = _difference(recording, then.machine)
+    notice = told(recording, then.machine)
     return reach(recording, recording.tick, outcome=outcome, begin=then), notice
-
-
-def _difference(recording: Recording, machine: Machine) -> str:
-    """Return in words how a run that another engine made came out in this one."""
-    values = {
-        "before": recording.engine_version,
-        "now": VERSION,
-        "tick": recording.written,
-        "then": recording.event_hash,
-        "hash": machine.event_hash,
-    }
-    if machine.event_hash == recording.event_hash:
-        words = gettext(
-            "This run was made by engine %(before)s and played again by engine %(now)s: every "
-            "event up to tick %(tick)s is the same."
-        )
-    else:
-        words = gettext(
-            "This run was made by engine %(before)s and played again by engine %(now)s, which "
-            "does not agree: up to tick %(tick)s the hash of its events was %(then)s and is "
-            "%(hash)s now. What you see is what engine %(now)s makes of it."
-        )
-    return words % values

@@ -66,6 +66,7 @@ def recording_of(run_id: int) -> Recording:
         engine_version=run.engine_version,
         written=run.tick,
         event_hash=run.event_hash,
+        result=run.result,
         checkpoints=lambda tick, sequence: _checkpoints(run.pk, tick, sequence),
     )
 
