@@ -52,7 +52,7 @@ def test_attempts_end_as_in_the_plain_twin(name: str) -> None:
 @pytest.mark.interpreted
 @pytest.mark.parametrize("name", ["memory", "device", "others_device", "dma_iommu"])
 def test_a_refused_access_leaves_the_others_as_if_it_had_not_been_tried(name: str) -> None:
-    found = try_out(name, "vm")
+    found = try_out(TRIALS[name], "vm")
     assert (found["verdict"], found["harmed"]) == ("refused", [])
 
 

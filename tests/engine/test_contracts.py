@@ -63,6 +63,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "map_device": ({"vm": "io", "device": "vda", "backend": "disk1", "mode": "vhost"}, nothing),
     "unmap_device": ({"vm": "io", "device": "vda"}, nothing),
     "set_queue": ({"device": "disk0", "queue": "fair"}, nothing),
+    "set_io_weight": ({"vm": "io", "io_weight": 700}, nothing),
     "set_throttle": ({"vm": "io", "iops": 500, "burst": 3, "mib_per_s": 9}, nothing),
     "add_vm": ({"vm": LATE}, nothing),
     "start_vm": ({"vm": "pages"}, after("stop_vm", "pages")),

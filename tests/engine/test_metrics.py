@@ -25,11 +25,12 @@ VM = [
     *("ledger", "vm_exits", "io", "wake_up", "stolen_by"),
 ]
 IO = [
-    *("requests", "kib", "mean_us", "p50_us", "p99_us", "in_flight"),
+    *("requests", "kib", "mean_us", "p50_us", "p90_us", "p99_us", "in_flight"),
     *("exits", "interrupts", "model_us", "copied_kib", "copy_us"),
 ]
 DEVICE = [
-    *("name", "requests", "busy", "utilisation", "mean_queue", "p50_us", "p99_us"),
+    *("name", "requests", "busy", "utilisation", "mean_queue", "p50_us", "p90_us"),
+    "p99_us",
     *("queue", "queued", "in_service", "most_queued"),
 ]
 

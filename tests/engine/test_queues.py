@@ -52,12 +52,14 @@ def drawn(seed: int) -> tuple[Raw, list[Call], Queue, dict[int, Throttle]]:
     device |= {"slice_us": turn} if not parts else {"profiles": parts}
     device |= {"poll_us": poll}
     vms, calls, throttles = [], [], {}
+    weights = tuple(draw.choice([100, 100, 33, 250, 10_000]) for _ in range(3))
     for vm in range(3):
         every, start = draw.choice([17, 60, 100, 211]), draw.randint(0, 9)
         n, kib, op = draw.randint(1, 30), draw.randint(1, 40), draw.choice(["read", "write"])
         deadline = draw.choice([0, 100, 3000])
         io = {"requests": n, "kib": kib, "op": op, "every_us": every}
         more: Raw = {"start_at": start, "device": {"deadline_us": deadline}}
+        more["io_weight"] = weights[vm]
         if draw.random() < 0.5:
             throttle: Raw = {
                 "iops": draw.choice([0, 3000, 20000]),
@@ -78,7 +80,7 @@ def drawn(seed: int) -> tuple[Raw, list[Call], Queue, dict[int, Throttle]]:
         device["channels"],
         device["service_us"] * 1000,
         device["mib_per_s"],
-        *(discipline, turn * 1000, poll * 1000 or 1, parts),
+        *(discipline, turn * 1000, poll * 1000 or 1, parts, weights),
     )
     return host(device, vms, pcpus=3), calls, twin, throttles
 
@@ -205,6 +207,36 @@ def test_a_fair_queue_serves_the_small_vm_beside_the_large() -> None:
         late[queue] = result(machine)["vms"][1]["finish"]
         assert all(laws.check(machine).values())
     assert late["fair"] * 5 < late["fifo"]
+
+
+@pytest.mark.interpreted
+def test_a_fair_queue_serves_by_weight_and_by_the_weight_set_meanwhile() -> None:
+    """Who always has requests there gets service by weight, to within a request of each VM."""
+    weights = [100, 200, 700]
+    vms = [
+        guest(f"g{n}", {"requests": 300, "kib": 4}, io_weight=weight)
+        for n, weight in enumerate(weights)
+    ]
+    machine = built(host({"queue": "fair"}, vms))
+    run(machine, 1_500)
+    before = served(machine)
+    total = sum(before)
+    for had, weight in zip(before, weights, strict=True):
+        assert abs(had - total * weight / 1000) <= 3
+    parse({"type": "set_io_weight", "vm": "g0", "io_weight": 700}).apply(machine)
+    with pytest.raises(EngineError, match=r"io_weight must be 1\.\.10000, got 0"):
+        parse({"type": "set_io_weight", "vm": "g0", "io_weight": 0})
+    run(machine, 1_500)
+    more = [now - had for now, had in zip(served(machine), before, strict=True)]
+    assert abs(more[0] - more[2]) <= 3
+    assert machine.state.device["queued"][0] > 0
+    assert all(laws.check(machine).values())
+
+
+def served(machine: Any) -> list[int]:
+    """Return the requests of each VM that are complete."""
+    found: list[int] = machine.state.vdevice["requests"].tolist()
+    return found
 
 
 @pytest.mark.interpreted

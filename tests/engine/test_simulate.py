@@ -167,7 +167,7 @@ def test_the_object_has_the_documented_fields(scenario, result):
         "ledger",
     }
     assert set(found["vms"][0]["io"]["vda"]) == {
-        *("requests", "kib", "mean_us", "p50_us", "p99_us", "in_flight"),
+        *("requests", "kib", "mean_us", "p50_us", "p90_us", "p99_us", "in_flight"),
         *("exits", "interrupts", "model_us", "copied_kib", "copy_us"),
     }
     assert set(found["devices"][0]) == {
@@ -177,6 +177,7 @@ def test_the_object_has_the_documented_fields(scenario, result):
         "utilisation",
         "mean_queue",
         "p50_us",
+        "p90_us",
         "p99_us",
         *("queue", "queued", "in_service", "most_queued"),
     }

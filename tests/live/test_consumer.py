@@ -50,6 +50,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "map_device": {"vm": "one", "device": "vda", "backend": "disk1"},
     "unmap_device": {"vm": "one", "device": "vda"},
     "set_queue": {"device": "disk1", "queue": "fair"},
+    "set_io_weight": {"vm": "one", "io_weight": 300},
     "set_throttle": {"vm": "one", "iops": 100},
     "add_vm": {"vm": {**first_steps()["vms"][0], "name": "late"}},
     "start_vm": {"vm": "two"},

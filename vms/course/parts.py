@@ -30,7 +30,10 @@ _COMMANDS = {
     "scheduling": ("set_time_slice", "set_weight", "set_scheduler", "set_share", "set_pool"),
     "memory": ("set_replacement", "set_balloon", "set_overcommit", "set_translation"),
     "hardware": ("plug_pcpu", "unplug_pcpu", "set_smt", "set_costs"),
-    "devices": ("set_device_mode", "map_device", "unmap_device", "set_queue", "set_throttle"),
+    "devices": (
+        *("set_device_mode", "map_device", "unmap_device", "add_device"),
+        *("set_queue", "set_io_weight", "set_throttle"),
+    ),
     "power": ("start_vm", "pause_vm", "resume_vm", "stop_vm"),
     "storage": (
         "take_snapshot",
@@ -54,7 +57,7 @@ _OF_HOST = {
 _OF_VM = {
     "scheduling": ("weight", "cap", "time_slice", "scheduler", "cgroup"),
     "memory": ("balloon", "memory_shares", "guest_swap", "free_page_reporting"),
-    "devices": ("devices",),
+    "devices": ("devices", "throttle", "io_weight"),
     "storage": ("backup", "template"),
     "workload": ("workload", "image", "contents", "boot", "start_at"),
     "vms": ("vcpus", "pages", "kind", "count"),

@@ -69,6 +69,7 @@ class Cells:
 MOVED_BY = {
     "mean_us": ("requests",),
     "p50_us": ("requests",),
+    "p90_us": ("requests",),
     "p99_us": ("requests",),
     "exits": ("modelled", "kicks", "raised", "hard"),
     "model_us": ("model_ns",),

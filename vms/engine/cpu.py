@@ -21,8 +21,9 @@ from vms.engine.compiled.dispatch import (
     wake,
     yields,
 )
+from vms.engine.completions import bucket
 from vms.engine.cores import work
-from vms.engine.io import access_device, bucket
+from vms.engine.io import access_device
 from vms.engine.ledger import do_own_work, owe, pay, take_on, trap
 from vms.engine.locks import unlock
 from vms.engine.log import log

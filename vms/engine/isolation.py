@@ -10,14 +10,16 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vms.engine import breakdown, laws
 from vms.engine.scenario import Scenario
-from vms.engine.tables import EV_ATTACK, FRAME, VERDICTS
+from vms.engine.scenario.host import Host
+from vms.engine.scenario.schema import plain
+from vms.engine.tables import A_NOTHING, EV_ATTACK, FRAME, VERDICTS
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -126,6 +128,38 @@ TRIALS: dict[str, Trial] = {
     ),
 }
 """Name → trial, in the order of the matrix."""
+
+
+OF_A_HOST = ("iommu", "cache_partitioned", "pids_max", "on_violation")
+"""Keys of a host that decide what comes of an attempt, beside its scheduler and its KSM."""
+MEANS = (
+    *("memory", "device", "others_device", "dma_no_iommu", "shared_page", "fork_bomb"),
+    *("dodge_credit", "ksm_probe", "cache_noise"),
+)
+"""The trials that are made under a lab's own host: each means once."""
+
+
+def of_host(host: Host) -> JSON:
+    """Return what a trial takes over of a lab's host, for `trials_under`."""
+    scheduler = plain(host.scheduler)
+    named = [key for key in scheduler if key in ("schedule", "time_slice")]
+    found: JSON = {key: getattr(host, key) for key in OF_A_HOST}
+    found["scheduler"] = {key: scheduler[key] for key in scheduler if key not in named}
+    if host.overcommit is not None and host.overcommit.ksm_scan:
+        keys = ("ksm_scan", "ksm_every")
+        found["overcommit"] = {key: getattr(host.overcommit, key) for key in keys}
+    return found
+
+
+def trials_under(host: Mapping[str, Any]) -> dict[str, Trial]:
+    """Return each means once, under what `of_host` returned."""
+    found = {}
+    for name in MEANS:
+        trial = TRIALS[name]
+        rest = {key: value for key, value in trial.host.items() if key == "costs"}
+        merges: JSON = {"overcommit": {}} if trial.attack["means"] == "ksm_probe" else {}
+        found[name] = replace(trial, setting="", host={**merges, **rest, **host})
+    return found
 
 
 def scenario(trial: Trial, kind: str, attacks: bool) -> JSON:
@@ -237,25 +271,29 @@ def harmed(trial: Trial, after: Machine, without: Machine) -> list[str]:
     return kinds
 
 
-def try_out(name: str, kind: str) -> JSON:
-    """Return what came of a trial by an attacker of a kind: verdict, harmed, laws (broken ones)."""
-    trial = TRIALS[name]
+def try_out(trial: Trial, kind: str) -> JSON:
+    """Return what came of a trial by an attacker of a kind: verdict, harmed, laws (broken ones).
+
+    An attacker that never got a pCPU has tried nothing.
+    """
     after, verdicts = played(scenario(trial, kind, True), trial.ticks)
     without, _ = played(scenario(trial, kind, False), trial.ticks)
     return {
-        "verdict": VERDICTS[max(verdicts)],  # they are in the order of their harm
+        "verdict": VERDICTS[max(verdicts, default=A_NOTHING)],  # in the order of their harm
         "harmed": harmed(trial, after, without),
         "laws": [law for law, holds in laws.check(after).items() if not holds],
     }
 
 
-def matrix() -> list[JSON]:
-    """Return the isolation matrix, a row for each trial: name, means, setting, and each kind."""
-    return [
-        {"name": name, "means": trial.attack["means"], "setting": trial.setting}
-        | {kind: try_out(name, kind) for kind in KINDS}
-        for name, trial in TRIALS.items()
-    ]
+def matrix(trials: Mapping[str, Trial] = TRIALS) -> list[JSON]:
+    """Return the isolation matrix, a row for each trial."""
+    return [row_of(name, trial) for name, trial in trials.items()]
+
+
+def row_of(name: str, trial: Trial) -> JSON:
+    """Return a row of the matrix: name, means, setting, and what came of it by each kind."""
+    row = {"name": name, "means": trial.attack["means"], "setting": trial.setting}
+    return row | {kind: try_out(trial, kind) for kind in KINDS}
 
 
 def words(cell: Mapping[str, Any]) -> str:

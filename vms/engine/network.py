@@ -82,20 +82,26 @@ def receive(s, v, at):
 
 
 @inner
+def without(s, first, v):
+    """Take vCPU v out of a line linked by submit_next; return its first and its last, -1: none."""
+    last, u = -1, first
+    while u >= 0:
+        following = s.vcpu[u].submit_next
+        if u != v:
+            last = u
+        elif last < 0:
+            first = following
+        else:
+            s.vcpu[last].submit_next = following
+        u = following
+    return first, last
+
+
+@inner
 def leave_line(s, v):
     """Take vCPU v out of the line of those that wait for packets of its virtual device."""
     w = s.vcpu[v].io_vdevice
     if w < 0:
         return
     device = s.vdevice[w]
-    last, u = -1, device.receivers
-    while u >= 0:
-        following = s.vcpu[u].submit_next
-        if u != v:
-            last = u
-        elif last < 0:
-            device.receivers = following
-        else:
-            s.vcpu[last].submit_next = following
-        u = following
-    device.last_receiver = last
+    device.receivers, device.last_receiver = without(s, device.receivers, v)

@@ -2,8 +2,8 @@
 
 from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import block, wake
+from vms.engine.completions import cancel, forget
 from vms.engine.cpu import become, intrude, leave, sync
-from vms.engine.io import cancel, forget
 from vms.engine.ledger import forgive
 from vms.engine.locks import unlock
 from vms.engine.log import log

@@ -10,65 +10,12 @@ So where the order of a queue depends on it, a request waits for its turn among 
 """
 
 from vms.engine.compiled import inner
+from vms.engine.heaps import put, without_root
 from vms.engine.rng import SERVICES, draw, exponential
 from vms.engine.tables import AT_DEVICE, DEADLINE, FAIR, FIFO, IN_TURN, INF, WRITE
 
 READ_DEADLINE_NS, WRITE_DEADLINE_NS = 500_000_000, 5_000_000_000
 """Deadlines of requests whose virtual device names none: those of Linux's mq-deadline."""
-
-
-@inner
-def before(s, a, b):
-    """Return whether request a comes before request b in a heap."""
-    x = s.request[a]
-    y = s.request[b]
-    return x.key < y.key or (x.key == y.key and x.sequence < y.sequence)
-
-
-@inner
-def merged(s, a, b):
-    """Return the root of two skew heaps merged; -1 is an empty one.  O(log n) amortised.
-
-    Source: Sleator and Tarjan, Self-Adjusting Heaps, SIAM Journal on Computing 15(1), 1986.
-    """
-    if a < 0:
-        return b
-    if b < 0:
-        return a
-    if before(s, b, a):
-        a, b = b, a
-    root = a
-    while True:
-        q = s.request[a]
-        rest = q.right
-        q.right = q.left
-        if rest < 0:
-            q.left = b
-            return root
-        if before(s, b, rest):
-            rest, b = b, rest
-        q.left = rest
-        a = rest
-
-
-@inner
-def without_root(s, root):
-    """Return the root of a heap whose root was taken out."""
-    q = s.request[root]
-    rest = merged(s, q.left, q.right)
-    q.left = -1
-    q.right = -1
-    return rest
-
-
-@inner
-def put(s, root, r, key):
-    """Put request r into a heap by a key; returns its root."""
-    q = s.request[r]
-    q.key = key
-    q.left = -1
-    q.right = -1
-    return merged(s, root, r)
 
 
 @inner
@@ -168,8 +115,17 @@ def key_of(s, d, r):
     flow = d * (vms + 1) + (s.vdevice[q.vdevice].vm if q.vdevice >= 0 else vms)
     start = max(dev.virtual, s.flow[flow])
     cost = service_ns(s, d, q.kib) + q.extra_ns if q.left_ns < 0 else q.left_ns
-    s.flow[flow] = start + (cost if dev.slice_ns == 0 else min(cost, dev.slice_ns))
+    turn = cost if dev.slice_ns == 0 else min(cost, dev.slice_ns)
+    s.flow[flow] = start + weighed(s, q.vdevice, turn)
     return start
+
+
+@inner
+def weighed(s, w, ns):
+    """Return the virtual time of a service for virtual device w; the host's own weigh 100."""
+    if w < 0:
+        return ns
+    return max(1, ns * 100 // s.vm[s.vdevice[w].vm].io_weight)
 
 
 @inner

@@ -546,6 +546,7 @@ VM_ROW = _table(
     # will be full again; what was let through since it was set, the largest, and when that was
     "iops iops_ns iops_burst iops_full mib_per_s mib_burst mib_full "
     "passed passed_kib largest_kib since_ns "
+    "io_weight "  # its part of devices that serve fairly
     "image image_pages first_vdevice vdevices "
     "template "  # 1: never runs, only cloned
     # backup: ticks between two (0: by hand), the how many-th is full, points kept, device (-1: no

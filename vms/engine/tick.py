@@ -27,9 +27,9 @@ from vms.engine.compiled.dispatch import (
     tend,
     timer,
 )
+from vms.engine.completions import forget, happen, next_completion
 from vms.engine.cores import ticks_for, work
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
-from vms.engine.io import forget, happen, next_completion
 from vms.engine.locks import burn, enters
 from vms.engine.log import log
 from vms.engine.queue import charge, withdraw

@@ -68,12 +68,14 @@ class Queue:
         turn: int = 0,
         poll: int = 1,
         parts: int = 0,
+        weights: tuple[int, ...] = (100, 100, 100),
     ) -> None:
         self.channels, self.service, self.speed = parts or channels, service, mib_per_s
         self.discipline, self.turn, self.poll, self.parts = discipline, turn, poll, parts
         self.waiting: list[Call] = []
         self.serving: list[Call] = []
         self.finished: list[Call] = []
+        self.weights = weights
         self.virtual = 0
         self.finish: dict[int, int] = {}
 
@@ -105,7 +107,8 @@ class Queue:
         elif self.discipline == "fair":
             start = max(self.virtual, self.finish.get(call.vm, 0))
             cost = self.length(call) if call.left is None else call.left
-            self.finish[call.vm] = start + (min(cost, self.turn) if self.turn else cost)
+            cost = min(cost, self.turn) if self.turn else cost
+            self.finish[call.vm] = start + max(1, cost * 100 // self.weights[call.vm])
             call.key = (start, call.number)
         else:
             self.entered = getattr(self, "entered", 0) + 1

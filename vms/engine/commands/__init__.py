@@ -15,6 +15,7 @@ from vms.engine.commands.costs import SetCosts
 from vms.engine.commands.devices import (
     MapDevice,
     SetDeviceMode,
+    SetIoWeight,
     SetQueue,
     SetThrottle,
     UnmapDevice,
@@ -52,6 +53,7 @@ COMMANDS: dict[str, type[Command]] = {
         MapDevice,
         UnmapDevice,
         SetQueue,
+        SetIoWeight,
         SetThrottle,
         AddVM,
         StartVM,

@@ -9,11 +9,11 @@ import numpy as np
 from vms.engine.commands.command import Command, vm_row
 from vms.engine.devices import DEVICES
 from vms.engine.errors import EngineError, shown
-from vms.engine.io import map_device, set_queue, unmap_device
+from vms.engine.io import map_device, set_io_weight, set_queue, unmap_device
 from vms.engine.machine import Machine
 from vms.engine.scenario.device import Discipline
 from vms.engine.scenario.fields import Name, Quantity
-from vms.engine.scenario.vm import DeviceMode
+from vms.engine.scenario.vm import DeviceMode, IoWeight
 from vms.engine.scenario.vm import Throttle as Limits
 from vms.engine.tables import DISCIPLINES, HELD, MODES, NO_JOB, PASSTHROUGH, VF
 from vms.engine.throttle import set_throttle
@@ -219,3 +219,15 @@ class SetThrottle(Command):
         kib = int(request["kib"][held].sum())
         held_n = int(np.count_nonzero(held))
         machine.call(set_throttle, m, self.iops, burst, self.mib_per_s, burst_kib, held_n, kib)
+
+
+class SetIoWeight(Command):
+    """Let a VM weigh more or less at devices that serve fairly."""
+
+    type = "set_io_weight"
+    vm: Name
+    io_weight: IoWeight
+
+    def change(self, machine: Machine) -> None:
+        """Set the weight; requests to come are placed by it."""
+        machine.call(set_io_weight, vm_row(machine, self.vm), self.io_weight)

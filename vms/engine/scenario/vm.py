@@ -64,6 +64,7 @@ class VirtualDevice(Model):
         return min(self.clusters, -(-self.used_mib * 1_024 // self.cluster_kib))
 
 
+IoWeight = Annotated[int, Quantity(1, 10_000)]
 BackupTicks = Annotated[int, Quantity(0, FAR, "ticks")]
 FullEvery = Annotated[int, Quantity(0, 1_000)]
 Keep = Annotated[int, Quantity(1, 100, "restore points")]
@@ -168,6 +169,8 @@ class VM(Model):
     devices: tuple[VirtualDevice, ...] = Field((), max_length=LIMITS.vm_devices)
     throttle: Throttle | None = None
     """Limits on its requests; left out: none."""
+    io_weight: IoWeight = 100
+    """Its part of each device that serves fairly, beside the other VMs' that want it."""
     backup: Backup | None = None
     """Schedule of backups; the first is due `every` ticks from the start."""
     workload: Workload

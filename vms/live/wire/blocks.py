@@ -74,8 +74,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
         "power:i4 references:f8 hits:f8 minor_faults:f8 major_faults:f8 cow_breaks:f8 resident:f8 "
         + " ".join(f"exit_{reason}:f8" for reason in EXITS)
     ),
-    "device": _columns("queued:f8 in_service:f8 requests:f8 busy_ns:f8 sojourn_ns:f8"),
-    "vdevice": _columns("mode:i4 requests:f8 kib:f8 latency_ns:f8 in_flight:f8"),
+    "device": _columns(
+        "queued:f8 in_service:f8 requests:f8 busy_ns:f8 sojourn_ns:f8 turns:f8 dropped:f8 "
+        "p50:f4 p90:f4 p99:f4"
+    ),
+    "vdevice": _columns(
+        "mode:i4 requests:f8 kib:f8 latency_ns:f8 in_flight:f8 helds:f8 held_ns:f8 refused:f8 "
+        "p50:f4 p90:f4 p99:f4"
+    ),
     "queue": _columns("vcpu:i4"),
     "slices": _columns("from:f8 to:f8 vcpu:i4 overhead:u4 busy:u4 merged:u4 pcpu:u2 why:u1"),
     "frames": _columns("value:u4"),

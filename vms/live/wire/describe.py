@@ -96,6 +96,8 @@ def _vms(machine: Machine) -> list[dict[str, Any]]:
                 "vcpus": list(range(first, first + vm["vcpus"])),
                 "pages": vm["pages"],
                 "weight": vm["weight"],
+                "io_weight": vm["io_weight"],
+                "throttle": _throttle(vm),
                 "pool": vm["pool"],
                 "time_slice": vm["time_slice"],
                 "keys": knobs.of_vm(machine, row),
@@ -110,6 +112,16 @@ def _vms(machine: Machine) -> list[dict[str, Any]]:
             }
         )
     return vms
+
+
+def _throttle(vm: dict[str, int]) -> dict[str, int]:
+    """The limits of a VM: requests and MiB a second, requests and KiB of full buckets; 0: none."""
+    return {
+        "iops": vm["iops"],
+        "burst": vm["iops_burst"] // vm["iops_ns"] if vm["iops"] else 0,
+        "mib_per_s": vm["mib_per_s"],
+        "burst_kib": round(vm["mib_burst"] * vm["mib_per_s"] * 1024 / 10**9),
+    }
 
 
 def _vcpus(machine: Machine) -> list[dict[str, Any]]:

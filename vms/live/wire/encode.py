@@ -17,6 +17,7 @@ from vms.engine.tables import ACCESSED, CLOCK, DIRTY, FRAME, PRESENT, SHARED, WR
 from vms.live.wire import blocks
 from vms.live.wire.blocks import APPEND, REPLACE, UPDATE, Array
 from vms.live.wire.charts import Charts
+from vms.live.wire.latency import PERCENTS, Latencies, histograms_of
 from vms.live.wire.log import EventLog
 from vms.live.wire.picture import Picture
 from vms.live.wire.slices import BUDGET, Slices, exact_since, slices_of, thinned
@@ -64,6 +65,7 @@ class Encoder:
         self._log = EventLog()
         self._charts = Charts(machine)
         self._points: list[dict[str, Array]] = []
+        self._latencies = {name: Latencies() for name in ("device", "vdevice")}
 
     def collect(self, events: Array) -> None:
         """Take the events of one chunk, as `machine.drain()` returned them."""
@@ -141,7 +143,15 @@ class Encoder:
     def _rows(self, name: str, source: Array) -> Array:
         """Return the rows of a table as they travel, side by side: copied without Python."""
         rows = np.empty(len(source), ROWS[name])
+        if name in self._latencies:
+            histograms = histograms_of(self.machine, name)
+            for key, values in (
+                self._latencies[name].columns(histograms, source["requests"]).items()
+            ):
+                rows[key] = values
         for column in blocks.TABLES[name]:
+            if column.name in PERCENTS:
+                continue
             rows[column.name] = source["pass_" if column.name == "pass" else column.name]
             if column.grows is not None:
                 rows[column.name][source["state"] == column.grows] -= self.machine.now
