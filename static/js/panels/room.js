@@ -12,8 +12,7 @@ const FEW = 3;
 let box, model, socket, wheel, follow, told;
 let heard = new Set();
 let asked = "";
-let drives = false; // the wheel is to be taken as soon as the room has said who has it
-let unknown;
+let drives = false; // the wheel is to be taken: the wall's "Drive" asks for it by the address
 
 /** Wire the lines. */
 export function mount(element, theModel, theSocket) {
@@ -21,9 +20,7 @@ export function mount(element, theModel, theSocket) {
   wheel = $(".wheel-note", box);
   follow = $(".follow-note", box);
   told = $(".told-note", box);
-  // From the wall's "Drive".
   drives = new URLSearchParams(location.search).has("drive") && Boolean(socket.may?.lead);
-  unknown = model.driving;
   $("[data-unfollow]", follow).onclick = () => socket.presence.follow(null);
   $("[data-heard]", told).onclick = () => {
     heard.add(Number(told.dataset.remark));
@@ -35,11 +32,7 @@ export function mount(element, theModel, theSocket) {
 export function draw(theModel, all) {
   model = theModel;
   const { changed } = model;
-  if (drives && model.driving !== unknown) {
-    drives = false;
-    const { mode, holder } = model.driving;
-    if (mode === "token" && holder?.id !== socket.me) socket.send({ type: holder ? "take_back" : "take_wheel" });
-  }
+  if (drives && socket.status === "open") takeIt();
   if (all || changed.driving || changed.people) driving();
   if (all || changed.people) {
     socket.presence.keepUp();
@@ -48,6 +41,17 @@ export function draw(theModel, all) {
   }
   if (all || changed.chat) announcement();
   socket.presence.tell();
+}
+
+/**
+ * Take the wheel, whoever has it. What the room said until now does not decide whether: a page begins
+ * with a snapshot that may be some changes old. Where everybody drives the server refuses, and nothing
+ * is the matter. A reload does not take it again.
+ */
+function takeIt() {
+  drives = false;
+  socket.send({ type: "take_back" });
+  history.replaceState(null, "", `${location.pathname}${location.hash}`);
 }
 
 // --- the wheel ------------------------------------------------------------------------------------
