@@ -23,7 +23,7 @@ const MEASURES = {
   shared_mib: () => [gettext("shared with others"), mib, 0, ""],
   fits: () => [gettext("as many would fit"), count, 1, gettext("on this host, shared pages once")],
   isolation: () => [gettext("kept apart by"), (value) => ({ hardware: gettext("hardware"), kernel: gettext("the kernel") })[value] ?? value, 0, ""],
-  harms: () => [gettext("attacks that harm others"), (value) => value ?? gettext("see the isolation matrix"), 0, ""],
+  harms: () => [gettext("attacks that harm others, of all tried"), (value) => value?.replace(" trials", "") ?? gettext("not tried yet"), 0, ""],
 };
 
 const SECTIONS = [

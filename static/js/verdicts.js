@@ -73,6 +73,7 @@ const STOPPERS = {
   own_kernel: () => gettext("It has a kernel of its own: that one ran out of processes, nobody else’s."),
   scheduler: () => gettext("The scheduler charges what was run, not who runs when it looks: there was nothing to dodge."),
   cache_partition: () => gettext("Each has a part of the caches to itself, which nobody else can empty."),
+  not_shared: () => gettext("Its page is its own: nobody maps it but the attacker."),
   ksm_off: () => gettext("Pages are not merged, so a write never takes a copy that tells of others."),
 };
 

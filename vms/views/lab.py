@@ -86,6 +86,8 @@ def _config(access: Access) -> dict[str, Any]:
         "lab_why",
         "lab_curves",
         "lab_walk",
+        "lab_isolation",
+        "lab_kinds_data",
         "lab_talk",
         "lab_rounds",
     )

@@ -20,7 +20,7 @@ let pressed = null; // {row, kind}: the cell that is explained
 /** Wire the panel: attacks are tried when somebody presses the button. */
 export function mount(theElement) {
   element = theElement;
-  url = JSON.parse($("#lab-config")?.textContent ?? "{}").urls?.lab_curves?.replace("curves/", "isolation.json");
+  url = JSON.parse($("#lab-config")?.textContent ?? "{}").urls?.lab_isolation;
   host = chosen("isolation", "");
   for (const radio of $$("[name=isolation-host]", element)) {
     radio.checked = radio.value === host;
@@ -83,6 +83,7 @@ async function fetched(of) {
   try {
     const response = await fetch(of ? `${url}?host=${of}` : url, { headers: { Accept: "application/json" } });
     const answer = await response.json();
+    if (answer.failed) return { ...answer, message: gettext("A trial could not be run. The server’s log says why.") };
     return response.ok ? answer : { message: answer.message ?? gettext("The server did not answer. Try again.") };
   } catch {
     return { message: gettext("The server did not answer. Try again.") };
@@ -154,6 +155,12 @@ function explain(rows) {
   ];
   const head = [meansWord(row.means), settingWord(row.setting), say(gettext("by a %(kind)s"), { kind: kindWord(pressed.kind) })].filter(Boolean).join(", ");
   box.replaceChildren(el("h3", {}, head), el("dl", {}, facts.filter(([, words]) => words).flatMap(([name, words]) => [el("dt", {}, name), el("dd", {}, words)])));
+}
+
+/** In how many of the trials an attacker of a kind harms others, as text; none where nobody tried. */
+export function harmsOf(kind) {
+  const { ready, rows } = told[""] ?? {};
+  return ready ? say(gettext("%(n)s of %(of)s"), { n: count(rows.filter((row) => row[kind]?.harmed?.length).length), of: count(rows.length) }) : null;
 }
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

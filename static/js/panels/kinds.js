@@ -5,6 +5,7 @@ import { cellOf, columnsOf, sections } from "../kinds.js";
 import { chosenNumber } from "../layout.js";
 import { count, say } from "../scales.js";
 import { kindWord } from "../verdicts.js";
+import { harmsOf } from "./isolation.js";
 
 export const title = () => gettext("Container or VM?");
 export const pace = 1000;
@@ -18,7 +19,7 @@ let askedTick = -1;
 /** Wire the panel: figures are asked for while it is in sight, and only then. */
 export function mount(theElement, theModel) {
   [element, model] = [theElement, theModel];
-  url = JSON.parse($("#lab-config")?.textContent ?? "{}").urls?.lab_curves?.replace("curves/", "kinds.json");
+  url = JSON.parse($("#lab-config")?.textContent ?? "{}").urls?.lab_kinds_data;
 }
 
 /** Ask again where the machine has moved on; the chosen VM comes first. */
@@ -48,7 +49,8 @@ function fail(words) {
 }
 
 function show() {
-  const { rows, tick } = told;
+  const { tick } = told;
+  const rows = told.rows.map((row) => ({ ...row, harms: harmsOf(row.kind) ?? row.harms }));
   const any = rows.length > 0;
   $(".none", element).hidden = any;
   $(".kinds-scroll", element).hidden = !any;
