@@ -31,7 +31,10 @@ const DEEDS = {
   map_device: (v) => (v.mode ? gettext("mapped %(device)s of %(vm)s to %(backend)s, %(mode)s") : gettext("mapped %(device)s of %(vm)s to %(backend)s")),
   unmap_device: () => gettext("unplugged %(device)s of %(vm)s"),
   set_queue: () => gettext("set the queue of %(device)s to %(queue)s"),
-  set_throttle: () => gettext("set the throttle of %(vm)s"),
+  set_throttle: (v) => limitWords(v),
+  set_io_weight: () => gettext("set the weight of %(vm)s at fair devices to %(io_weight)s"),
+  add_device: (v) => (v.mode ? gettext("plugged %(name)s on %(backend)s into %(vm)s, %(mode)s") : gettext("plugged %(name)s on %(backend)s into %(vm)s")),
+  set_cgroup: () => gettext("set for the cgroup %(cgroup)s: %(keys)s"),
   set_translation: (v) => (v.keys ? gettext("set the translation of pages") : gettext("let translation cost nothing")),
   set_costs: (v) => (v.preset ? (some(v.keys) ? gettext("set the costs to %(preset)s with %(keys)s") : gettext("set the costs to %(preset)s")) : gettext("set costs: %(keys)s")),
   set_smt: () => gettext("set threads of a core to %(threads)s"),
@@ -55,6 +58,15 @@ const some = (keys) => Boolean(keys) && Object.keys(keys).length > 0;
 /** Keys and their values in one line. */
 const keyWords = (keys) => (keys && typeof keys === "object" ? Object.entries(keys).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ") : "");
 
+/** What is given of a command's fields, but those that say whom it is for. */
+const keysBut = (values, names) => Object.fromEntries(Object.entries(values).filter(([name, value]) => !names.includes(name) && value !== null));
+
+function limitWords({ iops, mib_per_s: mib }) {
+  if (iops && mib) return gettext("limited %(vm)s to %(iops)s requests/s and %(mib_per_s)s MiB/s");
+  if (iops) return gettext("limited %(vm)s to %(iops)s requests/s");
+  return mib ? gettext("limited %(vm)s to %(mib_per_s)s MiB/s") : gettext("took the limits of %(vm)s away");
+}
+
 function goalWords({ tick, event }) {
   if (tick !== undefined && tick !== null) return gettext("ran to tick %(tick)s");
   return event ? gettext("ran to the next event of the kind %(event)s") : gettext("ran until %(condition)s");
@@ -66,8 +78,9 @@ export function deedWords(command, values = {}) {
   if (!template) return command.replaceAll("_", " ");
   const ticks = values.ticks ?? values.ticks_per_s;
   const name = typeof values.vm === "object" ? (values.vm?.name ?? "") : (values.name ?? "");
+  const keys = command === "set_cgroup" ? keysBut(values, ["cgroup", "type"]) : values.keys;
   const tick = typeof values.tick === "number" ? count(values.tick) : values.tick;
-  return say(template, { ...values, ticks, name, tick, keys: keyWords(values.keys) });
+  return say(template, { ...values, ticks, name, tick, keys: keyWords(keys) });
 }
 
 /** “alice set the weight of web to 512”, with the refusal where it was one. */

@@ -6,13 +6,14 @@ const LABELS = {
   scope: () => gettext("Victims"), device: () => gettext("Device"), mode: () => gettext("Mode"), name: () => gettext("Name"), description: () => gettext("Description"),
   memory: () => gettext("With memory"), linked: () => gettext("Linked"), snapshot: () => gettext("Snapshot"), every: () => gettext("Every"),
   backend: () => gettext("Physical device"), queue: () => gettext("Queue"), iops: () => gettext("Requests a second"), burst: () => gettext("Burst"), mib_per_s: () => gettext("MiB a second"), burst_kib: () => gettext("Burst, KiB"), preset: () => gettext("Preset"), threads: () => gettext("Threads"), busy_percent: () => gettext("Speed beside a busy thread"),
+  io_weight: () => gettext("Weight"), cgroup: () => gettext("Cgroup"), quota_us: () => gettext("Quota"), period_us: () => gettext("Period"), pids: () => gettext("Processes"), deadline_us: () => gettext("Deadline"),
   full_every: () => gettext("Full each"), keep: () => gettext("Keep"), backup: () => gettext("Backup"), start: () => gettext("Start it"),
 };
 
 const VERBS = {
   set_time_slice: () => gettext("Time slice"), set_weight: () => gettext("Weight of a VM"), set_scheduler: () => gettext("Scheduler"), set_replacement: () => gettext("Page replacement"),
   set_pool: () => gettext("Pool of a VM"), plug_pcpu: () => gettext("Bring a pCPU online"), unplug_pcpu: () => gettext("Take a pCPU offline"), set_balloon: () => gettext("Balloon of a VM"),
-  set_device_mode: () => gettext("Mode of a device"), map_device: () => gettext("Map a device"), unmap_device: () => gettext("Unplug a device"), set_queue: () => gettext("Queue of a device"), set_throttle: () => gettext("Throttle of a VM"),
+  set_device_mode: () => gettext("Mode of a device"), map_device: () => gettext("Map a device"), unmap_device: () => gettext("Unplug a device"), set_queue: () => gettext("Queue of a device"), set_throttle: () => gettext("Throttle of a VM"), set_io_weight: () => gettext("Weight of a VM at fair devices"), add_device: () => gettext("Plug in a device"), set_cgroup: () => gettext("Limits of a cgroup"),
   set_costs: () => gettext("Costs"), set_smt: () => gettext("Threads of a core"), set_translation: () => gettext("Translation of pages"), set_overcommit: () => gettext("Overcommitted memory"), set_share: () => gettext("Shares of a VM"), start_vm: () => gettext("Start a VM"), pause_vm: () => gettext("Pause a VM"), resume_vm: () => gettext("Resume a VM"), stop_vm: () => gettext("Stop a VM"),
   take_snapshot: () => gettext("Take a snapshot"), revert_snapshot: () => gettext("Revert to a snapshot"), delete_snapshot: () => gettext("Delete a snapshot"), clone_vm: () => gettext("Clone a VM"),
   make_template: () => gettext("Make a template"), set_backup: () => gettext("Set the backup"), run_backup: () => gettext("Back up now"), lose_disk: () => gettext("Lose a disk"), restore_backup: () => gettext("Restore a backup"),

@@ -16,6 +16,8 @@ const MEANS = {
   nothing: () => [gettext("Nothing"), gettext("It tried nothing, for comparison.")],
   watch: () => [gettext("A thief’s balance"), gettext("At the end it was counted how much it had run beside its share.")],
 };
+/** The means that are tried, in their order. */
+export const TRIED = Object.keys(MEANS).filter((means) => !["nothing", "watch"].includes(means));
 /** What a means is called. */
 export const meansWord = (means) => MEANS[means]?.()[0] ?? means.replaceAll("_", " ");
 /** What was done, as a sentence. */

@@ -3,7 +3,7 @@
 import { $, $$, el, keep, mark, write } from "../elements.js";
 import { choose, chosen } from "../layout.js";
 import { count, say } from "../scales.js";
-import { cellWords, harmOf, kindWord, meansWord, settingWord, stoppedWords, triedWords, verdictWord, verdictWords } from "../verdicts.js";
+import { cellWords, harmOf, kindWord, meansWord, settingWord, stoppedWords, TRIED, triedWords, verdictWord, verdictWords } from "../verdicts.js";
 
 export const title = () => gettext("Isolation matrix");
 export const pace = 1000;
@@ -33,6 +33,7 @@ export function mount(theElement) {
     };
   }
   $("[data-try]", element).onclick = begin;
+  $(".isolation-means", element).replaceChildren(...TRIED.flatMap((means) => [el("dt", {}, meansWord(means)), el("dd", {}, triedWords(means))]));
   $("tbody", element).addEventListener("click", (event) => {
     const button = event.target.closest("button[data-kind]");
     if (button) press(Number(button.dataset.row), button.dataset.kind);
@@ -101,6 +102,7 @@ function show() {
   if (of) Object.assign(progress, { max: of, value: done });
   write($(".isolation-state", element), message || (busy ? (of ? say(gettext("%(done)s of %(of)s tried"), { done: count(done), of: count(of) }) : gettext("Trying …")) : ""));
   $(".isolation-body", element).hidden = !rows.length;
+  $(".isolation-means", element).hidden = rows.length > 0;
   $(".isolation-legend", element).hidden = !rows.length;
   write($("#isolation-sub"), ready ? summary(rows) : "");
   matrix(rows);

@@ -4,18 +4,20 @@ import { $, badge, el, mark, write } from "../elements.js";
 import { keyField, labelOf, reads, setKey } from "../keys.js";
 import { choose, chosen, chosenNumber, onChoice } from "../layout.js";
 import { count, say } from "../scales.js";
+import * as cgroups from "./cgroups.js";
 import * as pcpus from "./pcpus.js";
 
 export const title = () => gettext("Policies");
 export const pace = 200;
 
-let element, model, socket, declared;
+let element, model, socket, declared, schemas;
 const built = { host: "", vm: "", replacement: "" };
 
 /** Wire the panel: it is folded until somebody opens it, and the link remembers. */
 export function mount(theElement, theModel, theSocket) {
   [element, model, socket] = [theElement, theModel, theSocket];
   declared = JSON.parse($("#policies")?.textContent ?? "{}");
+  schemas = JSON.parse($("#command-schemas")?.textContent ?? "{}");
   const fold = $("[data-fold]", element);
   const show = () => {
     const open = chosen("knobs") === "1";
@@ -40,6 +42,7 @@ export function draw(theModel, all) {
   if ($(".knobs", element).hidden) return;
   atHome();
   pcpus.draw($('[data-knobs="pcpus"]', element), model, may(), declared.labels?.scheduler ?? {});
+  cgroups.draw($('[data-knobs="cgroups"]', element), model, may(), schemas.set_cgroup);
   host(scheduler);
   ofVm(scheduler);
   memory(replacement);
