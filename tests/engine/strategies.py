@@ -200,7 +200,7 @@ VM_KEYS: dict[str, st.SearchStrategy[Any]] = {
 }
 TWINNED = (
     *("round_robin", "fcfs", "lottery", "stride", "sjf", "srtf", "priority", "mlfq"),
-    *("null", "rtds", "shares", "gang"),
+    *("null", "rtds", "shares", "gang", "cfs", "eevdf", "credit", "credit2"),
 )
 """Policies that the plain twin has."""
 

@@ -1,4 +1,4 @@
-"""Xen's schedulers equal plain twins written from their sources, event by event."""
+"""Xen's and Linux's schedulers equal plain twins written from their sources, event by event."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.plain.hypervisors import HYPERVISORS
+from tests.engine.plain.linux import LINUX
 from tests.engine.test_plain_twin import assert_twins
 
 TICKS = 400
@@ -21,10 +22,24 @@ KEYS: dict[str, dict[str, list[Any]]] = {
         "migration_delay_us": [0, 400],
     },
     "credit2": {"ratelimit_us": [0, 200, 1_000]},
+    "cfs": {
+        "latency_us": [300, 2_000, 6_000],
+        "min_granularity_us": [100, 750],
+        "wakeup_granularity_us": [0, 300, 1_000],
+        "preempt": [True, True, False],
+        "balance_us": [300, 900, 4_000],
+        "weight_of": ["vm", "vm", "vcpu"],
+    },
+    "eevdf": {
+        "base_slice_us": [100, 300, 700],
+        "run_to_parity": [True, True, False],
+        "balance_us": [300, 900, 4_000],
+        "weight_of": ["vm", "vm", "vcpu"],
+    },
 }
 
 
-def vm(draw: random.Random, number: int, pcpus: int) -> dict[str, Any]:
+def vm(draw: random.Random, number: int, pcpus: int, linux: bool) -> dict[str, Any]:
     """Return a VM that computes, or computes and sleeps, with a cap or pins now and then."""
     steps: list[dict[str, Any]] = [{"compute": draw.choice([3, 11, 40, 500])}]
     if draw.random() < 0.6:
@@ -34,6 +49,11 @@ def vm(draw: random.Random, number: int, pcpus: int) -> dict[str, Any]:
         keys["pcpus"] = draw.sample(range(pcpus), draw.randint(1, pcpus))
     if draw.random() < 0.25:
         keys["prefers"] = [draw.randrange(pcpus)]
+    if linux and draw.random() < 0.3:
+        keys["quota_us"] = draw.choice([300, 2_000])
+        keys["quota_period_us"] = draw.choice([1_000, 4_000])
+    if linux and draw.random() < 0.3:
+        keys["slice_us"] = draw.choice([100, 900])
     return {
         "name": f"vm{number}",
         "pages": 1,
@@ -55,17 +75,18 @@ def scenario(policy: str, seed: int) -> dict[str, Any]:
     return {
         "name": "random",
         "seed": seed,
+        "dialect": draw.choice(["textbook", "textbook", {"arrival_at_expiry": "expired"}]),
         "tick_us": draw.choice([30, 100]),
         "host": {
             "pcpus": pcpus,
             "costs": draw.choice(["none", costs]),
             "scheduler": {"policy": policy, **keys},
         },
-        "vms": [vm(draw, number, pcpus) for number in range(draw.randint(1, 5))],
+        "vms": [vm(draw, n, pcpus, policy in LINUX) for n in range(draw.randint(1, 5))],
     }
 
 
-@pytest.mark.parametrize("policy", HYPERVISORS)
+@pytest.mark.parametrize("policy", [*HYPERVISORS, *LINUX])
 def test_as_in_the_plain_twin(policy: str) -> None:
     for seed in range(40):
         try:

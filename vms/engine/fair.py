@@ -4,13 +4,16 @@ A tick adds UNIT / weight to a vCPU's virtual time, where the weight is the VM's
 its vCPUs (as cgroups do) or of each vCPU.
 """
 
+from vms.engine.bandwidth import give_back
 from vms.engine.compiled import inner
-from vms.engine.lines import drop, insert
-from vms.engine.queue import allowed, member, waiting
-from vms.engine.tables import INF
+from vms.engine.lines import after, drop, first_of, insert
+from vms.engine.queue import allowed, here, member, waiting
+from vms.engine.tables import INF, RUNNABLE
 
 UNIT = 1 << 36
 VM_WEIGHT = 0
+SEEN, PLACED = 1, 2
+"""`unit.known` of one that has stood in no queue yet, as its quota was used up; and of others."""
 
 
 @inner
@@ -76,10 +79,23 @@ def choose_home(s, v):
 
 @inner
 def may_move(s, k, p):
-    """Return whether the vCPU at place k waits in another queue and may go to pCPU p."""
+    """Return whether the vCPU at place k waits in another queue and may go to pCPU p.
+
+    Who waits alone for an idle pCPU may not: that is about to run it.
+    """
     v = waiting(s, k)
     u = s.unit[v]
-    return u.home != p and u.parked == 0 and u.active == 1 and allowed(s, v, p)
+    if u.home == p or u.parked or u.active == 0 or not allowed(s, v, p):
+        return False
+    home = s.pcpu[u.home]
+    if home.vcpu >= 0 or home.hold > s.host.now or home.online == 0:
+        return True
+    w = first_of(s, u.home)
+    while w >= 0:
+        if w != v and s.vcpu[w].state == RUNNABLE:
+            return True
+        w = after(s, w)
+    return False
 
 
 @inner
@@ -153,3 +169,34 @@ def overloaded(s, p, greatest):
         return -1
     u = s.unit[waiting(s, k)]
     return k if u.weight <= s.pcpu[u.home].load - s.pcpu[p].load else -1
+
+
+@inner
+def give_quota_back(s, v):
+    """Let v return what it has not used; those of its VM that wait for some may run at once."""
+    pool = s.group[s.vcpu[v].vm].pool
+    give_back(s, v)
+    if pool <= 0 < s.group[s.vcpu[v].vm].pool:
+        s.host.timer_at = min(s.host.timer_at, s.host.now)
+
+
+@inner
+def due_to_even_out(s):
+    """Return whether the queues' loads are looked at now: once in a tick, at a whole period."""
+    h, policy = s.host, s.policy
+    if policy.pcpus < 2 or h.now % policy.balance != 0 or policy.next_account > h.now:
+        return False
+    policy.next_account = h.now + 1
+    return True
+
+
+@inner
+def may_take(s, p):
+    """Return whether pCPU p may take somebody as loads are evened out: who gave in this tick no."""
+    return here(s, p) and s.pcpu[p].balanced_at <= s.host.now
+
+
+@inner
+def gave(s, p):
+    """Note that pCPU p gave somebody in this tick."""
+    s.pcpu[p].balanced_at = s.host.now + 1

@@ -10,6 +10,7 @@ from tests.engine.plain.attacks import Attacks
 from tests.engine.plain.cgroups import Cgroups
 from tests.engine.plain.devices import Device, Disk, VirtualDevice
 from tests.engine.plain.hypervisors import HYPERVISORS
+from tests.engine.plain.linux import LINUX
 from tests.engine.plain.memory import LEFT_OUT, REFUSED, WAITS, Memory
 from tests.engine.plain.overcommit import Guest, Overcommit
 from tests.engine.plain.policies import POLICIES
@@ -200,7 +201,7 @@ class Host:
         for each in given["vms"]:
             self.add(each)
         self.counted = 0
-        self.scheduler = (POLICIES | HYPERVISORS)[self.policy](self)
+        self.scheduler = (POLICIES | HYPERVISORS | LINUX)[self.policy](self)
         self.pinned = any(vm.pins is not None for vm in self.vms)
         self.queue: list[VirtualProcessor] = []  # waiting vCPUs, head first
 

@@ -61,6 +61,20 @@ KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
         "migration_delay_us": 0,
     },
     "credit2": {"ratelimit_us": 1_000},
+    "cfs": {
+        "latency_us": 6_000,
+        "min_granularity_us": 750,
+        "wakeup_granularity_us": 1_000,
+        "preempt": True,
+        "balance_us": 4_000,
+        "weight_of": "vm",
+    },
+    "eevdf": {
+        "base_slice_us": 700,
+        "run_to_parity": True,
+        "balance_us": 4_000,
+        "weight_of": "vm",
+    },
 }
 OVERCOMMIT: Mapping = {
     "oom": "kill",

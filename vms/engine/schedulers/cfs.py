@@ -5,21 +5,27 @@ at the most, and takes the pCPU if it is a wake-up granularity behind who runs.
 Source: Linux before 6.6, kernel/sched/fair.c and Documentation/scheduler/sched-design-CFS.rst.
 """
 
-from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
+from vms.engine.bandwidth import empty, fill_pools, limit, take_from_pool, use
 from vms.engine.fair import (
+    PLACED,
+    SEEN,
     UNIT,
     busiest,
     choose_home,
+    due_to_even_out,
     enter,
+    gave,
+    give_quota_back,
     greatest_load,
     leave_queue,
+    may_take,
     overloaded,
     pace,
     reweigh,
     weigh,
 )
 from vms.engine.lines import after, first_of
-from vms.engine.queue import ask, here, mine, place_of, waiting
+from vms.engine.queue import ask, mine, place_of, tell_idle, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE
 from vms.engine.tolerance import Tolerance
@@ -80,12 +86,13 @@ def slice_of(s, v):
     return max(shortest, whole * u.weight // max(u.weight, s.pcpu[u.home].load))
 
 
-def place(s, v, initial):
+def place(s, v):
     """Let v enter its queue: a new one after a slice, who slept half a latency early at most."""
     u = s.unit[v]
     now = least_time(s, u.home)
     enter(s, v)
-    if initial:
+    if u.known < PLACED:
+        u.known = PLACED
         u.vtime = now + slice_of(s, v) * pace(s, v)
     else:
         u.vtime = max(u.vtime, now - scaled(s, s.policy.latency) * NORMAL // 2)
@@ -101,20 +108,19 @@ def wake(s, v):
     if u.known and home != u.home:
         u.vtime += least_time(s, home) - least_time(s, u.home)
     u.home = home
-    initial = u.known == 0
-    u.known = 1
+    u.known = max(u.known, SEEN)
     g = s.group[s.vcpu[v].vm]
     limit(s, v, g.quota, g.quota_period)
     if empty(s, v):
         u.parked = 1
         return
-    place(s, v, initial)
+    place(s, v)
 
 
 def block(s, v, gone):
     """Let v leave its queue."""
     u = s.unit[v]
-    give_back(s, v)
+    give_quota_back(s, v)
     s.vcpu[v].remaining_time = 0
     if u.active:
         least_time(s, u.home)
@@ -128,7 +134,7 @@ def block(s, v, gone):
 def back(s, v, why):
     """Let v queue again."""
     s.vcpu[v].remaining_time = 0
-    give_back(s, v)
+    give_quota_back(s, v)
     if empty(s, v):
         park(s, v)
 
@@ -180,9 +186,10 @@ def pick(s, p):
         v = first(s, p)
         if v < 0:
             k = busiest(s, p)
-            if k >= 0:
-                pull(s, k, p)
-            return k
+            if k < 0:
+                return -1
+            pull(s, k, p)
+            continue
         if empty(s, v):
             park(s, v)
         else:
@@ -213,7 +220,10 @@ def preempts(s, v):
 def yields(s, p):
     """Give way to who is far enough behind."""
     v = first(s, p)
-    return 1 if v >= 0 and behind(s, v, s.pcpu[p].vcpu) else 0
+    if v < 0 or not behind(s, v, s.pcpu[p].vcpu):
+        return 0
+    tell_idle(s, p)
+    return 1
 
 
 def renew(s, v):
@@ -230,9 +240,9 @@ def even_out(s):
     greatest = greatest_load(s)
     for i in range(h.pcpus):
         p = (s.policy.entry + i) % h.pcpus
-        k = overloaded(s, p, greatest) if here(s, p) else -1
-        if k >= 0 and (s.pcpu[p].balanced_at < h.now or h.now == 0):
-            s.pcpu[s.unit[waiting(s, k)].home].balanced_at = h.now
+        k = overloaded(s, p, greatest) if may_take(s, p) else -1
+        if k >= 0:
+            gave(s, s.unit[waiting(s, k)].home)
             pull(s, k, p)
             greatest = greatest_load(s)
     s.policy.entry = (s.policy.entry + 1) % h.pcpus
@@ -247,13 +257,12 @@ def timer(s):
         u = s.unit[v]
         if u.parked and mine(s, v) and not empty(s, v):
             u.parked = 0
-            place(s, v, 0)
+            place(s, v)
             p = target_of(s, v)
             if p >= 0:
                 ask(s, p)
+    if due_to_even_out(s):
+        even_out(s)
     if s.policy.pcpus > 1:
-        every = s.policy.balance
-        if h.now % every == 0:
-            even_out(s)
-        following = min(following, (h.now // every + 1) * every)
+        following = min(following, (h.now // s.policy.balance + 1) * s.policy.balance)
     h.timer_at = following

@@ -6,23 +6,29 @@ slice.  Lag is kept over a sleep: who blocks ahead of its share stays in the sum
 Source: Stoica and Abdel-Wahab, ODU TR-95-22, 1995; Linux, kernel/sched/fair.c (6.6 and later).
 """
 
-from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
+from vms.engine.bandwidth import empty, fill_pools, limit, take_from_pool, use
 from vms.engine.fair import (
+    PLACED,
+    SEEN,
     UNIT,
     busiest,
     choose_home,
+    due_to_even_out,
     enter,
+    gave,
+    give_quota_back,
     greatest_load,
     leave_queue,
+    may_take,
     overloaded,
     pace,
     reweigh,
     weigh,
 )
 from vms.engine.lines import after, first_of
-from vms.engine.queue import allowed, ask, here, mine, place_of, waiting
+from vms.engine.queue import allowed, ask, mine, place_of, tell_idle, waiting
 from vms.engine.scenario.keys import flag, micros, word
-from vms.engine.tables import INF, RUNNABLE, SLICE_USED_UP
+from vms.engine.tables import INF, RUNNABLE
 from vms.engine.tolerance import Tolerance
 
 TOLERANCE = Tolerance(us=20_000, percent=0.1)
@@ -93,7 +99,7 @@ def virtual_time(s, p):
     return cpu.vtime
 
 
-def place(s, v, initial):
+def place(s, v):
     """Let v enter its queue with the lag it left with; a new one with half a slice."""
     u = s.unit[v]
     now = virtual_time(s, u.home)
@@ -103,7 +109,10 @@ def place(s, v, initial):
         lag = u.lag + u.lag * u.weight // others
     u.vtime = now - lag
     ticks = slice_of(s, v)
-    u.deadline = u.vtime + (max(1, ticks // 2) if initial else ticks) * pace(s, v)
+    if u.known < PLACED:
+        u.known = PLACED
+        ticks = max(1, ticks // 2)
+    u.deadline = u.vtime + ticks * pace(s, v)
     enter(s, v)
 
 
@@ -125,26 +134,25 @@ def wake(s, v):
             leave_queue(s, v)
             u.lag = 0
             u.home = u.home if stays else choose_home(s, v)
-            place(s, v, 0)
+            place(s, v)
         return
     if u.active:
         return
     weigh(s, v)
     u.home = choose_home(s, v)
-    initial = u.known == 0
-    u.known = 1
+    u.known = max(u.known, SEEN)
     g = s.group[s.vcpu[v].vm]
     limit(s, v, g.quota, g.quota_period)
     if empty(s, v):
         u.parked = 1
         return
-    place(s, v, initial)
+    place(s, v)
 
 
 def block(s, v, gone):
     """Let v leave; ahead of its share it stays in the sums, so that a sleep wins nothing."""
     u = s.unit[v]
-    give_back(s, v)
+    give_quota_back(s, v)
     s.vcpu[v].remaining_time = 0
     if gone:
         if u.active:
@@ -157,19 +165,26 @@ def block(s, v, gone):
     u.parked = 0
     if u.active == 0:
         return
+    renew_deadline(s, v)
     if u.vtime > virtual_time(s, u.home):
         u.delayed = 1
     else:
         depart(s, v)
 
 
+def renew_deadline(s, v):
+    """Let v have a new deadline if it has reached its own."""
+    u = s.unit[v]
+    if u.vtime >= u.deadline:
+        u.deadline = u.vtime + slice_of(s, v) * pace(s, v)
+
+
 def back(s, v, why):
-    """Let v queue again, with a new deadline if it has reached its own."""
+    """Let v queue again."""
     u = s.unit[v]
     s.vcpu[v].remaining_time = 0
-    give_back(s, v)
-    if why == SLICE_USED_UP and u.vtime >= u.deadline:
-        u.deadline = u.vtime + slice_of(s, v) * pace(s, v)
+    give_quota_back(s, v)
+    renew_deadline(s, v)
     if empty(s, v):
         depart(s, v)
         u.parked = 1
@@ -209,7 +224,7 @@ def pull(s, k, p):
     depart(s, v)
     u.home = p
     u.moved_at = s.host.now
-    place(s, v, 0)
+    place(s, v)
 
 
 def pick(s, p):
@@ -218,9 +233,10 @@ def pick(s, p):
         v = earliest(s, p)
         if v < 0:
             k = busiest(s, p)
-            if k >= 0:
-                pull(s, k, p)
-            return k
+            if k < 0:
+                return -1
+            pull(s, k, p)
+            continue
         u = s.unit[v]
         if u.delayed:  # it is not ahead any more
             u.delayed = 0
@@ -260,7 +276,10 @@ def preempts(s, v):
 def yields(s, p):
     """Give way to who may take the pCPU."""
     v = earliest(s, p)
-    return 1 if v >= 0 and s.unit[v].delayed == 0 and beats(s, v, s.pcpu[p].vcpu) else 0
+    if v < 0 or s.unit[v].delayed or not beats(s, v, s.pcpu[p].vcpu):
+        return 0
+    tell_idle(s, p)
+    return 1
 
 
 def renew(s, v):
@@ -284,7 +303,7 @@ def unpark(s):
         u = s.unit[v]
         if u.parked and mine(s, v) and not empty(s, v):
             u.parked = 0
-            place(s, v, 0)
+            place(s, v)
             p = target_of(s, v)
             if p >= 0:
                 ask(s, p)
@@ -297,9 +316,9 @@ def even_out(s):
     greatest = greatest_load(s)
     for i in range(h.pcpus):
         p = (s.policy.entry + i) % h.pcpus
-        k = overloaded(s, p, greatest) if here(s, p) else -1
-        if k >= 0 and (s.pcpu[p].balanced_at < h.now or h.now == 0):
-            s.pcpu[s.unit[waiting(s, k)].home].balanced_at = h.now
+        k = overloaded(s, p, greatest) if may_take(s, p) else -1
+        if k >= 0:
+            gave(s, s.unit[waiting(s, k)].home)
             pull(s, k, p)
             greatest = greatest_load(s)
     s.policy.entry = (s.policy.entry + 1) % h.pcpus
@@ -309,9 +328,8 @@ def timer(s):
     """Fill pools, and even the loads of the queues out."""
     h = s.host
     following = unpark(s)
+    if due_to_even_out(s):
+        even_out(s)
     if s.policy.pcpus > 1:
-        every = s.policy.balance
-        if h.now % every == 0:
-            even_out(s)
-        following = min(following, (h.now // every + 1) * every)
+        following = min(following, (h.now // s.policy.balance + 1) * s.policy.balance)
     h.timer_at = following
