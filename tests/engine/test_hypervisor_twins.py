@@ -93,3 +93,17 @@ def test_as_in_the_plain_twin(policy: str) -> None:
             assert_twins(scenario(policy, seed), TICKS)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
+
+
+@pytest.mark.parametrize("policy", ["srtf", "priority", "credit", "credit2", "cfs", "rtds"])
+def test_who_gives_way_goes_on_at_once_where_a_pcpu_is_idle(policy: str) -> None:
+    """The pCPU before it is idle, and has decided already in that tick."""
+    keys = {"pcpus": [1], "priority": 9, "period_us": 2_000, "budget_us": 900}
+    bursts = {"repeat": 3, "steps": [{"sleep": 60}, {"compute": 30}]}
+    vms: list[dict[str, Any]] = [
+        {"name": "short", "workload": {"steps": [{"compute": 20}]}},
+        {"name": "long", "workload": {"steps": [{"compute": 300}]}},
+        {"name": "pinned", "weight": 2_000, "scheduler": keys, "workload": bursts},
+    ]
+    host = {"pcpus": 2, "costs": "none", "scheduler": {"policy": policy}}
+    assert_twins({"name": "idle", "host": host, "vms": vms}, 400)

@@ -38,9 +38,11 @@ def take_from_pool(s, v, most):
 
 @inner
 def give_back(s, v):
-    """Let v return what it has not used."""
+    """Let v return what it has not used; those of its VM that are parked may run at once."""
     g, u = s.group[s.vcpu[v].vm], s.unit[v]
     if g.most > 0:
+        if g.pool <= 0 < g.pool + u.budget:
+            s.host.timer_at = min(s.host.timer_at, s.host.now)
         g.pool += u.budget
         u.budget = 0
 

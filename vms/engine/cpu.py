@@ -372,20 +372,37 @@ def dispatch(s, p, v):
 
 @inner
 def decide(s, p):
-    """Let pCPU p give way if it was asked and somebody better waits; if it is idle, let it pick."""
+    """Let pCPU p give way if it was asked and somebody better waits; if it is idle, let it pick.
+
+    Returns whether it gave way.
+    """
     h = s.host
     cpu = s.pcpu[p]
+    gave_way = False
     if cpu.resched:
         cpu.resched = 0
         if cpu.vcpu >= 0 and yields(s, p):
             expire(s, p, SLICE_PREEMPTED)
+            gave_way = True
     if cpu.vcpu >= 0 or cpu.hold > h.now or cpu.online == 0:
-        return
+        return gave_way
     sync(s, p, h.now)
     while h.queue_n > 0:
         k = pick(s, p)
         if k < 0 or dispatch(s, p, take(s, k)):
+            break
+    return gave_way
+
+
+@inner
+def look_again(s):
+    """Let pCPUs that are idle pick from those who gave way after it had been their turn."""
+    h = s.host
+    for p in range(h.pcpus):
+        if h.queue_n == 0:
             return
+        if s.pcpu[p].vcpu < 0:
+            decide(s, p)
 
 
 @inner
@@ -407,10 +424,13 @@ def schedule(s):
         return
     charge_waits(s)
     sync_all(s, h.now)
+    gave_way = False
     for p in range(h.pcpus):
         if h.queue_n == 0 and h.preemptive == 0:
             return
-        decide(s, p)
+        gave_way = decide(s, p) or gave_way
+    if gave_way:
+        look_again(s)
 
 
 @inner

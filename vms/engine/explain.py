@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from vms.engine.compiled import entry
-from vms.engine.compiled.dispatch import pick, yields
+from vms.engine.compiled.dispatch import pick, regroup, yields
 from vms.engine.cpu import decide, expire, give_up, sync_all
 from vms.engine.machine import Machine
 from vms.engine.queue import allowed, waiting
-from vms.engine.scheduling import module
+from vms.engine.scheduling import module, policies
 from vms.engine.tables import SLICE_PREEMPTED
 from vms.engine.tick import ring, wake_up
 
-FACTS = 5
-ASKED, PREEMPTED, RUNNING_ON, PLACE, PICKED = range(5)
+FACTS = 6
+ASKED, PREEMPTED, RUNNING_ON, PLACE, PICKED, GAVE_WAY = range(6)
 """Rows of the facts that `up_to` finds out."""
 QUEUE = "the first in the queue"
 GOES_ON = "its slice is not used up"
@@ -78,18 +78,34 @@ class Decision:
 
 
 @entry
-def up_to(s: Any, pcpu: int) -> None:
+def up_to(s: Any, pcpu: int, facts: Any) -> None:
     """Go through the phases of the tick that starts now, up to the decision of a pCPU."""
     h = s.host
     if h.expired_first:
         give_up(s)
         ring(s)
     wake_up(s)
+    if h.cgroups and h.regroup:
+        regroup(s)
     ring(s)
     give_up(s)
     sync_all(s, h.now)
+    facts[GAVE_WAY] = 0
     for p in range(pcpu):
-        decide(s, p)
+        if decide(s, p):
+            facts[GAVE_WAY] = 1
+
+
+@entry
+def until_it_looks_again(s: Any, pcpu: int, facts: Any) -> None:
+    """Let those behind an idle pCPU decide, and those before it look again if anybody gave way."""
+    for p in range(pcpu + 1, s.host.pcpus):
+        if decide(s, p):
+            facts[GAVE_WAY] = 1
+    if facts[GAVE_WAY] > 0:
+        for p in range(pcpu):
+            if s.pcpu[p].vcpu < 0:
+                decide(s, p)
 
 
 @entry
@@ -125,35 +141,42 @@ def explain(machine: Machine, pcpu: int) -> Decision:
     copy = Machine(machine.scenario, machine.state.copy(), machine.files, machine.limits)
     facts = np.full(FACTS, -1, np.int64)
     may = np.zeros(len(copy.state.vcpu), np.int64)
-    copy.call(up_to, pcpu)
+    copy.call(up_to, pcpu, facts)
     copy.call(choose, pcpu, facts)
-    keys = {v: _keys(copy, v) for v in copy.queue()}
+    policy = policies(copy.state)[int(copy.state.pcpu["pool"][pcpu])]
+    keys = {v: _keys(copy, policy, v) for v in copy.queue()}
     if facts[RUNNING_ON] < 0:
         copy.call(ask_policy, pcpu, facts, may)
-    return _decision(machine, copy, pcpu, facts, keys, may)
+    if facts[RUNNING_ON] < 0 and facts[PICKED] < 0:
+        copy.call(until_it_looks_again, pcpu, facts)
+        if facts[GAVE_WAY] > 0:
+            keys = {v: _keys(copy, policy, v) for v in copy.queue()}
+            copy.call(ask_policy, pcpu, facts, may)
+    return _decision(machine, copy, policy, pcpu, facts, keys, may)
 
 
-def _facts(machine: Machine, pcpu: int) -> dict[str, int]:
+def _facts(machine: Machine, policy: str, pcpu: int) -> dict[str, int]:
     """Return what the policy says beside the keys of candidates, in its own terms."""
     state, found = machine.state, {}
-    for title, table, column in getattr(module(machine.scheduler), "FACTS", ()):
+    for title, table, column in getattr(module(policy), "FACTS", ()):
         found[title] = int(getattr(state, table)[column][pcpu if table == "pcpu" else 0])
     return found
 
 
-def _keys(machine: Machine, v: int) -> dict[str, int]:
+def _keys(machine: Machine, policy: str, v: int) -> dict[str, int]:
     """Return the keys of a vCPU in the policy's own terms, those that decide first."""
     state, found = machine.state, {}
-    for title, table, column, _ in getattr(module(machine.scheduler), "SHOWN", ()):
+    for title, table, column, _ in getattr(module(policy), "SHOWN", ()):
         row = int(state.vcpu["vm"][v]) if table in ("vm", "group") else v
         found[title] = int(getattr(state, table)[column][row])
-    more = getattr(module(machine.scheduler), "explain", None)
+    more = getattr(module(policy), "explain", None)
     return found | more(state, v) if more else found
 
 
 def _decision(
     machine: Machine,
     copy: Machine,
+    policy: str,
     pcpu: int,
     facts: np.ndarray,
     keys: dict[int, dict[str, int]],
@@ -165,32 +188,32 @@ def _decision(
         Candidate(names[v], place, found, bool(may[v]) if going_on < 0 else True)
         for place, (v, found) in enumerate(keys.items())
     )
-    rule = getattr(module(machine.scheduler), "RULE", QUEUE)
+    rule = getattr(module(policy), "RULE", QUEUE)
     if going_on >= 0:
         rule = GOES_ON if facts[ASKED] <= 0 else FIRST
     chosen = going_on if going_on >= 0 else picked
     return Decision(
         tick=machine.now,
         pcpu=pcpu,
-        policy=machine.scheduler,
+        policy=policy,
         picked=names[chosen] if chosen >= 0 else None,
         kept=going_on >= 0,
         preempted=names[preempted] if preempted >= 0 else None,
         candidates=candidates,
         rule=rule,
-        tie=_tie(machine, pcpu, keys, picked, may),
-        facts=_facts(copy, pcpu) if chosen >= 0 else {},
+        tie=_tie(policy, pcpu, keys, picked, may),
+        facts=_facts(copy, policy, pcpu) if chosen >= 0 else {},
     )
 
 
 def _tie(
-    machine: Machine, pcpu: int, keys: dict[int, dict[str, int]], picked: int, may: Any
+    policy: str, pcpu: int, keys: dict[int, dict[str, int]], picked: int, may: Any
 ) -> str | None:
     """Return the rule that decided between equal keys, None where none had to.
 
     Where pCPUs have queues, those in the one who was picked stood in are compared with each other.
     """
-    shown = getattr(module(machine.scheduler), "SHOWN", ())
+    shown = getattr(module(policy), "SHOWN", ())
     deciding = [title for title, _, _, sense in shown if sense and title != "order"]
     if picked < 0 or not deciding:
         return None
@@ -199,8 +222,8 @@ def _tie(
     home = keys[picked].get(HOME, -1)
     if sum(keys[v].get(HOME, -1) == home for v in equals) > 1:
         in_order = "order" in (title for title, *_ in shown)
-        return TIES["order" if in_order and machine.scheduler not in BY_ROW else "row"]
-    if len(equals) < 2 or machine.scheduler not in IN_TURN:
+        return TIES["order" if in_order and policy not in BY_ROW else "row"]
+    if len(equals) < 2 or policy not in IN_TURN:
         return None
     return TIES["own" if home == pcpu else "turn"]
 

@@ -4,7 +4,6 @@ A tick adds UNIT / weight to a vCPU's virtual time, where the weight is the VM's
 its vCPUs (as cgroups do) or of each vCPU.
 """
 
-from vms.engine.bandwidth import give_back
 from vms.engine.compiled import inner
 from vms.engine.lines import after, drop, first_of, insert
 from vms.engine.queue import allowed, here, member, waiting
@@ -169,15 +168,6 @@ def overloaded(s, p, greatest):
         return -1
     u = s.unit[waiting(s, k)]
     return k if u.weight <= s.pcpu[u.home].load - s.pcpu[p].load else -1
-
-
-@inner
-def give_quota_back(s, v):
-    """Let v return what it has not used; those of its VM that wait for some may run at once."""
-    pool = s.group[s.vcpu[v].vm].pool
-    give_back(s, v)
-    if pool <= 0 < s.group[s.vcpu[v].vm].pool:
-        s.host.timer_at = min(s.host.timer_at, s.host.now)
 
 
 @inner

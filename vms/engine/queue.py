@@ -114,19 +114,6 @@ def ask_all(s):
 
 
 @inner
-def tell_idle(s, p):
-    """Let the policy's clock be due at the next tick if a pCPU before p is idle.
-
-    Who gives way to another joins p's queue when those before p have decided for this tick: they
-    are to see it in the next one, whether or not anything else happens then.
-    """
-    for q in range(p):
-        if s.pcpu[q].vcpu < 0 and here(s, q):
-            s.host.timer_at = min(s.host.timer_at, s.host.now + 1)
-            return
-
-
-@inner
 def before(s, v, w, ordered):
     """Return whether vCPU v comes before w: by rank; where `ordered` also by order."""
     a, b = s.unit[v], s.unit[w]

@@ -464,16 +464,23 @@ class Host:
     # Phase 5: picking
 
     def pick_all(self) -> None:
+        somebody_gave_way = False
         for pcpu in self.pcpus:
             asked, pcpu.asked = pcpu.asked, False
             if asked and pcpu.vcpu and self.scheduler.gives_way(pcpu):
                 self.put_back(pcpu, "preempted")
-            while pcpu.vcpu is None and self.queue and self.now >= pcpu.held_until:
-                chosen = self.scheduler.choose(pcpu)
-                if chosen is None:
-                    break
-                self.queue.remove(chosen)
-                self.dispatch(pcpu, chosen)
+                somebody_gave_way = True
+            self.pick(pcpu)
+        for pcpu in self.pcpus if somebody_gave_way else ():
+            self.pick(pcpu)
+
+    def pick(self, pcpu: PhysicalProcessor) -> None:
+        while pcpu.vcpu is None and self.queue and self.now >= pcpu.held_until:
+            chosen = self.scheduler.choose(pcpu)
+            if chosen is None:
+                break
+            self.queue.remove(chosen)
+            self.dispatch(pcpu, chosen)
 
     def dispatch(self, pcpu: PhysicalProcessor, vcpu: VirtualProcessor) -> None:
         if vcpu.first_run is None:

@@ -386,6 +386,9 @@ class Credit2(Policy):
                 if asked:
                     asked.asked = True
 
+    def after_waking(self) -> None:
+        self.clock()  # fills the pools of those who have just arrived
+
     # Credit
 
     def greatest(self) -> int:

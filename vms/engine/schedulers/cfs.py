@@ -5,7 +5,7 @@ at the most, and takes the pCPU if it is a wake-up granularity behind who runs.
 Source: Linux before 6.6, kernel/sched/fair.c and Documentation/scheduler/sched-design-CFS.rst.
 """
 
-from vms.engine.bandwidth import empty, fill_pools, limit, take_from_pool, use
+from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
 from vms.engine.fair import (
     PLACED,
     SEEN,
@@ -15,7 +15,6 @@ from vms.engine.fair import (
     due_to_even_out,
     enter,
     gave,
-    give_quota_back,
     greatest_load,
     leave_queue,
     may_take,
@@ -25,7 +24,7 @@ from vms.engine.fair import (
     weigh,
 )
 from vms.engine.lines import after, first_of
-from vms.engine.queue import ask, mine, place_of, tell_idle, waiting
+from vms.engine.queue import ask, mine, place_of, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE
 from vms.engine.tolerance import Tolerance
@@ -120,7 +119,7 @@ def wake(s, v):
 def block(s, v, gone):
     """Let v leave its queue."""
     u = s.unit[v]
-    give_quota_back(s, v)
+    give_back(s, v)
     s.vcpu[v].remaining_time = 0
     if u.active:
         least_time(s, u.home)
@@ -134,7 +133,7 @@ def block(s, v, gone):
 def back(s, v, why):
     """Let v queue again."""
     s.vcpu[v].remaining_time = 0
-    give_quota_back(s, v)
+    give_back(s, v)
     if empty(s, v):
         park(s, v)
 
@@ -220,10 +219,7 @@ def preempts(s, v):
 def yields(s, p):
     """Give way to who is far enough behind."""
     v = first(s, p)
-    if v < 0 or not behind(s, v, s.pcpu[p].vcpu):
-        return 0
-    tell_idle(s, p)
-    return 1
+    return 1 if v >= 0 and behind(s, v, s.pcpu[p].vcpu) else 0
 
 
 def renew(s, v):

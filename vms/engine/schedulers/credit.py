@@ -8,7 +8,7 @@ Source: Xen, xen/common/sched/credit.c; Zhou, Goel, Desnoyers and Sundaram, NCA 
 """
 
 from vms.engine.lines import after, drop, first_of, insert
-from vms.engine.queue import allowed, ask, here, member, place_of, tell_idle, to_tail
+from vms.engine.queue import allowed, ask, here, member, place_of, to_tail
 from vms.engine.queue import charge as charge_waits
 from vms.engine.scenario.keys import flag, micros, whole
 from vms.engine.tables import INF, RUNNABLE, RUNNING
@@ -445,7 +445,6 @@ def yields(s, p):
         rest = shortest if ran < shortest else s.policy.ratelimit - ran
         s.vcpu[cpu.vcpu].remaining_time = min(s.vcpu[cpu.vcpu].remaining_time, rest)
         return 0
-    tell_idle(s, p)
     return 1
 
 

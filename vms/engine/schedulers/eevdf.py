@@ -6,7 +6,7 @@ slice.  Lag is kept over a sleep: who blocks ahead of its share stays in the sum
 Source: Stoica and Abdel-Wahab, ODU TR-95-22, 1995; Linux, kernel/sched/fair.c (6.6 and later).
 """
 
-from vms.engine.bandwidth import empty, fill_pools, limit, take_from_pool, use
+from vms.engine.bandwidth import empty, fill_pools, give_back, limit, take_from_pool, use
 from vms.engine.fair import (
     PLACED,
     SEEN,
@@ -16,7 +16,6 @@ from vms.engine.fair import (
     due_to_even_out,
     enter,
     gave,
-    give_quota_back,
     greatest_load,
     leave_queue,
     may_take,
@@ -26,7 +25,7 @@ from vms.engine.fair import (
     weigh,
 )
 from vms.engine.lines import after, first_of
-from vms.engine.queue import allowed, ask, mine, place_of, tell_idle, waiting
+from vms.engine.queue import allowed, ask, mine, place_of, waiting
 from vms.engine.scenario.keys import flag, micros, word
 from vms.engine.tables import INF, RUNNABLE
 from vms.engine.tolerance import Tolerance
@@ -152,7 +151,7 @@ def wake(s, v):
 def block(s, v, gone):
     """Let v leave; ahead of its share it stays in the sums, so that a sleep wins nothing."""
     u = s.unit[v]
-    give_quota_back(s, v)
+    give_back(s, v)
     s.vcpu[v].remaining_time = 0
     if gone:
         if u.active:
@@ -183,7 +182,7 @@ def back(s, v, why):
     """Let v queue again."""
     u = s.unit[v]
     s.vcpu[v].remaining_time = 0
-    give_quota_back(s, v)
+    give_back(s, v)
     renew_deadline(s, v)
     if empty(s, v):
         depart(s, v)
@@ -276,10 +275,7 @@ def preempts(s, v):
 def yields(s, p):
     """Give way to who may take the pCPU."""
     v = earliest(s, p)
-    if v < 0 or s.unit[v].delayed or not beats(s, v, s.pcpu[p].vcpu):
-        return 0
-    tell_idle(s, p)
-    return 1
+    return 1 if v >= 0 and s.unit[v].delayed == 0 and beats(s, v, s.pcpu[p].vcpu) else 0
 
 
 def renew(s, v):
