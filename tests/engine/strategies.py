@@ -101,8 +101,8 @@ def hosts(draw: st.DrawFn, hardware: list[Scenario], memory: bool, twin: bool) -
         host["translation"] = draw(translations())
     if memory and draw(st.booleans()):
         host["overcommit"] = draw(overcommitments())
-        if host["replacement"]["policy"] in ("opt", "mru", "s3fifo"):
-            host["overcommit"]["ksm_scan"] = 0  # refused together; the twin joins not under these
+        if host["replacement"]["policy"] == "opt":
+            host["overcommit"]["ksm_scan"] = 0  # refused together
     swap = draw(st.sampled_from(["ideal", None, *(device["name"] for device in hardware)]))
     if swap != "ideal":
         host["swap"] = swap and {"device": swap}

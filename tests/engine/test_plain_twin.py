@@ -123,3 +123,59 @@ def test_the_twins_agree_beyond_the_end(raw: dict[str, Any], extra: int, chunks:
     for chunk in sizes(chunks, extra):
         assert advance(machine, chunk, past_end=True) == twin.run(chunk, past_end=True)
     assert comparable(machine) == plain_result(twin)
+
+
+def touching(refs: int, pages: int, **more: Any) -> dict[str, Any]:
+    pattern = {"pattern": "sequential", "pages": pages, "refs": refs, "write": 0}
+    return {"touch": pattern | {"refs_per_tick": 1} | more}
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("policy", ["mru", "s3fifo"])
+def test_a_page_that_was_refused_a_frame_is_a_free_one_to_its_guest(policy: str) -> None:
+    """It left the balloon, and nothing is in it: it goes back first."""
+    steps = [touching(9, 2), {"compute": 9}, touching(13, 4)]
+    keys = {"oom": "refuse", "ksm_scan": 1, "ksm_every": 1}
+    keys |= {"balloon_auto": True, "balloon_every": 1, "balloon_pages": 1}
+    keys |= {"idle_tax": 0, "free_percent": 0}
+    idle = {"name": "b", "pages": 12, "balloon": 11, "workload": {"steps": [{"compute": 1}]}}
+    raw: dict[str, Any] = {
+        "name": "refused",
+        "tick_us": 1,
+        "host": {
+            "frames": 2,
+            "swap": None,
+            "costs": "none",
+            "overcommit": keys,
+            "scheduler": {"policy": "fcfs"},
+            "replacement": {"policy": policy},
+        },
+        "vms": [{"name": "a", "pages": 12, "workload": {"repeat": 2, "steps": steps}}, idle],
+    }
+    assert_twins(raw)
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("policy", ["mru", "s3fifo"])
+def test_what_a_guest_frees_in_its_swap_is_the_image_again(policy: str) -> None:
+    """It had a copy of its own before, which nobody misses."""
+    steps = [
+        {"free": {"first": 0, "pages": 1}},
+        touching(8, 6, pattern="zipf", alpha=0.0, write=0.3),
+    ]
+    vm = {"name": "a", "pages": 12, "balloon": 7, "image": {"name": "x", "pages": 1}}
+    idle = {"name": "b", "pages": 12, "template": True, "workload": {"steps": [{"compute": 1}]}}
+    raw: dict[str, Any] = {
+        "name": "freed",
+        "seed": 1,
+        "tick_us": 1,
+        "host": {
+            "frames": 1,
+            "costs": "none",
+            "overcommit": {"balloon_every": 1, "balloon_pages": 1},
+            "scheduler": {"policy": "round_robin", "time_slice": 1},
+            "replacement": {"policy": policy},
+        },
+        "vms": [idle, vm | {"workload": {"repeat": 2, "steps": steps}}],
+    }
+    assert_twins(raw)

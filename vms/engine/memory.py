@@ -100,6 +100,16 @@ def fault_cost(s, v, major):
 
 
 @inner
+def found_no_frame(s, m, page, surfaced):
+    """Leave a page that VM m's guest has back, or not, as it is without a frame."""
+    if surfaced == READ_BACK:  # it has to be read when there is a frame for it
+        s.guest[page] |= GUEST_OUT
+    elif surfaced:  # its guest has it, and nothing in it
+        s.vm[m].guest_full = 0
+    return OUT
+
+
+@inner
 def fault(s, v, gpn, write, at):
     """Serve a reference of vCPU v to a page that is not present."""
     h = s.host
@@ -115,9 +125,7 @@ def fault(s, v, gpn, write, at):
     row = vm.image + gpn if image else 0
     mapped = image and s.image_frame[row] >= 0
     if not mapped and is_out(s):
-        if surfaced == READ_BACK:  # it has to be read when there is a frame for it
-            s.guest[page] |= GUEST_OUT
-        return OUT
+        return found_no_frame(s, m, page, surfaced)
     if mapped:
         major = False
     fault_cost(s, v, major)

@@ -137,6 +137,7 @@ class Overcommit:
         for page in pages:
             if page in vm.guest.out:
                 vm.guest.emptied(page)
+                vm.copied.discard(page)
             vm.guest.free.add(page)
             for each in (vm.guest.out, vm.guest.used, vm.guest.dirty):
                 each.discard(page)
