@@ -169,3 +169,50 @@ def test_a_tree_that_makes_no_sense_is_refused(
         Scenario.parse(raw)
     assert refused.value.field == field
     assert words in str(refused.value)
+
+
+def test_limits_are_changed_while_the_members_run() -> None:
+    machine, _ = engine_run(limited(), 3_000)
+
+    def give(**limits: Any) -> None:
+        parse({"type": "set_cgroup", "cgroup": "a", **limits}).apply(machine)
+        assert all(laws.check(machine).values())
+
+    resident = lambda: int(machine.state.vm["resident"][:2].sum())  # noqa: E731
+    assert resident() > 12
+    give(memory=12)
+    assert resident() <= 12  # at once, and from then on
+    run(machine, 500)
+    assert resident() <= 12
+    give(memory=0)
+    run(machine, 1_500)
+    assert resident() > 12
+
+    before = int(machine.state.cgroup["run"][0])
+    give(quota_us=500, period_us=5_000, weight=9, pids=50)
+    run(machine, 1_000)
+    ran = int(machine.state.cgroup["run"][0]) - before
+    assert 0 < ran <= 5 * 20 + 5 + 2  # 5 ticks in each of 20 periods of 50
+    give(quota_us=0)
+    kept = machine.state.cgroup["throttled"][0]
+    run(machine, 500)
+    assert machine.state.cgroup["throttled"][0] == kept
+    assert all(laws.check(machine).values())
+    assert load(save(machine)).state.cgroup.tobytes() == machine.state.cgroup.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"cgroup": "none of these", "weight": 3}, "cgroup"),
+        ({"cgroup": "a", "quota_us": -1}, "quota_us"),
+        ({"cgroup": "a", "period_us": 10}, "period_us"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_by_their_field(fields: Any, field: str) -> None:
+    machine, _ = engine_run(limited(), 100)
+    before = machine.state.cgroup.tobytes()
+    with pytest.raises(EngineError) as refusal:
+        parse({"type": "set_cgroup", **fields}).apply(machine)
+    assert refusal.value.field == field
+    assert machine.state.cgroup.tobytes() == before

@@ -54,6 +54,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "plug_pcpu": ({"pcpu": 1}, after_all({"type": "unplug_pcpu", "pcpu": 1})),
     "set_pool": ({"vm": "hog-3", "pool": "side"}, nothing),
     "set_smt": ({"threads": 2, "busy_percent": 40}, nothing),
+    "set_cgroup": ({"cgroup": "a", "weight": 9, "quota_us": 5_000, "memory": 30}, nothing),
     "set_replacement": ({"policy": "fifo", "scope": "local"}, nothing),
     "set_overcommit": ({"keys": {"ksm_scan": 50, "oom": "pause", "sample_every": 20}}, nothing),
     "set_translation": ({"keys": {"guest": "sv39", "mode": "shadow"}}, nothing),
@@ -100,6 +101,9 @@ def test_a_device_keeps_its_contract_in_every_mode(kind: str, mode: str) -> None
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_keeps_its_contract(name: str) -> None:
-    pools: dict[str, Any] = {"pools": [{"name": "side", "pcpus": [1]}]}
+    needs: dict[str, dict[str, Any]] = {
+        "set_pool": {"pools": [{"name": "side", "pcpus": [1]}]},
+        "set_cgroup": {"cgroups": [{"name": "a"}]},
+    }
     fields, prepare = EXAMPLES[name]
-    contracts.check_command(name, fields, prepare, **(pools if name == "set_pool" else {}))
+    contracts.check_command(name, fields, prepare, **needs.get(name, {}))

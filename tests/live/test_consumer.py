@@ -41,6 +41,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "plug_pcpu": {"pcpu": 0},
     "set_pool": {"vm": "one", "pool": "Pool-0"},
     "set_smt": {"threads": 2, "busy_percent": 70},
+    "set_cgroup": {"cgroup": "all", "weight": 9},
     "set_replacement": {"policy": "fifo"},
     "set_overcommit": {"keys": {"ksm_scan": 10}},
     "set_translation": {"keys": {"guest": "sv39"}},
@@ -111,8 +112,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "end_round": {},
 }
 """A message of every type there is."""
-NOT_NOW = {"restore_backup": "vm", "unplug_pcpu": "pcpu", "plug_pcpu": "pcpu"}
-"""No restore point, as no tick has passed; the only pCPU, which is there: the field refused."""
+NOT_NOW = {
+    "restore_backup": "vm",
+    "unplug_pcpu": "pcpu",
+    "plug_pcpu": "pcpu",
+    "set_cgroup": "cgroup",
+}
+"""No restore point, as no tick has passed; the only pCPU, which is there; no group: the field
+refused."""
 
 SLICE = {"type": "set_time_slice", "ticks": 9}
 TAKEN = {"type": "take_snapshot", **EXAMPLES["take_snapshot"]}

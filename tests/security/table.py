@@ -312,6 +312,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "plug_pcpu",
         "unplug_pcpu",
         "set_smt",
+        "set_cgroup",
         "set_costs",
         "set_replacement",
         "set_overcommit",

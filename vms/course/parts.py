@@ -27,7 +27,14 @@ PARTS: dict[str, Promise] = {
 ALLOWED_AT_FIRST = ("scheduling", "memory", "devices", "power", "storage")
 
 _COMMANDS = {
-    "scheduling": ("set_time_slice", "set_weight", "set_scheduler", "set_share", "set_pool"),
+    "scheduling": (
+        "set_time_slice",
+        "set_weight",
+        "set_scheduler",
+        "set_share",
+        "set_pool",
+        "set_cgroup",
+    ),
     "memory": ("set_replacement", "set_balloon", "set_overcommit", "set_translation"),
     "hardware": ("plug_pcpu", "unplug_pcpu", "set_smt", "set_costs"),
     "devices": (

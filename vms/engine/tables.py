@@ -579,7 +579,8 @@ CGROUP_ROW = _table(
     "parent weight quota period memory pids pod "
     # ticks used of the quota; next period; clock over its pages; pages it gave up; times somebody
     # was throttled; weights of those in it who want a pCPU; 1: somebody does; ticks all ran
-    "used refill_at hand reclaimed throttled active wanting run"
+    "used refill_at hand reclaimed throttled active wanting run "
+    "since since_run"  # tick since which the quota is in force, and of `run` the ticks before it
 )
 DEVICE_ROW = _table(
     "kind channels service_ns mib_per_s vfs "

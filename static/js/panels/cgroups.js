@@ -41,12 +41,16 @@ function make(group, groups, model, may, schema) {
 /** A schema that may also be null, without the null. */
 const plain = ({ anyOf, ...schema } = {}) => ({ ...schema, ...anyOf?.find(({ type }) => type !== "null") });
 
+/** Whether the group `at` is `row`, or in it. */
+const within = (at, row, groups) => at === row || (at >= 0 && within(groups.findIndex(({ name }) => name === groups[at].parent), row, groups));
+
 function refresh(item, group, row, model) {
   for (const field of $$("[data-key]", item)) setKey(field, group[field.dataset.key]);
-  const members = model.meta.vms.filter((vm) => vm.cgroup === group.name || vm.cgroup === row).map(({ name }) => name);
+  const inside = model.meta.vms.map((vm, at) => at).filter((at) => within(model.meta.vms[at].cgroup, row, model.meta.cgroups));
+  const members = inside.map((at) => model.meta.vms[at].name);
   const parts = [group.pod ? gettext("pod") : "", members.length > 6 ? say(gettext("%(n)s members"), { n: count(members.length) }) : members.join(", ")];
-  const resident = model.cgroup?.resident?.[row];
-  if (resident !== undefined) parts.push(group.memory ? say(gettext("%(n)s of %(of)s pages, %(share)s"), { n: compact(resident), of: compact(group.memory), share: percent(resident / group.memory) }) : say(gettext("%(n)s pages"), { n: compact(resident) }));
+  const resident = inside.reduce((sum, at) => sum + (model.vm.resident?.[at] ?? 0), 0);
+  parts.push(group.memory ? say(gettext("%(n)s of %(of)s pages, %(share)s"), { n: compact(resident), of: compact(group.memory), share: percent(resident / group.memory) }) : say(gettext("%(n)s pages"), { n: compact(resident) }));
   write(item.querySelector("small"), parts.filter(Boolean).join(" · "));
   mark(item, "data-full", String(Boolean(group.memory && resident >= group.memory)));
 }

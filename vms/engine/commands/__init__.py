@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vms.engine.commands.backups import LoseDisk, RestoreBackup, RunBackup, SetBackup
+from vms.engine.commands.cgroups import SetCgroup
 from vms.engine.commands.clones import CloneVM, MakeTemplate
 from vms.engine.commands.command import Command
 from vms.engine.commands.costs import SetCosts
@@ -44,6 +45,7 @@ COMMANDS: dict[str, type[Command]] = {
         PlugPcpu,
         SetPool,
         SetSmt,
+        SetCgroup,
         SetReplacement,
         SetOvercommit,
         SetBalloon,

@@ -40,7 +40,7 @@ def groups_fit(machine: Machine) -> bool | None:
 
 @law(
     "A cgroup runs no more than its quotas",
-    "run ≤ quota × periods begun + pCPUs; run = Σ run of all in it",
+    "run ≤ quota × periods begun + pCPUs, since the quota is in force; run = Σ run of all in it",
 )
 def quotas_kept(machine: Machine) -> bool | None:
     host = machine.state.host[0]
@@ -48,7 +48,7 @@ def quotas_kept(machine: Machine) -> bool | None:
         return None
     group = machine.state.cgroup[: host.cgroups]
     run = np.add.reduceat(machine.state.vcpu["run"][: host.vcpus], vms(machine)["first_vcpu"])
-    begun = machine.now // np.maximum(1, group["period"]) + 1
-    kept = group["run"] <= group["quota"] * begun + host.pcpus
+    begun = (machine.now - group["since"]) // np.maximum(1, group["period"]) + 1
+    kept = group["run"] - group["since_run"] <= group["quota"] * begun + host.pcpus
     counted = (members(machine) * run).sum(axis=1) == group["run"]
     return bool(np.all(counted) and np.all(kept | (group["quota"] == 0)))

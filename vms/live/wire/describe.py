@@ -41,6 +41,7 @@ def describe(machine: Machine, lab: str) -> dict[str, Any]:
         "threads": int(host["threads"]),
         "busy_percent": int(host["busy_percent"]),
         "pools": _pools(machine),
+        "cgroups": _cgroups(machine),
         "frames": int(host["frames"]),
         "page_kib": int(host["page_kib"]),
         "scheduler": {
@@ -82,6 +83,24 @@ def _pools(machine: Machine) -> list[dict[str, Any]]:
     ]
 
 
+def _cgroups(machine: Machine) -> list[dict[str, Any]]:
+    """The tree of cgroups, a parent before those in it: their limits in force, in whole ticks."""
+    rows, tick_ns = machine.state.cgroup, int(machine.state.host[0].tick_ns)
+    return [
+        {
+            "name": group.name,
+            "parent": group.parent,
+            "pod": group.pod,
+            "weight": int(row["weight"]),
+            "quota_us": int(row["quota"]) * tick_ns // 1000,
+            "period_us": int(row["period"]) * tick_ns // 1000,
+            "memory": int(row["memory"]),
+            "pids": int(row["pids"]),
+        }
+        for group, row in zip(machine.scenario.host.cgroups, rows, strict=False)
+    ]
+
+
 def _vms(machine: Machine) -> list[dict[str, Any]]:
     rows = machine.state.vm[: len(machine.vm_names)].tolist()
     names = machine.state.vm.dtype.names or ()
@@ -99,6 +118,7 @@ def _vms(machine: Machine) -> list[dict[str, Any]]:
                 "io_weight": vm["io_weight"],
                 "throttle": _throttle(vm),
                 "pool": vm["pool"],
+                "cgroup": vm["cgroup"] - 1,
                 "time_slice": vm["time_slice"],
                 "keys": knobs.of_vm(machine, row),
                 "start_at": vm["start_at"],
