@@ -465,9 +465,9 @@ POLICY_ROW = _table(
     "latency min_granularity wakeup_granularity base_slice run_to_parity weight_of "
     # what the policy keeps: places given at the tail and at the head of its queues, due times, …
     "tail front next_tick next_account epoch entry entry_at major reset_at max_weight "
-    # credit: what all active have; 1 + the first VM of its list; its slice, and a third of it, in
-    # ticks, and the tslice_ms they are of; the last VM's credits before and after the division
-    "balance_credit list_head slice every sliced_ms earned fair "
+    # credit: what all active have; 1 + the first VM of its list; its slice in ticks, and the
+    # tslice_ms that is of; the last VM's credits before and after the division
+    "balance_credit list_head slice sliced_ms earned fair "
     "tickets drawn drawn_of "  # lottery: of all who wait; the last ticket, and of how many
     "capped "  # credit2: 1 = some VM has a cap
     # of a pool: row of its scheduler, its slice, pCPUs that are online, 1: may leave one idle;

@@ -90,7 +90,7 @@ class Credit(Policy):
         self.lines: list[list[VirtualProcessor]] = [[] for _ in host.pcpus]
         self.active: list[VirtualMachine] = []
         self.whole = max(1, keys["tslice_ms"] * MS // tick_ns)
-        self.every = max(1, self.whole // 3) if keys["tslice_ms"] >= 3 else self.whole
+        self.looks = 3 if keys["tslice_ms"] >= 3 else 1  # in each slice, the last at its end
         self.most = 10 * keys["tslice_ms"]
         self.ratelimit, self.balance, self.delay = (
             up(keys[key] * 1_000, tick_ns)
@@ -178,7 +178,7 @@ class Credit(Policy):
 
     def clock(self) -> None:
         now = self.host.now
-        if now and now % self.every == 0:
+        if now and now * self.looks // self.whole > (now - 1) * self.looks // self.whole:
             self.look()
             if now % self.whole == 0:
                 self.account()

@@ -39,14 +39,49 @@ SHOWN = (
 )
 
 
+def ceiling(a, b):
+    """Return a / b, rounded up."""
+    return a if b == 1 else (a + b - 1) // b
+
+
 def slice_of(s):
-    """Return the time slice in ticks; what is between two looks at who runs is a third of it."""
+    """Return the time slice in ticks; in it there are three looks at who runs, or one."""
     policy = s.policy
     if policy.sliced_ms != policy.tslice_ms:
         policy.sliced_ms = policy.tslice_ms
         policy.slice = max(1, policy.tslice_ms * 1_000_000 // s.host.tick_ns)
-        policy.every = max(1, policy.slice // 3) if policy.tslice_ms >= 3 else policy.slice
+        policy.next_tick = -1
+        policy.next_account = (s.host.now // policy.slice + 1) * policy.slice
     return policy.slice
+
+
+def next_look(s):
+    """Return the tick of the next look: at thirds of a slice; the last one is an accounting's."""
+    whole_slice = slice_of(s)
+    ends = s.policy.next_account
+    if s.policy.tslice_ms < 3:
+        return ends
+    look = ends - whole_slice + (whole_slice + 2) // 3
+    if look <= s.host.now:
+        look = ends - whole_slice + (2 * whole_slice + 2) // 3
+    return look if look > s.host.now else ends
+
+
+def to_be_seen(s, v):
+    """Return whether a look would change anything about v, which runs."""
+    u = s.unit[v]
+    return u.allot == BOOST or u.active == 0
+
+
+def next_due(s):
+    """Return the tick of the next look that can change anything, or of the next accounting."""
+    if s.policy.epoch:
+        return next_look(s)
+    for p in range(s.host.pcpus):
+        v = s.pcpu[p].vcpu
+        if v >= 0 and here(s, p) and to_be_seen(s, v):
+            return next_look(s)
+    return s.policy.next_account
 
 
 def burn(s, v):
@@ -187,16 +222,19 @@ def sort(s, p):
 
 def tick(s):
     """Look at who runs: boosts end, who runs is active; queues are sorted after accountings."""
+    epoch = s.policy.epoch
     for p in range(s.host.pcpus):
+        if not here(s, p):
+            continue
         v = s.pcpu[p].vcpu
-        if v >= 0 and here(s, p):
+        if v >= 0:
             u = s.unit[v]
             if u.allot == BOOST:
                 u.allot = UNDER
             burn(s, v)
             if u.active == 0:
                 activate(s, v)
-        if s.policy.epoch and here(s, p):
+        if epoch:
             sort(s, p)
     s.policy.epoch = 0
 
@@ -209,6 +247,7 @@ def settle_one(s, v, fair, cap):
     if u.credit < 0:
         u.allot = OVER
         if cap >= 0 and u.credit < -cap and u.parked == 0:
+            charge_waits(s)  # who pays for its waiting changes
             u.parked = 1
             drop(s, v)
             if vc.state == RUNNING:
@@ -218,6 +257,7 @@ def settle_one(s, v, fair, cap):
         return u.credit
     u.allot = UNDER
     if u.parked:
+        charge_waits(s)
         u.parked = 0
         if vc.state == RUNNABLE:
             stand(s, v)
@@ -228,11 +268,6 @@ def settle_one(s, v, fair, cap):
         deactivate(s, v)
         u.credit //= 2
     return u.credit
-
-
-def ceiling(a, b):
-    """Return a / b, rounded up."""
-    return a if b == 1 else (a + b - 1) // b
 
 
 def weight_of(s, m):
@@ -275,12 +310,13 @@ def account_vm(s, m, weight, total, all_weights, left, extra):
 def account(s):
     """Share a slice's credits of all pCPUs out among the active VMs, in the order of their list."""
     policy = s.policy
-    charge_waits(s)  # who has overdrawn its cap is parked
     all_weights = 0
     m = policy.list_head - 1
     while m >= 0:
-        all_weights += weight_of(s, m)
-        m = s.group[m].following - 1
+        g = s.group[m]
+        g.entitled = weight_of(s, m)
+        all_weights += g.entitled
+        m = g.following - 1
     if all_weights == 0:
         policy.balance_credit = 0
         return
@@ -289,15 +325,15 @@ def account(s):
     left, extra, balance = all_weights, 0, 0
     before, m = -1, policy.list_head - 1
     while m >= 0:
-        following = s.group[m].following - 1
+        g = s.group[m]
+        following = g.following - 1
         wish = 0
-        if s.group[m].active > 0:
-            weight = weight_of(s, m)
-            left -= weight
-            total, wish, part = account_vm(s, m, weight, total, all_weights, left, extra)
+        if g.active > 0:
+            left -= g.entitled
+            total, wish, part = account_vm(s, m, g.entitled, total, all_weights, left, extra)
             extra |= wish & 1
             balance += part
-        if s.group[m].active == 0:
+        if g.active == 0:
             drop_after(s, before, m)
         elif wish == 2 and before >= 0:
             drop_after(s, before, m)
@@ -313,13 +349,13 @@ def timer(s):
     """Tick, which sorts the queues if there was an accounting; at the end of a slice account."""
     h, policy = s.host, s.policy
     whole_slice = slice_of(s)
-    if policy.next_tick == h.now and h.now > 0 and h.now % policy.every == 0:
+    if policy.next_tick == h.now > 0:
         tick(s)
-        if h.now % whole_slice == 0:
+        if policy.next_account == h.now:
             account(s)
-        policy.next_tick = h.now + policy.every
-    else:
-        policy.next_tick = (h.now // policy.every + 1) * policy.every
+    if policy.next_account <= h.now:
+        policy.next_account = (h.now // whole_slice + 1) * whole_slice
+    policy.next_tick = next_due(s)
     h.timer_at = policy.next_tick
 
 
@@ -391,6 +427,10 @@ def pick(s, p):
     if v < 0:
         return -1
     drop(s, v)
+    if to_be_seen(s, v):
+        look = next_look(s)
+        s.policy.next_tick = min(s.policy.next_tick, look)
+        s.host.timer_at = min(s.host.timer_at, look)
     return place_of(s, v)
 
 
