@@ -62,6 +62,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
     "set_balloon": ({"vm": "pages", "pages": 5}, nothing),
     "set_device_mode": ({"vm": "io", "device": "vda", "mode": "emulated"}, nothing),
     "map_device": ({"vm": "io", "device": "vda", "backend": "disk1", "mode": "vhost"}, nothing),
+    "add_device": ({"vm": "io", "name": "vdz", "backend": "disk1", "mode": "vhost"}, nothing),
     "unmap_device": ({"vm": "io", "device": "vda"}, nothing),
     "set_queue": ({"device": "disk0", "queue": "fair"}, nothing),
     "set_io_weight": ({"vm": "io", "io_weight": 700}, nothing),

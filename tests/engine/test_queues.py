@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -297,6 +298,72 @@ def test_packets_beyond_the_ring_and_for_a_vm_that_is_off_are_lost() -> None:
     assert result(machine)["devices"][0]["dropped"] == 5
 
 
+def in_pods(to: str, **switch: Any) -> Raw:
+    """Return two pods at one switch: `left` of a sender and a receiver, `right` of a receiver."""
+    receive: list[Raw] = [{"receive": {"device": "eth", "packets": 3}}, {"compute": 1}]
+    work: dict[str, tuple[str, list[Raw]]] = {
+        "sender": ("left", [{"send": {"device": "eth", "to": to, "packets": 3, "kib": 6}}]),
+        "idle": ("left", [{"compute": 1}]),
+        "near": ("left", receive),
+        "far": ("right", receive),
+    }
+    vms = [
+        {
+            "name": name,
+            "kind": "container",
+            "cgroup": group,
+            "devices": [{"name": "eth", "backend": "br"}],
+            "workload": {"steps": steps},
+        }
+        for name, (group, steps) in work.items()
+    ]
+    bridge = {"name": "br", "kind": "switch", "mib_per_s": 100, "delay_us": 300} | switch
+    pods = [{"name": name, "pod": True} for name in ("left", "right")]
+    host = {"pcpus": 4, "devices": [bridge], "cgroups": pods}
+    return {"name": "pods", "tick_us": 20, "host": host, "vms": vms}
+
+
+@pytest.mark.interpreted
+def test_packets_within_a_pod_never_leave_it_and_those_between_pods_take_the_switch() -> None:
+    """6 KiB are two pages to copy, 600 ns each; at the switch 58.594 us and 300 us on the way."""
+    for to, name, times, at_switch in (
+        ("near", "near", [1_200] * 3, 0),
+        ("left", "near", [1_200] * 3, 0),  # who listens at the pod's port
+        ("far", "far", [58_593 * n + 300_000 for n in (1, 2, 3)], 3),
+        ("right", "far", [58_593 * n + 300_000 for n in (1, 2, 3)], 3),
+    ):
+        machine, events = engine_run(in_pods(to), 200)
+        found = result(machine)
+        assert [e.b for e in events if e.kind == "packet"] == times
+        assert found["devices"][0]["requests"] == at_switch
+        vms = {vm["name"]: vm["io"]["eth"] for vm in found["vms"]}
+        assert vms[name]["packets"]["received"] == 3
+        assert vms["sender"]["packets"].get("inside", 0) == 3 - at_switch
+        assert vms["sender"]["requests"] == at_switch
+        assert found["vms"][0]["finish"] is not None
+        assert all(found["laws"].values())
+
+
+@pytest.mark.interpreted
+def test_containers_of_a_pod_share_one_ring() -> None:
+    raw = in_pods("idle", ring=2)
+    raw["vms"].insert(0, copy.deepcopy(raw["vms"][0]) | {"name": "other"})
+    raw["vms"][0]["workload"]["steps"][0]["send"] |= {"to": "near", "packets": 1}
+    raw["vms"][3]["workload"]["steps"].insert(0, {"compute": 90})
+    machine, events = engine_run(raw, 60)
+    assert [e.kind for e in events if e.kind in ("packet", "drop")] == ["packet"] * 2 + ["drop"] * 2
+    parted = copy.deepcopy(raw)
+    parted["vms"][2]["cgroup"] = "right"  # `idle` has a port of its own now
+    machine, events = engine_run(parted, 60)
+    assert "drop" in [e.kind for e in events]
+    assert machine.state.device["dropped"][0] == 1
+
+
+def test_a_packet_to_who_is_not_at_the_switch_is_refused_by_name() -> None:
+    with pytest.raises(EngineError, match="must be one of left, right, sender, idle, near, far, "):
+        built(in_pods("nobody"))
+
+
 @pytest.mark.interpreted
 def test_a_device_unplugged_refuses_and_one_mapped_elsewhere_goes_on_there() -> None:
     disks = [{"name": "d"}, {"name": "e"}, {"name": "tty", "kind": "console"}]
@@ -323,6 +390,70 @@ def test_a_device_unplugged_refuses_and_one_mapped_elsewhere_goes_on_there() -> 
     assert found["vms"][0]["io"]["v"]["refused"] == 40
     assert found["vms"][0]["io"]["v"]["requests"] == 40
     assert all(found["laws"].values())
+
+
+def with_late(declared: bool) -> Raw:
+    """Return a VM that uses all its disks in turn, one of which is plugged in later."""
+    disks = [{"name": "d"}, {"name": "e", "service_us": 90}]
+    devices: list[Raw] = [{"name": "v", "backend": "d"}]
+    devices += [{"name": "w", "backend": "e", "mode": "vhost", "plugged": False}] * declared
+    work: Raw = {"repeat": 40, "steps": [{"io": {"requests": 2}}, {"compute": 1}]}
+    vm = {"name": "g", "devices": devices, "workload": work}
+    return {"name": "x", "host": {"devices": disks}, "vms": [vm]}
+
+
+@pytest.mark.interpreted
+def test_a_device_that_was_not_declared_is_as_one_that_waited_for_being_plugged_in() -> None:
+    found = []
+    late = {"vm": "g", "backend": "e", "mode": "vhost"}
+    plug: tuple[Raw, ...] = (
+        {"type": "map_device", "device": "w", **late},
+        {"type": "add_device", "name": "w", **late},
+    )
+    for declared, command in zip((True, False), plug, strict=True):
+        machine = built(with_late(declared))
+        run(machine, 50)
+        parse(command).apply(machine)
+        run(machine, 50)
+        machine = load(save(machine))
+        assert all(laws.check(machine).values())
+        run(machine, 5_000)
+        found.append((machine.event_hash, result(machine)))
+        assert machine.ended
+    assert found[0] == found[1]
+    io = found[0][1]["vms"][0]["io"]
+    assert io["w"]["requests"] > 30
+    assert io["v"]["requests"] + io["w"]["requests"] == 80
+
+
+@pytest.mark.interpreted
+def test_a_device_is_added_only_where_there_is_room_and_a_name_for_it() -> None:
+    raw = with_late(declared=False)
+    raw["host"]["devices"][1] |= {"kind": "nic", "vfs": 1}
+    raw["vms"].append({"name": "h", "workload": {"steps": [{"io": {"requests": 3}}]}})
+    machine = built(raw)
+    run(machine, 30)
+    assert int(machine.state.vcpu["ended"][1]) == 1  # it has no device: an error, in a tick
+    add: Raw = {"type": "add_device", "vm": "h", "name": "n", "backend": "e", "mode": "vf"}
+    parse(add).apply(machine)
+    before = save(machine)
+    for wrong, words in (
+        ({"name": "m"}, "e must have a free virtual function, got 1 of 1 used"),
+        ({}, "name must be another name than n, got n"),
+        ({"backend": "q"}, "backend must be one of d, e, got q"),
+        ({"vm": "g", "name": "x", "backend": "d", "mode": "passthrough"}, "must have d alone"),
+    ):
+        with pytest.raises(EngineError, match=words):
+            parse(add | wrong).apply(machine)
+    assert save(machine) == before
+    late: Raw = {"name": "late", "devices": [{"name": "v", "backend": "d"}]}
+    late |= {"workload": {"steps": [{"io": {"device": "v"}}]}}
+    parse({"type": "add_vm", "vm": late}).apply(machine)
+    parse({"type": "clone_vm", "vm": "g", "name": "copy"}).apply(machine)
+    parse({"type": "unmap_device", "vm": "h", "device": "n"}).apply(machine)
+    assert machine.vdevice_names == ["v", "n", "v", "v"]
+    run(load(save(machine)), 20_000)
+    assert all(laws.check(machine).values())
 
 
 @pytest.mark.interpreted

@@ -49,6 +49,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "set_balloon": {"vm": "one", "pages": 1},
     "set_device_mode": {"vm": "one", "device": "vda", "mode": "emulated"},
     "map_device": {"vm": "one", "device": "vda", "backend": "disk1"},
+    "add_device": {"vm": "two", "name": "vdz", "backend": "disk1"},
     "unmap_device": {"vm": "one", "device": "vda"},
     "set_queue": {"device": "disk1", "queue": "fair"},
     "set_io_weight": {"vm": "one", "io_weight": 300},

@@ -321,6 +321,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
         "set_device_mode",
         "map_device",
         "unmap_device",
+        "add_device",
         "set_queue",
         "set_io_weight",
         "set_throttle",

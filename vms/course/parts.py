@@ -59,7 +59,14 @@ PART_OF_COMMAND = {name: part for part, names in _COMMANDS.items() for name in n
 
 _OF_HOST = {
     "scheduling": ("scheduler", "pools", "cgroups"),
-    "memory": ("replacement", "swap", "overcommit", "ksm", "account_page_tables"),
+    "memory": (
+        "replacement",
+        "swap",
+        "overcommit",
+        "ksm",
+        "account_page_tables",
+        "account_kernels",
+    ),
 }
 _OF_VM = {
     "scheduling": ("weight", "cap", "time_slice", "scheduler", "cgroup"),

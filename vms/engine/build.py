@@ -90,7 +90,7 @@ def vm_tables(parts: Parts, overcommits: bool) -> dict[str, np.ndarray]:
         "alias_p": join("alias_p", (p for p, _ in parts.alias)),
         "alias_i": join("alias_i", (i for _, i in parts.alias)),
         "pte": new_table("pte", parts.pages),
-        "page_vm": np.repeat(np.arange(vms), [e["pages"] for e in parts.vm]).astype(np.int16),
+        "page_vm": np.repeat(np.arange(vms), page_rows(parts)).astype(np.int16),
         "mate": filled("mate", parts.pages if shared else 1, -1),
         "image_frame": filled("image_frame", parts.image_pages, -1),
         "queue": new_table("queue", power_of_two(vcpus)),
@@ -102,6 +102,11 @@ def vm_tables(parts: Parts, overcommits: bool) -> dict[str, np.ndarray]:
         "spent": new_table("spent", vms * N_CAUSES),
         **disk_tables(parts),
     }
+
+
+def page_rows(parts: Parts) -> np.ndarray:
+    """Return the rows of pte of each VM: its pages, and its kernel's where it is accounted."""
+    return np.diff([*(entry["first_page"] for entry in parts.vm), parts.pages])
 
 
 def disk_tables(parts: Parts) -> dict[str, np.ndarray]:

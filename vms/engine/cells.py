@@ -131,9 +131,9 @@ def _of_vm(machine: Machine, vm: int, keys: Sequence[int | str], percent: bool) 
 
 
 def _of_vdevice(machine: Machine, vm: int, name: str, key: str) -> Cells | None:
-    vm_row = machine.state.vm[vm]
-    rows = range(int(vm_row.first_vdevice), int(vm_row.first_vdevice) + int(vm_row.vdevices))
-    for row in rows:
+    for row in np.flatnonzero(
+        machine.state.vdevice["vm"][: len(machine.vdevice_names)] == vm
+    ).tolist():
         if machine.vdevice_names[row].rpartition("/")[2] == name:
             if key in {"requests", "kib", "in_flight", "copied_kib"}:
                 return Cells(_field(machine, "vdevice", [row], key))

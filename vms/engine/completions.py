@@ -9,11 +9,12 @@ from vms.engine.compiled.dispatch import wrote
 from vms.engine.io import pass_on, refill, refuse
 from vms.engine.log import log
 from vms.engine.network import deliver, leave_line, send_off, without
-from vms.engine.requests import enter, free_row, next_to_come, serve, unlink_first_done
+from vms.engine.requests import enter, free_row, hold, next_to_come, serve, unlink_first_done
 from vms.engine.tables import (
     EV_HELD,
     EV_IO,
     HELD,
+    IN_POD,
     IN_TURN,
     INF,
     LATENCY_BUCKETS,
@@ -56,6 +57,10 @@ def happen(s, d):
         v = deliver(s, d, r)
         refill(s)
         return v
+    elif q.phase == IN_POD:
+        v, w = q.vcpu, q.vdevice
+        hold(s, d, r, q.key, ON_WIRE)
+        return completed(s, v, w, 0)
     elif q.phase == TO_COME:
         return make(s, d, r)
     return -1

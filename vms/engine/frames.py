@@ -175,5 +175,6 @@ def free_frame(s, f):
 
 @inner
 def is_out(s):
-    """Return whether there is no frame left and no swap to make room."""
-    return s.host.free_frames == 0 and s.host.swap == NO_SWAP
+    """Return whether there is no frame left, and nothing that swap could make room of."""
+    h = s.host
+    return h.free_frames == 0 and (h.swap == NO_SWAP or h.kernel_frames == h.frames)

@@ -1,4 +1,4 @@
-"""A machine that has got another VM: its tables, a size larger.
+"""A machine that has got another VM, or a virtual device: its tables, a size larger.
 
 A table behind a State is never replaced, so the tables are built anew from the larger scenario
 and everything that has happened is copied into them.  VMs are appended, so rows keep their numbers.
@@ -53,11 +53,11 @@ SIZES = ("vcpus", "vms", "vdevices", "reader", "reader_first", "reader_n")
 
 
 def grow(machine: Machine, scenario: Scenario) -> None:
-    """Let `machine` go on with `scenario`: its own with one more VM at the end, up from now on."""
+    """Let `machine` go on with `scenario`: its own with more VMs or devices at the end."""
     old = machine.state
     new = build_state(scenario, compile_parts(scenario, machine.files))
     before = old.host[0]
-    if machine.scenario.host.account_page_tables:
+    if machine.scenario.host.account_page_tables and len(new.vm) > len(old.vm):
         raise EngineError(
             "{field}: a host that accounts page tables takes no further VM while it runs", "vm"
         )

@@ -8,8 +8,9 @@ at the first tick that starts at or after it.
 from vms.engine.access import BATCH, charge_exits, charge_request
 from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import locate
+from vms.engine.devices import DEVICES
 from vms.engine.log import log
-from vms.engine.network import receive
+from vms.engine.network import loop_back, receive, stays_in_pod
 from vms.engine.requests import (
     arrived,
     come,
@@ -35,6 +36,8 @@ from vms.engine.tables import (
     TO_COME,
 )
 from vms.engine.throttle import count_passed, pass_at, throttled
+
+SWITCH = list(DEVICES).index("switch")
 
 
 @entry
@@ -140,7 +143,12 @@ def access_device(s, v, at):
     """Submit all requests of the I/O step of vCPU v at a time point; v is blocked."""
     vc = s.vcpu[v]
     step = s.step[vc.step]
-    vc.io_vdevice = s.vm[vc.vm].first_vdevice + step.device
+    w = s.vm[vc.vm].first_vdevice + step.device if step.device >= 0 else in_turn(s, v)
+    if w < 0:  # its VM has none: an error, in a tick
+        vc.waits_for = SLEEP
+        sleep(s, v, at + 1)
+        return
+    vc.io_vdevice = w
     vc.io_left = step.n
     vc.io_open = 0
     vc.io_done = 0
@@ -151,6 +159,23 @@ def access_device(s, v, at):
     submit(s, v, at)
     if vc.io_left > 0:
         wait_for_row(s, v)
+
+
+@inner
+def in_turn(s, v):
+    """Return the device of vCPU v's VM that is plugged in and comes next, -1 where none is.
+
+    No switch: a packet needs somebody to go to.
+    """
+    vc = s.vcpu[v]
+    vdevices = s.host.vdevices
+    for i in range(vdevices):
+        w = (vc.turn + i) % vdevices
+        device = s.vdevice[w]
+        if device.vm == vc.vm and not device.unplugged and s.device[device.device].kind != SWITCH:
+            vc.turn = w + 1
+            return w
+    return -1
 
 
 @inner
@@ -243,6 +268,9 @@ def pass_on(s, r, at_ns):
     """Let request r go to its device, as soon as its VM's throttle lets it."""
     q = s.request[r]
     device = s.vdevice[q.vdevice]
+    if stays_in_pod(s, r):
+        loop_back(s, r, at_ns)
+        return
     device.in_flight += 1
     arrived(s, q.device, r)
     if not throttled(s, device.vm):

@@ -19,7 +19,7 @@ from vms.engine import breakdown, laws
 from vms.engine.scenario import Scenario
 from vms.engine.scenario.host import Host
 from vms.engine.scenario.schema import plain
-from vms.engine.tables import A_NOTHING, EV_ATTACK, FRAME, VERDICTS
+from vms.engine.tables import A_NOTHING, EV_ATTACK, FRAME, STOPPERS, VERDICTS
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
@@ -130,6 +130,7 @@ TRIALS: dict[str, Trial] = {
 """Name → trial, in the order of the matrix."""
 
 
+NEVER_TRIED: JSON = {"verdict": A_NOTHING, "tick": None, "by": ""}
 OF_A_HOST = ("iommu", "cache_partitioned", "pids_max", "on_violation")
 """Keys of a host that decide what comes of an attempt, beside its scheduler and its KSM."""
 MEANS = (
@@ -230,17 +231,21 @@ def machine(
     }
 
 
-def played(raw: JSON, ticks: int) -> tuple[Machine, list[int]]:
-    """Return the machine after so many ticks, and the verdicts of all attempts in it."""
+def played(raw: JSON, ticks: int) -> tuple[Machine, list[JSON]]:
+    """Return the machine after so many ticks, and its attempts: verdict, tick, what stopped it."""
     from vms.engine.machine import build  # noqa: PLC0415  (wakes Numba)
     from vms.engine.tick import advance  # noqa: PLC0415
 
     found = build(Scenario.parse(raw))
-    verdicts: list[int] = []
+    tried: list[JSON] = []
     while found.now < ticks and (advance(found, ticks - found.now) or not found.stalled):
         events = found.drain()
-        verdicts += events["b"][events["kind"] == EV_ATTACK].tolist()
-    return found, verdicts
+        by = STOPPERS[int(found.state.vm[0].stopped_by)]
+        tried += [
+            {"verdict": int(event["b"]), "tick": int(event["tick"]), "by": by}
+            for event in events[events["kind"] == EV_ATTACK]
+        ]
+    return found, tried
 
 
 def state_of(machine: Machine, row: int) -> str:
@@ -272,14 +277,20 @@ def harmed(trial: Trial, after: Machine, without: Machine) -> list[str]:
 
 
 def try_out(trial: Trial, kind: str) -> JSON:
-    """Return what came of a trial by an attacker of a kind: verdict, harmed, laws (broken ones).
+    """Return what came of a trial by an attacker of a kind.
 
-    An attacker that never got a pCPU has tried nothing.
+    verdict: of its worst attempt, at `tick` (none: it never got a pCPU); stopped_by: what kept it
+    from doing more (STOPPERS); attempts; harmed: kinds; laws: those broken.
     """
-    after, verdicts = played(scenario(trial, kind, True), trial.ticks)
+    after, tried = played(scenario(trial, kind, True), trial.ticks)
     without, _ = played(scenario(trial, kind, False), trial.ticks)
+    # verdicts are in the order of their harm
+    worst = max(tried, key=lambda each: each["verdict"], default=NEVER_TRIED)
     return {
-        "verdict": VERDICTS[max(verdicts, default=A_NOTHING)],  # in the order of their harm
+        "verdict": VERDICTS[worst["verdict"]],
+        "stopped_by": worst["by"],
+        "event": {"tick": worst["tick"], "verdict": worst["verdict"]},
+        "attempts": len(tried),
         "harmed": harmed(trial, after, without),
         "laws": [law for law, holds in laws.check(after).items() if not holds],
     }

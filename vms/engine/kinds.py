@@ -1,8 +1,8 @@
 """Container or VM?  What each kind costs and gives, of any machine, as one table.
 
-A pure reduction of a machine, so the table can be asked of a lab at any moment.  Memory and density
-are those of the model: a kind's own memory (`costs`), the frames its VM has to itself, and image
-pages once for all.
+A pure reduction of a machine, so the table can be asked of a lab at any moment.  How many fit is
+found by placing them: kernel and monitor of the kind (`costs`), the frames its VM has to itself,
+and image pages once for all.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vms.engine import breakdown, isolation
+from vms.engine.density import Copy, Fit, placed, reckoned
 from vms.engine.tables import FRAME, KINDS, PRESENT, SHARED
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 JSON = dict[str, Any]
 CLASSES = {"vm": "hardware", "microvm": "hardware", "container": "kernel"}
 """What keeps a kind apart: a kernel of its own behind VM exits, or one kernel for all."""
+PLACED = 12
+"""VMs of a table whose copies are placed; for further ones it is reckoned, which is the same."""
 OVERHEADS = ("switch", "refill", "exits", "faults", "syscalls", "devices", "memory")
 COLUMNS = (
     *("name", "kind", "start_ms", "references_per_s", "requests_per_s", "guest_percent"),
     *(f"{part}_percent" for part in OVERHEADS),
-    *("kernel_mib", "own_mib", "shared_mib", "fits", "isolation", "harms"),
+    *("kernel_mib", "own_mib", "shared_mib", "fits", "refuses", "left_mib", "isolation", "harms"),
 )
 """Columns of the table; percentages are of the processor time that the VM used."""
 
@@ -82,22 +85,29 @@ def requests(machine: Machine, row: int) -> int:
     return int(vdevice["requests"][vdevice["vm"] == row].sum())
 
 
-def memory(machine: Machine, row: int) -> tuple[float, float, float, int]:
-    """Return MiB of a VM's kind, of frames of its own, of shared ones; and how many would fit.
+def memory(machine: Machine, row: int) -> tuple[float, float, float, int, str, float]:
+    """Return MiB of a VM's kernel, of frames of its own, of shared ones; how many would fit.
 
-    As many fit as the host has room for, beside its shared pages once, of kernel and own frames.
+    And what the host refuses to the next one, with the MiB that are free then: copies of what it
+    has now are placed in this host's memory until one is refused (`density`).
     """
     state, vm = machine.state, machine.state.vm[row]
     host = state.host[0]
     mib = int(host.page_kib) / 1024
-    kernel = float(getattr(costs(machine), f"{KINDS[int(vm.kind)]}_memory_mib"))
+    kind = KINDS[int(vm.kind)]
+    kernel = int(getattr(costs(machine), f"{kind}_memory_mib"))
     entries = state.pte[int(vm.first_page) : int(vm.first_page + vm.pages)]
     there = entries[(entries & PRESENT) != 0]
-    shared = len(np.unique(there[(there & SHARED) != 0] & FRAME)) * mib
-    own = int(np.count_nonzero((there & SHARED) == 0)) * mib
-    room = int(host.frames + host.table_frames + host.hypervisor_frames) * mib - shared
-    fits = int(room // (kernel + own)) if kernel + own > 0 else 0
-    return kernel, round(own, 3), round(shared, 3), max(0, fits)
+    shared = len(np.unique(there[(there & SHARED) != 0] & FRAME))
+    own = int(np.count_nonzero((there & SHARED) == 0))
+    copy = Copy(kind, kernel, int(host.page_kib), own, shared)
+    fit = (placed if row < PLACED else reckoned)(copy, int(host.frames))
+    return kernel, round(own * mib, 3), round(shared * mib, 3), fit.fits, *refusal(fit, mib)
+
+
+def refusal(fit: Fit, mib: float) -> tuple[str, float]:
+    """Return what the next one is refused, and the MiB free then."""
+    return fit.refused, round(fit.left * mib, 3)
 
 
 @cache

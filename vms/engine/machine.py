@@ -55,10 +55,11 @@ class Machine:
         self.vcpu_names: list[str] = []
         self.vdevice_names: list[str] = []
         self.device_names = [device.name for device in scenario.host.devices]
-        for vm in scenario.expanded:
+        for vms, vm in enumerate(scenario.expanded, 1):
             self.vm_names.append(vm.name)
             self.vcpu_names += [f"{vm.name}/{number}" for number in range(vm.vcpus)]
             self.vdevice_names += [device.name for device in vm.devices]
+            self.vdevice_names += [late.name for _row, late in scenario.late_after(vms)]
         self.use_policies()
 
     def call(self, function: Callable[..., Any], *args: Any) -> None:

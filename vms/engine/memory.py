@@ -19,6 +19,7 @@ from vms.engine.compiled.dispatch import (
 )
 from vms.engine.frames import changed, free_frame, image_row, is_out, take_frame, unmap
 from vms.engine.io import swap_in
+from vms.engine.kernels import free_kernel
 from vms.engine.ledger import owe, owe_fault, trap
 from vms.engine.log import count_exits, log
 from vms.engine.tables import (
@@ -247,6 +248,7 @@ def release(s, m):
         if s.host.tracks:
             s.content[page] = 0
         forget(s, page)
+    free_kernel(s, m)
 
 
 @inner

@@ -202,12 +202,14 @@ def of_frames(machine: Machine) -> Result:
     free, own = int(host.free_frames), int(host.table_frames + host.hypervisor_frames)
     page = machine.state.frame["page"][: host.frames]
     entries = machine.state.pte[page[page >= 0]]
+    kernels = machine.scenario.host.account_kernels
     return {
         "total": own + int(host.frames),
         "used": own + int(host.frames) - free,
         "free": free,
         "shared": int(np.count_nonzero(entries & SHARED)),
         "balloon": int(machine.state.vm["balloon"][: host.vms].sum()),
+        **({"kernels": int(host.kernel_frames)} if kernels else {}),
     }
 
 
@@ -356,6 +358,8 @@ def of_limits(machine: Machine, row: int) -> Result:
     if DEVICE_KINDS[kind] == "switch":
         counts = ("received", "dropped")
         found["packets"] = {k: int(vdevice[k]) for k in counts} | {"waiting": int(vdevice.inbox)}
+        if vdevice.inside:
+            found["packets"]["inside"] = int(vdevice.inside)
     return found
 
 

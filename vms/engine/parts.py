@@ -9,6 +9,7 @@ import numpy as np
 from vms.engine.errors import EngineError
 from vms.engine.overcommit.tables import vm_fields
 from vms.engine.scenario import LIMITS, VM, Scenario
+from vms.engine.scenario.ports import receivers
 from vms.engine.scenario.vm import Throttle, VirtualDevice
 from vms.engine.tables import (
     ARRIVAL,
@@ -91,13 +92,14 @@ def add_vm(parts: Parts, scenario: Scenario, vm: VM, files: traces.Files | None,
             "encrypted": int(vm.encrypted),
             "pids": vm.pids,
             "io_weight": vm.io_weight,
+            "kernel": scenario.kernel_frames(vm),
             **vm_fields(vm, [device.name for device in scenario.host.devices]),
             **_schedule(scenario, vm),
             **_throttle(vm),
             **dict.fromkeys(("lost_at", "restored_at", "rpo", "rto"), -1),
         }
     )
-    parts.pages += vm.pages
+    parts.pages += scenario.page_rows(vm)
     backends = [device.name for device in scenario.host.devices]
     for device in vm.devices:
         spares = vm.backup.keep + 1 if vm.backup else 0
@@ -224,6 +226,11 @@ def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
     parts = Parts(targets=[device.name for device in scenario.host.devices])
     for vm in scenario.expanded:
         add_vm(parts, scenario, vm, files, f"vms.{vm.name}.workload")
+        for row, late in scenario.late_after(len(parts.vm)):
+            given = VirtualDevice(
+                name=late.name, backend=late.backend, mode=late.mode, deadline_us=late.deadline_us
+            )
+            parts.vdevice.append(_vdevice(parts, row, given, parts.targets.index(late.backend), 0))
     _address_packets(parts, scenario)
     if parts.trace_length > LIMITS.references:
         raise EngineError(
@@ -238,10 +245,15 @@ def compile_parts(scenario: Scenario, files: traces.Files | None) -> Parts:
 def _address_packets(parts: Parts, scenario: Scenario) -> None:
     """Find the virtual device that each step sends to: the receiver's first at the same switch."""
     rows = {vm.name: row for row, vm in enumerate(scenario.expanded)}
+    known: dict[str, dict[str, str]] = {}
     for place, name, first in parts.sends:
-        step, vm = parts.step[place], parts.vm[rows[name]]
-        own = range(vm["first_vdevice"], vm["first_vdevice"] + vm["vdevices"])
+        step = parts.step[place]
         switch = parts.vdevice[first + step["device"]]["device"]
+        backend = scenario.host.devices[switch].name
+        if backend not in known:
+            known[backend] = receivers(scenario, backend)
+        vm = parts.vm[rows[known[backend][name]]]
+        own = range(vm["first_vdevice"], vm["first_vdevice"] + vm["vdevices"])
         step["peer"] = next(w for w in own if parts.vdevice[w]["device"] == switch)
 
 

@@ -4,6 +4,7 @@ from vms.engine.compiled import entry, inner
 from vms.engine.compiled.dispatch import block, wake
 from vms.engine.completions import cancel, forget
 from vms.engine.cpu import become, intrude, leave, sync
+from vms.engine.kernels import load_kernel
 from vms.engine.ledger import forgive
 from vms.engine.locks import unlock
 from vms.engine.log import log
@@ -211,6 +212,7 @@ def revive(s, m, power, order):
     """
     h = s.host
     s.vm[m].power = power
+    load_kernel(s, m)
     for i in range(len(order)):
         v = order[i]
         vc = s.vcpu[v]

@@ -63,6 +63,25 @@ VERDICTS = ("refused", "nothing", "contained", "copied", "learned", "slowed", "s
     A_SLOWED,  # others took longer for it
     A_SUCCEEDED,
 ) = range(len(VERDICTS))
+# vm.stopped_by: what kept its last attempt from doing harm, or from doing more
+STOPPERS = (
+    *("", "page_table", "assignment", "iommu", "encryption", "write_protection"),
+    *("process_limit", "own_kernel", "scheduler", "cache_partition", "ksm_off", "not_shared"),
+)
+(
+    BY_NOBODY,
+    BY_PAGE_TABLE,
+    BY_ASSIGNMENT,
+    BY_IOMMU,
+    BY_ENCRYPTION,
+    BY_WRITE_PROTECTION,
+    BY_PROCESS_LIMIT,
+    BY_OWN_KERNEL,
+    BY_SCHEDULER,
+    BY_CACHE_PARTITION,
+    BY_KSM_OFF,
+    BY_NOT_SHARED,
+) = range(len(STOPPERS))
 GUEST_PIDS = 32_768
 """Processes that a guest's own kernel lets it make: Linux's kernel.pid_max by default."""
 RETRY = 100
@@ -94,8 +113,8 @@ AT_ONCE, STEADY, POISSON, RECORDED = range(4)
 ARRIVALS = ("at once", "steady", "poisson", "recorded")
 
 # request.phase: still to be made; held by a throttle; to queue in its turn, as something comes
-# before it; in the queue of its device or served; a packet on the way
-TO_COME, HELD, IN_TURN, AT_DEVICE, ON_WIRE = range(5)
+# before it; in the queue of its device or served; a packet on the way, or within its pod
+TO_COME, HELD, IN_TURN, AT_DEVICE, ON_WIRE, IN_POD = range(6)
 
 # job.kind, less one: what the host copies for a VM, which is locked meanwhile
 JOBS = ("save", "merge", "clone", "backup", "prune", "restore")
@@ -456,7 +475,8 @@ HOST_ROW = _table(
     # requests made so far; 1: exits of halts, timers and interrupt windows are counted too
     "requests exits_full "
     # cgroups; 1: some have a quota, who wants a pCPU has changed
-    "cgroups quotas regroup"
+    "cgroups quotas regroup "
+    "kernel_frames"  # frames of all kernels and monitors, where they are accounted
 )
 POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own
@@ -529,7 +549,8 @@ VCPU_ROW = _table(
     "fair_run fair_away "  # at host.fair_since: what it had run, and been blocked or offline
     "swap_device "  # device row of the swap it waits for
     "attack_at attack_run noisy_at "  # since when an attack goes on, what it began with; last noise
-    "io_ns arrivals"  # when the last of its requests was to come; draws of such times
+    "io_ns arrivals "  # when the last of its requests was to come; draws of such times
+    "turn"  # 1 + the virtual device that an I/O step without one used last
 )
 STEP_ROW = _table(
     "kind n pattern first pages refs_per_tick write_below window move_every offset kib "
@@ -571,7 +592,9 @@ VM_ROW = _table(
     # isolation: 1: the host cannot read its memory; processes it may have (0: no limit of its own),
     # and has; pages of it overwritten by others; what it tried, and of that what was refused
     "encrypted pids processes tampered attempts refusals violations "  # violations: that trapped
-    "cgroup"  # 1 + row of its cgroup, 0: none
+    "stopped_by "  # what stopped its last attempt
+    "cgroup "  # 1 + row of its cgroup, 0: none
+    "kernel kernel_frames"  # frames that its kernel and monitor take, and those they have
 )
 CGROUP_ROW = _table(
     # parent: row, -1: none; ticks of a period, and of it (0: all it wants); pages (0: as many as it
@@ -619,7 +642,8 @@ VDEVICE_ROW = _table(
     "helds held_ns refused "  # requests a throttle held, ns they were; to an unplugged device
     "kicked_ns kick_n "  # of requests that come one by one: the last kick, requests since
     # network: packets that wait, came, were lost; vCPUs that wait for some (submit_next)
-    "inbox received dropped receivers last_receiver"
+    "inbox received dropped receivers last_receiver "
+    "inside"  # packets it sent that never left its pod
 )
 LAYER_ROW = _table(
     "kind vdevice parent first clusters used "  # stamps: `clusters` rows of `stamp` from `first`

@@ -30,6 +30,7 @@ from vms.engine.compiled.dispatch import (
 from vms.engine.completions import forget, happen, next_completion
 from vms.engine.cores import ticks_for, work
 from vms.engine.cpu import DIES, awake, become, give_up, part, ran, schedule, settle, sync
+from vms.engine.kernels import boot_kernel
 from vms.engine.locks import burn, enters
 from vms.engine.log import log
 from vms.engine.queue import charge, withdraw
@@ -67,6 +68,7 @@ def wake_up(s):
         if crowded_out(s, v):
             sleep(s, v, h.now + RETRY)
         else:
+            boot_kernel(s, v)
             awake(s, v, h.now)
     for d in range(h.devices):
         while s.device[d].done_at <= h.now * h.tick_ns:

@@ -96,6 +96,7 @@ class VirtualProcessor:
         self.waits_for_swap = False
         self.io_vdevice: VirtualDevice | None = None
         self.io_total = self.io_done = 0
+        self.turn = -1  # place of the device that a step without one used last
         self.times = {"run": 0, "overhead": 0, RUNNABLE: 0, BLOCKED: 0, OFFLINE: 0}
         self.slices = self.preemptions = self.migrations = 0
         self.first_run: int | None = None
@@ -545,7 +546,10 @@ class Host:
         if step["kind"] == "sleep":
             vcpu.wake_at = self.now + step["n"]
             return
-        vdevice = vcpu.vm.vdevices[step["device"]]
+        vdevice = self.used_by(vcpu, step)
+        if vdevice is None:
+            vcpu.wake_at = self.now + 1
+            return
         vcpu.io_total, vcpu.io_done = step["n"], 0
         for _ in range(step["n"]):
             request = vdevice.device.submit(self.now, self.tick_ns, step["kib"], vdevice, vcpu)
@@ -553,6 +557,16 @@ class Host:
                 clusters = vdevice.disk.place(step["kib"], self.drawing(vdevice, step))
                 request.writes = clusters if step["op"] == "write" else None
         self.charge_submission(vcpu, vdevice, step["n"])
+
+    def used_by(self, vcpu: VirtualProcessor, step: Mapping) -> VirtualDevice | None:
+        """Return the device of an I/O step: the one it names, or the next of the VM's own."""
+        if step.get("device") is not None:
+            return vcpu.vm.vdevices[step["device"]]
+        own = list(vcpu.vm.vdevices.values())
+        if not own:
+            return None
+        vcpu.turn = (vcpu.turn + 1) % len(own)
+        return own[vcpu.turn]
 
     def drawing(self, vdevice: VirtualDevice, step: Mapping) -> Any:
         """Return what draws the positions of a device's requests, None where they follow on."""

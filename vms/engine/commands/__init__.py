@@ -14,6 +14,7 @@ from vms.engine.commands.clones import CloneVM, MakeTemplate
 from vms.engine.commands.command import Command
 from vms.engine.commands.costs import SetCosts
 from vms.engine.commands.devices import (
+    AddDevice,
     MapDevice,
     SetDeviceMode,
     SetIoWeight,
@@ -54,6 +55,7 @@ COMMANDS: dict[str, type[Command]] = {
         SetDeviceMode,
         MapDevice,
         UnmapDevice,
+        AddDevice,
         SetQueue,
         SetIoWeight,
         SetThrottle,

@@ -8,6 +8,7 @@ import numpy as np
 
 from vms.engine import power
 from vms.engine.commands.command import Command
+from vms.engine.commands.devices import devices_of
 from vms.engine.commands.snapshots import (
     detached,
     found,
@@ -101,6 +102,17 @@ class CloneVM(Command):
         for place, device in enumerate(found.get("devices", ())):
             mode = MODES[int(state.vdevice["mode"][first + place])]
             devices.append({k: v for k, v in device.items() if k != "used_mib"} | {"mode": mode})
+        for w in devices_of(machine, row)[len(devices) :]:  # those it got while it ran
+            late = state.vdevice[w]
+            backend = machine.device_names[int(late.device)]
+            devices.append(
+                {
+                    "name": machine.vdevice_names[w],
+                    "backend": backend,
+                    "mode": MODES[int(late["mode"])],
+                    "plugged": not late.unplugged,
+                }
+            )
         return found | ({"devices": devices} if devices else {})
 
     def give_disks(

@@ -9,8 +9,10 @@ import numpy as np
 from vms.engine.commands.command import Command, vm_row
 from vms.engine.devices import DEVICES
 from vms.engine.errors import EngineError, shown
+from vms.engine.grow import grow
 from vms.engine.io import map_device, set_io_weight, set_queue, unmap_device
 from vms.engine.machine import Machine
+from vms.engine.scenario import Scenario
 from vms.engine.scenario.device import Discipline
 from vms.engine.scenario.fields import Name, Quantity
 from vms.engine.scenario.vm import DeviceMode, IoWeight
@@ -21,12 +23,17 @@ from vms.engine.throttle import set_throttle
 
 def virtual_device(machine: Machine, vm: str, name: str) -> int:
     """Return the row of a virtual device of a VM."""
-    row = machine.state.vm[vm_row(machine, vm)]
-    own = range(int(row.first_vdevice), int(row.first_vdevice + row.vdevices))
-    names = [machine.vdevice_names[w] for w in own]
-    if name not in names:
-        raise _not_one_of("device", names, name)
-    return own[names.index(name)]
+    own = {machine.vdevice_names[w]: w for w in devices_of(machine, vm_row(machine, vm))}
+    if name not in own:
+        raise _not_one_of("device", list(own), name)
+    return own[name]
+
+
+def devices_of(machine: Machine, row: int) -> list[int]:
+    """Return the rows of the virtual devices of the VM at a row, those it got late last."""
+    owners = machine.state.vdevice["vm"][: len(machine.vdevice_names)]
+    rows: list[int] = np.flatnonzero(owners == row).tolist()
+    return rows
 
 
 def physical_device(machine: Machine, field: str, name: str) -> int:
@@ -46,10 +53,14 @@ def _not_one_of(field: str, names: list[str], given: str) -> EngineError:
 
 
 def check_mode(machine: Machine, w: int, physical: int, mode: int) -> None:
-    """Raise EngineError where the physical device cannot serve virtual device w in `mode`."""
+    """Raise EngineError where the physical device cannot serve virtual device w in `mode`.
+
+    w is -1 for one that is to come.
+    """
     table = machine.state.vdevice[: len(machine.vdevice_names)]
     others = (table["device"] == physical) & (table["unplugged"] == 0)
-    others[w] = False
+    if w >= 0:
+        others[w] = False
     name = machine.device_names[physical]
     swaps = int(machine.state.host[0].swap) == physical
     if mode == PASSTHROUGH and (np.any(others) or swaps):
@@ -159,6 +170,43 @@ class MapDevice(Command):
                 "backend",
                 vm=self.vm,
             )
+
+
+class AddDevice(Command):
+    """Plug a virtual device in that the VM did not have: it is there from the next tick on."""
+
+    type = "add_device"
+    vm: Name
+    name: Name
+    backend: Name
+    mode: DeviceMode = "paravirtual"
+    deadline_us: Annotated[int, Quantity(0, 10**8, "µs")] = 0
+
+    def change(self, machine: Machine) -> None:
+        """Check the scenario with this device, and go on with larger tables."""
+        row = vm_row(machine, self.vm)
+        physical = physical_device(machine, "backend", self.backend)
+        taken = [machine.vdevice_names[w] for w in devices_of(machine, row)]
+        if self.name in taken:
+            raise EngineError(
+                "{field} must be another name than {taken}, got {given}",
+                "name",
+                taken=", ".join(taken),
+                given=self.name,
+            )
+        check_mode(machine, -1, physical, MODES.index(self.mode))
+        late = self.model_dump(exclude_defaults=True) | {"after": len(machine.vm_names)}
+        data = machine.scenario.dump()
+        data["late_devices"] = [*data.get("late_devices", ()), late]
+        place = f"late_devices[{len(data['late_devices']) - 1}]."
+        try:
+            grow(machine, Scenario.parse(data, machine.limits))
+        except EngineError as error:
+            where = (error.field or "").removeprefix(place)
+            raise EngineError(error.template, where or "name", **error.values) from None
+        w = len(machine.vdevice_names) - 1
+        machine.state.vdevice["unplugged"][w] = 1  # until now
+        machine.call(map_device, w, physical, MODES.index(self.mode))
 
 
 class UnmapDevice(Command):

@@ -17,7 +17,7 @@ from vms.engine.replacement import REPLACEMENTS
 from vms.engine.scenario.host import ReplacementName, Scope
 from vms.engine.scenario.keys import refuse_keys, replacement_keys
 from vms.engine.state import State
-from vms.engine.tables import CLOCK, INF, TRACE
+from vms.engine.tables import CLOCK, INF, PRESENT, TRACE
 
 
 class SetReplacement(Command):
@@ -61,7 +61,8 @@ class SetReplacement(Command):
         state.host["scope_local"] = int(local)
         state.host["replacement"] = list(REPLACEMENTS).index(self.policy)
         state = self._with_empty_tables(machine)
-        resident = np.flatnonzero(state.frame["page"] >= 0)
+        page = state.frame["page"]
+        resident = np.flatnonzero((page >= 0) & (state.pte[page] & PRESENT != 0))  # no kernel's
         age = (machine.now - state.frame["used"][resident].astype(np.int64)) & CLOCK
         order = resident[np.lexsort((resident, -age))].astype(np.int32)
         if self.policy == "opt":

@@ -70,8 +70,8 @@ def no_loss(machine: Machine, row: int, name: str) -> None:
 
 def detached(machine: Machine, row: int, name: str) -> None:
     """Raise EngineError where a VM drives a physical device, whose state nobody can save."""
-    vm = machine.state.vm[row]
-    for w in range(int(vm.first_vdevice), int(vm.first_vdevice + vm.vdevices)):
+    owners = machine.state.vdevice["vm"][: len(machine.vdevice_names)]
+    for w in np.flatnonzero(owners == row):
         mode = int(machine.state.vdevice["mode"][w])
         if mode in (VF, PASSTHROUGH):
             raise EngineError(

@@ -53,6 +53,7 @@ LAWS: dict[str, Law] = {
         memory.references_sum,
         memory.frames_conserved,
         memory.one_frame_per_page,
+        memory.kernels_resident,
         memory.resident_sum,
         memory.fault_exits,
         memory.writebacks_bounded,

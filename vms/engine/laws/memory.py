@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vms.engine.laws.law import law, vcpus, vms
-from vms.engine.tables import CONTAINER, FRAME, PRESENT, SHARED
+from vms.engine.tables import CONTAINER, FRAME, ON, PRESENT, RUNNABLE, RUNNING, SHARED
 
 if TYPE_CHECKING:
     from vms.engine.machine import Machine
 
 
 def used_frames(machine: Machine) -> tuple[np.ndarray, np.ndarray]:
-    """Return the frames in use and the page table entries of the pages in them."""
+    """Return the frames with guests' pages and the page table entries of the pages in them."""
     page = machine.state.frame["page"][: machine.state.host[0].frames]
-    frames = np.flatnonzero(page >= 0)
+    frames = np.flatnonzero((page >= 0) & ~np.isin(page, kernel_pages(machine)))
     return frames, machine.state.pte[page[frames]]
+
+
+def kernel_pages(machine: Machine) -> np.ndarray:
+    """Return the rows of pte that stand for the VMs' kernels; none where they take no frames."""
+    vm = vms(machine)
+    rows: np.ndarray = (vm["first_page"] + vm["pages"])[vm["kernel"] > 0]
+    return rows
 
 
 @law(
@@ -33,13 +40,13 @@ def references_sum(machine: Machine) -> bool | None:
 
 @law(
     "Frames are conserved",
-    "free + used = all, and the frames that are free are those nobody's page is in",
+    "free + used + kernels' = all, and the frames that are free are those nobody's page is in",
     cheap=False,
 )
 def frames_conserved(machine: Machine) -> bool | None:
     used, _ = used_frames(machine)
     host = machine.state.host[0]
-    return bool(len(used) + host.free_frames == host.frames)
+    return bool(len(used) + host.kernel_frames + host.free_frames == host.frames)
 
 
 @law(
@@ -53,18 +60,41 @@ def one_frame_per_page(machine: Machine) -> bool | None:
 
 
 @law(
+    "A kernel has all of its frames, or none",
+    "frames that name it = those counted; of a VM that runs: all it takes",
+    cheap=False,
+)
+def kernels_resident(machine: Machine) -> bool | None:
+    vm, state = vms(machine), machine.state
+    if not np.any(vm["kernel"]):
+        return None
+    page = state.frame["page"][: state.host[0].frames]
+    own = page[np.isin(page, kernel_pages(machine))]
+    held = np.bincount(state.page_vm[own], minlength=len(vm))
+    whole = (vm["kernel_frames"] == vm["kernel"]) | (vm["kernel_frames"] == 0)
+    ran = np.add.reduceat(np.isin(vcpus(machine)["state"], (RUNNING, RUNNABLE)), vm["first_vcpu"])
+    up = (vm["power"] == ON) & (ran > 0)
+    return bool(
+        np.array_equal(held, vm["kernel_frames"])
+        and held.sum() == state.host[0].kernel_frames
+        and np.all(whole & (~up | (vm["kernel_frames"] == vm["kernel"])))
+    )
+
+
+@law(
     "A VM's resident pages are those its page table says are present",
     "Σ present = resident; private ones have a frame each, shared ones one frame together",
     cheap=False,
 )
 def resident_sum(machine: Machine) -> bool | None:
     vm, state = vms(machine), machine.state
-    entries = state.pte[: int(vm["pages"].sum())]
+    entries = state.pte[: int(vm["first_page"][-1] + vm["pages"][-1])]
     present = (entries & PRESENT) != 0
     counts = np.add.reduceat(present, vm["first_page"], dtype=np.int64)
     private = np.count_nonzero(present & ((entries & SHARED) == 0))
     shared = np.unique(entries[present & ((entries & SHARED) != 0)] & FRAME)
-    used = int(state.host[0].frames - state.host[0].free_frames)
+    host = state.host[0]
+    used = int(host.frames - host.free_frames - host.kernel_frames)
     return bool(np.array_equal(counts, vm["resident"]) and private + len(shared) == used)
 
 

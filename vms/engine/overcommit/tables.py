@@ -60,7 +60,7 @@ def named_classes(scenario: Scenario) -> tuple[np.ndarray, dict[str, np.ndarray]
     """
     known: dict[str, np.ndarray] = {}
     classes, start = 1, 0
-    table = new_table("class_of", sum(vm.pages for vm in scenario.expanded))
+    table = new_table("class_of", sum(map(scenario.page_rows, scenario.expanded)))
     for vm in scenario.expanded:
         for name, pages, rows in reversed(list(pieces(vm))):  # the one named first counts
             ids = known.get(name, np.zeros(0, np.int64))
@@ -68,13 +68,13 @@ def named_classes(scenario: Scenario) -> tuple[np.ndarray, dict[str, np.ndarray]
             known[name] = np.concatenate((ids, np.arange(classes, classes + more)))
             classes += more
             table[start + pages] = known[name][rows]
-        start += vm.pages
+        start += scenario.page_rows(vm)
     return table, known
 
 
 def overcommit_tables(scenario: Scenario, frames: int, on: bool) -> dict[str, np.ndarray]:
     """Return the tables of overcommitment before the first tick: one row each where it is off."""
-    pages = sum(vm.pages for vm in scenario.expanded) if on else 1
+    pages = sum(map(scenario.page_rows, scenario.expanded)) if on else 1
     class_of, classes = class_table(scenario) if on else (new_table("class_of", 1), 1)
     tables = {name: new_table(name, pages) for name in PAGE_TABLES}
     tables |= {name: new_table(name, classes) for name in CLASS_TABLES}

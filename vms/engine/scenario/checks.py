@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from vms.engine.errors import EngineError
-from vms.engine.scenario import groups, overcommitment
+from vms.engine.scenario import groups, late, overcommitment
 from vms.engine.scenario.device import Device
 from vms.engine.scenario.fields import beyond, is_name, listed, no_such_device
 from vms.engine.scenario.host import FIRST_POOL
 from vms.engine.scenario.limits import Limits
+from vms.engine.scenario.ports import receivers
 from vms.engine.scenario.vm import VM
 from vms.engine.scenario.workload import Io, Step, Touch, Trace
 from vms.engine.workloads.recorded import RECORDED
@@ -37,6 +38,7 @@ def check(scenario: Scenario, limits: Limits) -> None:
         check_vm(vm, f"vms[{index}]")
     _images(scenario.vms)
     packets(scenario)
+    late.check(scenario)
     check_pools(scenario)
     _schedulers(scenario)
     _policies(scenario)
@@ -231,10 +233,7 @@ def _enough_parts(field: str, device: Device, given: int) -> None:
 def packets(scenario: Scenario) -> None:
     """Refuse packets through what is no switch, or to a VM that is not at it."""
     kinds = {device.name: device.kind for device in scenario.host.devices}
-    switches = {
-        vm.name: {d.backend for d in vm.devices if kinds.get(d.backend) == "switch"}
-        for vm in scenario.expanded
-    }
+    switches = {name: receivers(scenario, name) for name, kind in kinds.items() if kind == "switch"}
     for index, vm in enumerate(scenario.vms):
         for number, step in enumerate(vm.workload.steps):
             path = f"vms[{index}].workload.steps[{number}].{step.kind}"
@@ -249,12 +248,12 @@ def packets(scenario: Scenario) -> None:
                     given=end.device,
                     backend=backend,
                 )
-            there = [name for name, known in switches.items() if backend in known]
+            there = switches[backend]
             if step.send and step.send.to not in there:
                 raise EngineError(
-                    "{field} must be one of {allowed}, the VMs at {backend}, got {given}",
+                    "{field} must be one of {allowed}, the VMs and pods at {backend}, got {given}",
                     f"{path}.to",
-                    allowed=listed(there[:20]),
+                    allowed=listed(list(there)[:20]),
                     backend=backend,
                     given=step.send.to,
                 )
@@ -323,9 +322,10 @@ def _check_step(vm: VM, step: Step, path: str) -> None:
 
 
 def _check_io(vm: VM, io: Io, path: str) -> None:
-    row = vm.device_row(io.device)
-    if row >= 0:
-        size_kib = vm.devices[row].size_mib * 1_024
+    for device in vm.devices:
+        if io.device not in (None, device.name):
+            continue
+        size_kib = device.size_mib * 1_024
         if 0 < size_kib < io.kib:
             raise EngineError(
                 "{field} must be 1..{high} KiB, the size of the disk, got {given}",
@@ -333,7 +333,8 @@ def _check_io(vm: VM, io: Io, path: str) -> None:
                 high=size_kib,
                 given=io.kib,
             )
-    _check_device(vm, io.device, f"{path}.io.device")
+    if io.device is not None:
+        _check_device(vm, io.device, f"{path}.io.device")
 
 
 def _check_device(vm: VM, name: str, field: str) -> None:

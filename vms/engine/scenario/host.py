@@ -171,6 +171,9 @@ class Host(Model):
     """Processes of all containers together, as the kernel they share can number."""
     on_violation: Annotated[str, Choice("refuse", "stop")] = "refuse"
     """What becomes of a VM whose access was refused: it goes on with an error, or is stopped."""
+    account_kernels: Bool = False
+    """Whether what a VM takes beside its pages (its kernel, its monitor: `costs`, by kind) is in
+    frames too; a VM for which too few are free does not start."""
     account_page_tables: Bool = False
     """Whether page tables take frames too: four levels for each VM, given at the start."""
 

@@ -13,6 +13,7 @@ from vms.engine.scenario.checks import check
 from vms.engine.scenario.costs import Costs, word_for
 from vms.engine.scenario.fields import Model, Name, Quantity, limits_of
 from vms.engine.scenario.host import Host
+from vms.engine.scenario.late import LateDevice
 from vms.engine.scenario.limits import LIMITS, Limits
 from vms.engine.scenario.rules import Dialect, Rules, resolved
 from vms.engine.scenario.sentences import validated
@@ -31,6 +32,8 @@ class Scenario(Model):
     """Tie rules: textbook, ostep or libcachesim, or a mapping of single rules."""
     host: Host = Host()
     vms: Annotated[tuple[VM, ...], Field(min_length=1)]
+    late_devices: Annotated[tuple[LateDevice, ...], Field(max_length=LIMITS.vms)] = ()
+    """Virtual devices that VMs got while they ran, in order: add_device writes them."""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any] | Any, limits: Limits = LIMITS) -> Scenario:
@@ -52,6 +55,13 @@ class Scenario(Model):
     def expanded(self) -> tuple[VM, ...]:
         """The VMs after `count`, in order, each with its final name."""
         return tuple(vm for entry in self.vms for vm in entry.copies())
+
+    def late_after(self, vms: int) -> list[tuple[int, LateDevice]]:
+        """The late devices that came when there were so many VMs, each with the row of its VM."""
+        if not self.late_devices:
+            return []
+        rows = {vm.name: row for row, vm in enumerate(self.expanded)}
+        return [(rows[late.vm], late) for late in self.late_devices if late.after == vms]
 
     def pool_row(self, vm: VM) -> int:
         """Row of the pool that a VM runs in; 0 is the first."""
@@ -77,6 +87,17 @@ class Scenario(Model):
         if not self.host.account_page_tables:
             return 0
         return sum(vm.count * table_frames(vm.pages) for vm in self.vms)
+
+    def kernel_frames(self, vm: VM) -> int:
+        """Frames that a VM's kernel and monitor take: none unless the host accounts them."""
+        if not self.host.account_kernels:
+            return 0
+        mib: int = getattr(self.host.costs, f"{vm.kind}_memory_mib")
+        return -(-mib * 1_024 // self.host.page_kib)
+
+    def page_rows(self, vm: VM) -> int:
+        """Rows of page table of a VM: its pages, and one for its kernel where it is accounted."""
+        return vm.pages + int(self.host.account_kernels)
 
     @property
     def own_frames(self) -> int:

@@ -65,8 +65,8 @@ class Free(Model):
 class Io(Model):
     """Requests to a virtual device, submitted at once; the vCPU waits for the last of them."""
 
-    device: Name
-    """Name of one of the VM's devices."""
+    device: Name | None = None
+    """Name of one of the VM's devices; left out: those that are plugged in, in turn."""
     op: Annotated[str, Choice("read", "write")] = "read"
     requests: Annotated[int, Quantity(1, 1_000_000, "requests")] = 1
     kib: Annotated[int, Quantity(1, 1_048_576, "KiB")] = 4

@@ -49,7 +49,7 @@ def translation_tables(scenario: Scenario, keys: Translation | None) -> dict[str
     if keys:
         entries = scenario.host.pcpus * keys.tlb_entries
         regions = first_regions(scenario, keys.huge_span)[-1]
-        pages = sum(vm.pages for vm in scenario.expanded)
+        pages = sum(map(scenario.page_rows, scenario.expanded))
     tables = {
         "tlb": new_table("tlb", entries),
         "region": new_table("region", regions),

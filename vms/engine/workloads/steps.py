@@ -180,7 +180,7 @@ def _io(vm: VM, io: Io) -> StepRecord:
         IO,
         io.requests,
         pattern=PATTERN_ROWS[io.pattern],
-        device=vm.device_row(io.device),
+        device=-1 if io.device is None else vm.device_row(io.device),
         kib=io.kib,
         op=write,
         arrivals=_arrivals(io),
