@@ -113,7 +113,11 @@ def refusal(fit: Fit, mib: float) -> tuple[str, float]:
 @cache
 def harms() -> dict[str, str]:
     """Return for each kind in how many trials of the matrix an attacker of it harms others."""
-    rows = isolation.matrix()
+    return harms_in(isolation.matrix())
+
+
+def harms_in(rows: list[JSON]) -> dict[str, str]:
+    """Return for each kind in how many rows of a matrix an attacker of it harms others."""
     counts = {kind: sum(bool(row[kind]["harmed"]) for row in rows) for kind in isolation.KINDS}
     return {kind: f"{n} of {len(rows)} trials" for kind, n in counts.items()}
 

@@ -77,6 +77,17 @@ def told(host: Mapping[str, Any] | None = None) -> JSON:
     return work.told()
 
 
+def harms() -> dict[str, str] | None:
+    """Return what `kinds.harms` does, where the general matrix is there already; it begins none."""
+    from vms.engine import kinds  # noqa: PLC0415
+
+    with _lock:
+        work = _works.get(orjson.dumps(None))
+    if work is None or len(work.rows) < work.of:
+        return None
+    return kinds.harms_in(work.rows)
+
+
 def _do(work: Work) -> None:
     """Make all trials of a matrix, row by row."""
     from vms.engine import isolation  # noqa: PLC0415

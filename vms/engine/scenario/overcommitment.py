@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vms.engine.errors import EngineError
@@ -23,6 +24,20 @@ def check(scenario: Scenario) -> None:
         )
     for index, vm in enumerate(scenario.vms):
         check_memory(vm, f"vms[{index}]")
+    if scenario.host.translation and scenario.host.translation.mode == "shadow":
+        refuse_shadow(scenario.vms, "host.translation.mode")
+
+
+def refuse_shadow(vms: Iterable[VM], field: str) -> None:
+    """Refuse shadow tables beside an encrypted VM: the host cannot read what it would shadow."""
+    secret = next((vm.name for vm in vms if vm.encrypted), None)
+    if secret is not None:
+        raise EngineError(
+            "{field} must be nested, as the tables of {vm}, which is encrypted, cannot be read, got"
+            " shadow",
+            field,
+            vm=secret,
+        )
 
 
 def check_memory(vm: VM, path: str) -> None:

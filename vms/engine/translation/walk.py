@@ -108,6 +108,8 @@ def walk(machine: Machine, vm: int, page: int) -> Walk:
         "dirty": bool(bits & (WRITTEN_BY_GUEST if given else DIRTY)),
         "huge": bool(guest_huge),
     }
+    if row.encrypted:  # the processor reads the guest's entries, the host cannot
+        guest = dict.fromkeys(guest, False) | {"encrypted": True}
     native = int(row.kind) == CONTAINER
     if native or keys.mode == "shadow":
         levels = FORMATS[keys.guest]
