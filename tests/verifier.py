@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import django
@@ -42,13 +43,7 @@ class Undisturbed:
 
 def bare(recording: replay.Recording) -> replay.Recording:
     """Return a recording without its checkpoints."""
-    return replay.Recording(
-        recording.run_id,
-        recording.scenario,
-        recording.entries,
-        recording.files,
-        recording.limits,
-    )
+    return replace(recording, checkpoints=replay.no_checkpoints)
 
 
 def judge(undisturbed: dict[int, Undisturbed]) -> dict[str, Any]:
