@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,12 +108,14 @@ class Harness:
         """Send commands for a random while, then kill the server in the midst of it."""
         enough = {lab: len(tally.acknowledged) + least for lab, tally in self.labs.items()}
         self.heard = asyncio.Event()
+        self.ending = False
         tasks = [asyncio.create_task(self.drive(lab)) for lab in self.labs]
         async with asyncio.timeout(60):
             while any(len(self.labs[lab].acknowledged) < count for lab, count in enough.items()):
                 self.heard.clear()
                 await self.heard.wait()
         await asyncio.sleep(self.draw.uniform(0.5, 4.0))
+        self.ending = True
         self.end()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         self.problems += [f"{error!r}" for error in done if isinstance(error, AssertionError)]
@@ -132,6 +135,9 @@ class Harness:
                     await self.send_all(socket, tally, waiting)
                 finally:
                     hearing.cancel()
+        except urllib.error.HTTPError as error:
+            if not self.ending:
+                self.problems.append(f"lab {tally.number} was not opened: {error}")
         except (OSError, websockets.WebSocketException):
             pass
 

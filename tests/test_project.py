@@ -81,6 +81,14 @@ def test_the_secret_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> 
     assert [file.name for file in path.parent.iterdir()] == ["secret_key"]
 
 
+def test_an_empty_file_is_no_secret_key(tmp_path: Path) -> None:
+    path = tmp_path / "secret_key"
+    path.touch()
+    key = stored_secret_key(path)
+    assert len(key) > 80
+    assert stored_secret_key(path) == key
+
+
 @pytest.mark.django_db(transaction=True)
 def test_sqlite_writes_ahead_and_waits_for_locks() -> None:
     with connection.cursor() as cursor:
