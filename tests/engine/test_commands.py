@@ -168,6 +168,7 @@ def test_the_scheduler_can_be_changed_while_it_runs(first: str, then: str) -> No
 OTHERS = [name for name in REPLACEMENTS if name != "opt"]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("first", "then"),
     [(OTHERS[k - step], OTHERS[k]) for step in (1, 6) for k in range(len(OTHERS))],

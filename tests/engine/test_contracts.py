@@ -84,16 +84,19 @@ EXAMPLES: dict[str, tuple[dict[str, Any], Callable[[Machine], None]]] = {
 }
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_scheduler_keeps_its_contract(name: str) -> None:
     contracts.check_scheduler(name)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", REPLACEMENTS)
 def test_a_replacement_policy_keeps_its_contract(name: str) -> None:
     contracts.check_replacement(name)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", DEVICES)
 def test_a_device_keeps_its_contract_in_every_mode(kind: str, mode: str) -> None:

@@ -41,7 +41,6 @@ def test_the_documented_table_is_what_the_command_prints() -> None:
     assert out.getvalue().strip() == table.strip()
 
 
-@pytest.mark.interpreted
 def test_each_kind_starts_when_its_kind_does_and_pays_its_own_way() -> None:
     machine = machine_of_template(8_050)
     first = dict(zip(machine.vm_names, machine.state.vcpu["first_run"].tolist(), strict=False))

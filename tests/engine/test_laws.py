@@ -352,7 +352,6 @@ def with_storage(raw: dict[str, Any]) -> Machine:
     return machine
 
 
-@pytest.mark.interpreted
 @pytest.mark.parametrize("name", LAWS)
 def test_a_law_notices_what_breaks_it(name: str) -> None:
     policy = "stride" if name == "stride_in_order" else "round_robin"

@@ -50,6 +50,7 @@ def table_of(machine: Machine, vm: int = 0) -> Any:
     return machine.state.pte[first : first + PAGES].copy()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("policy", [name for name in REPLACEMENTS if name != "opt"])
 @pytest.mark.parametrize("scope", ["global", "local"])
 def test_a_machine_whose_pages_were_edited_obeys_its_laws(policy: str, scope: str) -> None:

@@ -53,6 +53,7 @@ def test_a_policy_under_pressure_is_as_its_slow_twin(policy: str, seed: int) -> 
     assert_twins(under_pressure(random.Random(f"{policy} {seed}"), policy), 100)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("policy", OTHERS)
 def test_lists_and_ghosts_survive_a_checkpoint_and_hold_in_every_chunk(policy: str) -> None:
     raw = under_pressure(random.Random(policy), policy)
@@ -358,6 +359,7 @@ def reader(pages: list[int]) -> dict[str, Any]:
     return {"name": "reader", "pages": 12, "workload": {"steps": steps}}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("policy", OTHERS)
 def test_under_local_scope_a_vm_loses_its_own_pages_only(policy: str) -> None:
     work = {"repeat": "forever", "steps": [{"touch": {"refs": 90, "refs_per_tick": 9}}]}
