@@ -88,6 +88,7 @@ def test_the_journal_says_who_asked_for_what(lab: Lab) -> None:
         ({"type": "set_weight", "vm": "web-9", "weight": 1}, "vm", "vm must be one of web-1"),
         ({"type": "drop"}, "type", "type must be one of set_time_slice"),
         ({}, "type", "type must be one of set_time_slice"),
+        ({"type": [["play"]]}, "type", "type must be one of set_time_slice"),
         ({"type": "step", "tikcs": 1}, "tikcs", "tikcs: unknown key, did you mean ticks?"),
     ],
 )

@@ -54,7 +54,8 @@ async def steered(run: Run, message: dict[str, Any], who: Who) -> dict[str, Any]
     Raises EngineError where that is refused, also because somebody else drives.
     """
     room = await room_for(run.lab)
-    if message.get("type") in REQUESTS:
+    kind = message.get("type")
+    if isinstance(kind, str) and kind in REQUESTS:
         return await room.obey(run, message, who)
     return await room.steer(run, message, who)
 
