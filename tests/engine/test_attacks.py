@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vms.engine.commands import parse
 from vms.engine.errors import EngineError
 from vms.engine.isolation import KINDS, TRIALS, try_out
 from vms.engine.scenario import Scenario
-from vms.engine.tables import A_REFUSED, MEANS, MERGED, VERDICTS
+from vms.engine.tables import A_REFUSED, MEANS, MERGED, STOPPERS, VERDICTS
 
 DOCS = Path(__file__).parents[2] / "docs" / "isolation.md"
 ROUND_ROBIN = {"scheduler": {"policy": "round_robin", "time_slice": 7}}
@@ -49,11 +50,33 @@ def test_attempts_end_as_in_the_plain_twin(name: str) -> None:
         assert comparable(machine) == plain_result(twin)
 
 
+REFUSED = {
+    **dict.fromkeys(
+        ("memory", "device", "others_device", "dma", "dma_iommu", "dma_encrypted"), "vm"
+    ),
+    "fork_bomb_limited": "container",
+    "cache_noise_partitioned": "microvm",
+}
+"""Trials that are refused, and who makes them; a thief is refused time, which is others' anyway."""
+
+
 @pytest.mark.interpreted
-@pytest.mark.parametrize("name", ["memory", "device", "others_device", "dma_iommu"])
-def test_a_refused_access_leaves_the_others_as_if_it_had_not_been_tried(name: str) -> None:
-    found = try_out(TRIALS[name], "vm")
-    assert (found["verdict"], found["harmed"]) == ("refused", [])
+@pytest.mark.parametrize(("name", "kind"), REFUSED.items())
+def test_a_refused_attempt_leaves_the_others_as_if_it_had_not_been_tried(
+    name: str, kind: str
+) -> None:
+    """By the hash of each victim's state, also where the matrix judges by time."""
+    trial = replace(TRIALS[name], of_time=False)
+    found = try_out(trial, kind)
+    assert (found["verdict"], found["harmed"], found["laws"]) == ("refused", [], [])
+    assert found["stopped_by"] in STOPPERS[1:]
+
+
+@pytest.mark.interpreted
+def test_the_hash_of_the_others_tells_an_attempt_that_was_not_refused() -> None:
+    found = try_out(replace(TRIALS["dma_no_iommu"], ticks=100), "vm")
+    assert (found["verdict"], found["stopped_by"]) == ("succeeded", "")
+    assert found["harmed"]
 
 
 @pytest.mark.interpreted

@@ -63,6 +63,7 @@ def test_oracle_general_reads_by_seconds() -> None:
         (b"time,size,lbn\n", "must have at least one request"),
         (b"\0" * 25, "must have whole records of 24 bytes, got 25"),
         (b"", "line 1: must have columns"),
+        (vscsi(2)[:-5], "must have whole records of 40 bytes"),
     ],
 )
 def test_what_is_no_trace_of_a_disk_is_refused_with_its_line(content: bytes, sentence: str) -> None:
@@ -84,7 +85,13 @@ def replayed(mode: str, **more: Any) -> Any:
 
 @pytest.mark.interpreted
 def test_a_recording_is_replayed_at_its_times_through_every_path() -> None:
-    exits = {"emulated": 16, "paravirtual": 3 + 1, "vhost": 3, "vf": 0}  # two come at one time
+    exits = {
+        "emulated": 16,
+        "paravirtual": 3 + 1,
+        "vhost": 3,
+        "vf": 0,
+        "passthrough": 0,
+    }  # two come at one time
     for mode, n in exits.items():
         found = replayed(mode)["vms"][0]
         assert found["io"]["v"]["requests"] == 4

@@ -508,6 +508,29 @@ def test_full_exits_count_halts_timers_and_requests_by_the_way_a_device_is_reach
     assert all(laws.check(machine).values())
 
 
+def on_gpu(**gpu: Any) -> tuple[list[Any], Any]:
+    """Return when two VMs end, of one job of 2 ms at the GPU and of four, and the result."""
+    device = {"kind": "gpu", "mib_per_s": 1_000_000, **gpu}
+    vms = [guest(name, {"requests": n, "kib": 1}) for name, n in (("one", 1), ("four", 4))]
+    machine, _ = engine_run(host(device, vms), 2_000)
+    found = result(machine)
+    assert all(found["laws"].values())
+    return [vm["finish"] for vm in found["vms"]], found
+
+
+@pytest.mark.interpreted
+def test_a_gpu_is_shared_by_turns_or_cut_into_parts_that_keep_to_themselves() -> None:
+    """Ticks of 20 us.  By turns of 500 us five jobs of 2 ms take turns; a part of two is half."""
+    (one, four), found = on_gpu()
+    assert (one, four) == (400, 500)  # the first of each round of five turns
+    assert found["devices"][0]["turns"] == 5 * 3
+    (one, four), found = on_gpu(profiles=2)
+    assert (one, four) == (200, 800)  # 4 ms a job, whatever the other one does
+    assert found["devices"][0]["profiles"] == {"total": 2, "used": 2}
+    alone, _ = on_gpu(slice_us=0)
+    assert alone == [100, 500]
+
+
 @pytest.mark.interpreted
 def test_reads_through_more_layers_take_longer() -> None:
     finish = []

@@ -16,7 +16,7 @@ from tests.engine.running import built, faults, run, to_the_end
 from vms.engine import curves
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Limits, Scenario, scenario_with
-from vms.engine.workloads import patterns, steps, traces
+from vms.engine.workloads import formats, patterns, steps, traces
 from vms.engine.workloads.recorded import RECORDED
 
 pytestmark = pytest.mark.interpreted
@@ -260,7 +260,7 @@ def test_a_bad_trace_of_another_program_is_refused_with_its_line(content, senten
 
 
 def test_a_file_of_more_than_64_mib_is_refused_before_it_is_read(monkeypatch):
-    monkeypatch.setattr(traces, "MOST_BYTES", 10)
+    monkeypatch.setattr(formats, "MOST_BYTES", 10)
     with pytest.raises(EngineError, match=r"must have 1\.\.10 bytes, got 11"):
         traces.uploaded("t", b"1\n" * 5 + b"1", 100)
 

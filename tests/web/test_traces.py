@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from vms import uploads
-from vms.engine.workloads import traces
+from vms.engine.workloads import formats
 from vms.models import Lab, TraceFile
 
 pytestmark = pytest.mark.django_db
@@ -69,7 +69,7 @@ def test_what_is_wrong_is_named_with_its_line_and_nothing_is_kept(
 def test_a_file_that_is_too_long_is_not_read(
     lab: Lab, alice: Any, as_: Callable[[Any], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traces, "MOST_BYTES", 8)
+    monkeypatch.setattr(formats, "MOST_BYTES", 8)
     answer = sent(as_(alice), lab, b"1\n" * 8)
     assert answer.json()["message"] == "trace t.trace must have 1..8 bytes, got 16"
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from vms.engine.errors import EngineError, shown
 from vms.engine.tables import LAYOUT, READ, WRITE
-from vms.engine.workloads.formats import RECORD
-from vms.engine.workloads.traces import MOST_BYTES, Files
+from vms.engine.workloads.formats import RECORD, records_of, refuse_size
+from vms.engine.workloads.traces import Files
 
 if TYPE_CHECKING:
     from vms.engine.scenario.workload import Replay
@@ -70,16 +70,10 @@ def requests_of(step: Replay, files: Files | None, path: str) -> Calls:
 
 def read(name: str, content: bytes) -> Calls:
     """Return the requests of a file, whose content tells its format: rows of `call`, by time."""
-    if len(content) > MOST_BYTES:
-        raise EngineError(
-            "trace {name} must have 1..{high} bytes, got {given}",
-            name=name,
-            high=MOST_BYTES,
-            given=len(content),
-        )
+    refuse_size(name, content)
     version = vscsi_version(content)
     if version is not None:
-        found = _vscsi(np.frombuffer(content, version, len(content) // version.itemsize))
+        found = _vscsi(records_of(name, content, version))
     elif b"\0" in content[:4096]:
         found = _oracle(name, content)
     else:
@@ -121,14 +115,7 @@ def _vscsi(records: np.ndarray) -> Calls:
 
 
 def _oracle(name: str, content: bytes) -> Calls:
-    if len(content) % RECORD.itemsize:
-        raise EngineError(
-            "trace {name} must have whole records of {size} bytes, got {given} bytes",
-            name=name,
-            size=RECORD.itemsize,
-            given=len(content),
-        )
-    records = np.frombuffer(content, RECORD)
+    records = records_of(name, content, RECORD)
     blocks = (records["id"] & (1 << 50) - 1).astype(np.int64) * OBJECT_KIB
     return rows(records["time"].astype(np.int64) * SECOND, records["size"], READ, blocks)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ Progress = Callable[[int, int], None]
 Found = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 CHUNK = 1 << 20
+MOST_BYTES = 64 * 1024 * 1024
+"""Of an uploaded trace."""
 PAGE_SHIFT = 12
 """Addresses of lackey are cut into pages of 4 KiB."""
 LARGEST = 1 << 16
@@ -107,16 +110,32 @@ def _text(line: bytes) -> str:
     return shown(line[:100].decode("utf-8", "replace").strip("\r"))
 
 
-def oracle(name: str, content: bytes, progress: Progress | None = None) -> Found:
-    """Read libCacheSim's oracleGeneral: records of time, object, size and next use; all reads."""
-    if len(content) % RECORD.itemsize:
+def refuse_size(name: str, content: bytes) -> None:
+    """Raise EngineError for a trace that is larger than any may be."""
+    if len(content) > MOST_BYTES:
+        raise EngineError(
+            "trace {name} must have 1..{high} bytes, got {given}",
+            name=name,
+            high=MOST_BYTES,
+            given=len(content),
+        )
+
+
+def records_of(name: str, content: bytes, record: np.dtype[Any]) -> NDArray[Any]:
+    """Return the records that a trace consists of; raises EngineError where the last is cut off."""
+    if len(content) % record.itemsize:
         raise EngineError(
             "trace {name} must have whole records of {size} bytes, got {given} bytes",
             name=name,
-            size=RECORD.itemsize,
+            size=record.itemsize,
             given=len(content),
         )
-    ids = np.frombuffer(content, RECORD)["id"].astype(np.int64)
+    return np.frombuffer(content, record)
+
+
+def oracle(name: str, content: bytes, progress: Progress | None = None) -> Found:
+    """Read libCacheSim's oracleGeneral: records of time, object, size and next use; all reads."""
+    ids = records_of(name, content, RECORD)["id"].astype(np.int64)
     if progress:
         progress(len(content), len(content))
     return ids, np.zeros(len(ids), np.bool_)

@@ -21,7 +21,6 @@ References = NDArray[np.int32]
 Files = Callable[[str], bytes]
 
 HIGHEST_PAGE = 16_777_215
-MOST_BYTES = 64 * 1024 * 1024
 WRITTEN = 2
 """Bit of a recording's flags: the page was written in that window."""
 PREAD, PWRITE = 17, 18
@@ -121,13 +120,7 @@ def uploaded(
     One page number per line, or what `formats` reads.  Raises EngineError with the line of the
     first thing that is wrong, or for more than `most` references, or more than 64 MiB.
     """
-    if len(content) > MOST_BYTES:
-        raise EngineError(
-            "trace {name} must have 1..{high} bytes, got {given}",
-            name=name,
-            high=MOST_BYTES,
-            given=len(content),
-        )
+    formats.refuse_size(name, content)
     reader = formats.READERS.get(formats.kind_of(content))
     if not reader:
         return _page_numbers(name, content, most)
