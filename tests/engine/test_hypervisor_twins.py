@@ -95,6 +95,32 @@ def test_as_in_the_plain_twin(policy: str) -> None:
             raise AssertionError(f"seed {seed}: {error}") from error
 
 
+def in_groups(policy: str, seed: int) -> dict[str, Any]:
+    """Return a random small host whose VMs stand in a tree of groups with any weights."""
+    draw = random.Random(seed)
+    raw = scenario(policy, seed) if policy in KEYS else scenario("credit2", seed)
+    if policy not in KEYS:
+        raw["host"]["scheduler"] = {"policy": policy, "time_slice": draw.randint(1, 9)}
+    groups: list[dict[str, Any]] = []
+    for number in range(draw.randint(1, 5)):
+        above = draw.choice([None, *(group["name"] for group in groups)])
+        weight = draw.choice([1, 7, 100, 256, 5_000, 262_144])
+        groups.append({"name": f"g{number}", "parent": above, "weight": weight})
+    raw["host"]["cgroups"] = groups
+    for each in raw["vms"]:
+        each["cgroup"] = draw.choice([None, *(group["name"] for group in groups)])
+    return raw
+
+
+@pytest.mark.parametrize("policy", ["stride", "lottery", "credit", "credit2", "cfs", "eevdf"])
+def test_parts_of_cgroups_as_in_the_plain_twin(policy: str) -> None:
+    for seed in range(20):
+        try:
+            assert_twins(in_groups(policy, seed), TICKS)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
 @pytest.mark.parametrize("policy", ["srtf", "priority", "credit", "credit2", "cfs", "rtds"])
 def test_who_gives_way_goes_on_at_once_where_a_pcpu_is_idle(policy: str) -> None:
     """The pCPU before it is idle, and has decided already in that tick."""

@@ -48,6 +48,9 @@ from vms.engine.workloads import traces
 
 SWITCH_COST = {"different": DIFFERENT, "always": ALWAYS, "never": NEVER}
 
+GREATEST_WEIGHT = 1 << 18
+"""The greatest weight that policies are given, as far as scenarios can say."""
+
 
 def power_of_two(n: int) -> int:
     """Return the least power of two that is n or more."""
@@ -223,6 +226,7 @@ def host_row(scenario: Scenario) -> dict[str, int]:
         "least_percent": host.smt.busy_percent,
         "pools": len(host.pools),
         "cgroups": len(host.cgroups),
+        "finer": finer(scenario),
         "quotas": int(any(group.quota_us for group in host.cgroups)),
         "iommu": int(host.iommu),
         "cache_partitioned": int(host.cache_partitioned),
@@ -263,6 +267,19 @@ def device_rows(host: Host) -> list[dict[str, int]]:
         }
         for device in host.devices
     ]
+
+
+def finer(scenario: Scenario) -> int:
+    """Return what vCPUs' weights are multiplied by: 1 where there is no cgroup.
+
+    A power of two; the weights at the top of the tree then stay within those that are allowed.
+    """
+    groups = scenario.host.cgroups
+    if not groups:
+        return 1
+    top = [group.weight for group in groups if group.parent is None]
+    top += [vm.weight for vm in scenario.expanded if vm.cgroup is None]
+    return 1 << min(10, max(0, (GREATEST_WEIGHT // max(top)).bit_length() - 1))
 
 
 def cgroup_rows(scenario: Scenario) -> list[dict[str, int]]:
@@ -315,7 +332,7 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         "backup_at": min(entry["next_backup"] for entry in parts.vm),
         "disk_writes": sum(layer["used"] for layer in parts.layer),
         "reader": reader,
-        "stride_unit": math.gcd(*(entry["weight"] for entry in parts.vcpu)),
+        "stride_unit": finer(scenario) * math.gcd(*(entry["weight"] for entry in parts.vcpu)),
     }
     if reader >= 0:
         values["reader_first"], values["reader_n"] = reader_range(parts, reader)
@@ -356,6 +373,7 @@ def build_state(scenario: Scenario, parts: Parts) -> State:
         state.host["watch"] |= ATTACKED
     if host.cgroups:
         state.host["watch"] |= GROUPED
+    state.vcpu["weight"] *= state.host[0].finer
     state.vcpu["pass_"] = first_passes(state)
     _await_arrivals(state)
     return state

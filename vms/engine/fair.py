@@ -17,9 +17,10 @@ SEEN, PLACED = 1, 2
 
 @inner
 def weigh(s, v):
-    """Set the weight of v: 64 times its own, or its part of its VM's."""
+    """Set the weight of v: 64 times its own, or its part of its VM's; a cgroup has divided that."""
     vc = s.vcpu[v]
-    among = s.vm[vc.vm].vcpus if s.policy.weight_of == VM_WEIGHT else 1
+    vm = s.vm[vc.vm]
+    among = vm.vcpus if s.policy.weight_of == VM_WEIGHT and vm.cgroup == 0 else 1
     s.unit[v].weight = max(1, 64 * vc.weight // among)
 
 

@@ -178,6 +178,8 @@ def _arrive(new: State, vcpus: int, vms: int, now: int) -> None:
     new.vcpu["heap_pos"][order] = np.arange(len(order))
     new.host["sleepers_n"] = len(order)
     new.vcpu["state"][vcpus:] = OFFLINE
+    weights = new.vm["weight"][new.vcpu["vm"][vcpus:]]
+    new.vcpu["weight"][vcpus:] = weights * new.host[0].finer
     new.vcpu["pass_"][vcpus:] = first_passes(new)[vcpus:]
     due = new.vm["next_backup"][vms:]
     new.vm["next_backup"][vms:] = np.where(due < INF, due + now, INF)

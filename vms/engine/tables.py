@@ -474,8 +474,9 @@ HOST_ROW = _table(
     "iommu cache_partitioned stops_violators pids_max processes noisy harmed "
     # requests made so far; 1: exits of halts, timers and interrupt windows are counted too
     "requests exits_full "
-    # cgroups; 1: some have a quota, who wants a pCPU has changed
-    "cgroups quotas regroup "
+    # cgroups; 1: some have a quota, who wants a pCPU has changed; what the weights of vCPUs are
+    # multiplied by where there are any, so that small parts can be told apart
+    "cgroups quotas regroup finer "
     "kernel_frames"  # frames of all kernels and monitors, where they are accounted
 )
 POLICY_ROW = _table(

@@ -1,13 +1,18 @@
-"""Cgroups: quotas by the period, and reclaim within a group; weights are tested by fractions."""
+"""Cgroups: parts of the tree, quotas by the period, and reclaim within a group."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tests.engine.plain.memory import Resident
 
 if TYPE_CHECKING:
     from tests.engine.plain.host import Host, VirtualMachine, VirtualProcessor
+
+
+def wants(vcpu: VirtualProcessor) -> bool:
+    return vcpu.state in ("running", "runnable")
 
 
 class Group:
@@ -18,6 +23,7 @@ class Group:
         self.quota = -(-given.get("quota_us", 0) * 1000 // tick_ns)
         self.period = -(-given.get("period_us", 100_000) * 1000 // tick_ns)
         self.memory, self.pids = given.get("memory", 0), given.get("pids", 0)
+        self.weight = given.get("weight", 256)
         self.used = self.run = self.throttled = self.reclaimed = self.hand = 0
         self.next_period = self.period
 
@@ -31,6 +37,37 @@ class Cgroups:
         for each in given:
             above = self.groups.get(each.get("parent") or "")
             self.groups[each["name"]] = Group(each, host.tick_ns, above)
+
+    def finer(self, vms: list[VirtualMachine]) -> int:
+        """Return what weights are multiplied by: so that the greatest stay below 2 ** 18."""
+        if not self.groups:
+            return 1
+        top = [group.weight for group in self.groups.values() if group.above is None]
+        top += [vm.weight for vm in vms if vm.cgroup is None]
+        return int(2 ** min(10, max(0, math.floor(math.log2(2**18 // max(top))))))
+
+    def weigh(self) -> None:
+        """Give the vCPUs of each VM in a group their part of the tree, among those who want."""
+        wanting = {vm.row: sum(wants(vcpu) for vcpu in vm.vcpus) for vm in self.host.vms}
+        sums = dict.fromkeys(self.groups, 0)
+        for vm in self.host.vms:
+            if vm.cgroup and wanting[vm.row]:
+                sums[vm.cgroup] += vm.own_weight
+        for group in reversed(self.groups.values()):  # those below come before
+            if group.above and sums[group.name]:
+                sums[group.above.name] += group.weight
+        for vm in self.host.vms:
+            if not vm.cgroup or not wanting[vm.row]:
+                continue
+            part = vm.own_weight << 20
+            for group in self.chain(vm):
+                part = part * group.weight // sums[group.name]
+            part = part * self.host.finer // wanting[vm.row]
+            part = max(1, (part + (1 << 19)) >> 20)
+            if part != vm.weight:
+                vm.weight = part
+                for vcpu in vm.vcpus:
+                    self.host.scheduler.renews(vcpu)
 
     def chain(self, vm: VirtualMachine) -> list[Group]:
         """Return the group of a VM and all above it."""

@@ -48,7 +48,8 @@ class VirtualMachine:
         self.row, self.first_page = row, first_page
         self.name, self.kind, self.pages = given["name"], given["kind"], given["pages"]
         self.template = given["template"]  # never runs
-        self.weight, self.start_at = given["weight"], given["start_at"]
+        self.weight = self.own_weight = given["weight"]
+        self.start_at = given["start_at"]
         self.keys, self.cap = given["scheduler"], given["cap"]
         self.pins: list[int] | None = self.keys.get("pcpus")
         self.image = given["image"] and given["image"]["name"]
@@ -201,6 +202,9 @@ class Host:
         self.disk_writes = 0
         for each in given["vms"]:
             self.add(each)
+        self.finer = self.cgroups.finer(self.vms)
+        for vm in self.vms:
+            vm.weight *= self.finer
         self.counted = 0
         self.scheduler = (POLICIES | HYPERVISORS | LINUX)[self.policy](self)
         self.pinned = any(vm.pins is not None for vm in self.vms)
@@ -262,12 +266,14 @@ class Host:
         """Run one tick; False if what happens at its start ends the run."""
         if self.rules["arrival_at_expiry"] == "arrival":
             self.wake_up()
+            self.cgroups.weigh()
             self.scheduler.clock()
             self.give_up()
         else:
             self.give_up()
             self.scheduler.clock()
             self.wake_up()
+            self.cgroups.weigh()
             self.scheduler.after_waking()
             self.give_up()
         self.ended = all(vcpu.ended or vcpu.vm.template for vcpu in self.vcpus)

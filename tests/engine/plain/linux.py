@@ -75,7 +75,8 @@ class Fair(Policy):
         return SECOND // self.of[vcpu.row].weight
 
     def weigh(self, vcpu: VirtualProcessor) -> None:
-        among = len(vcpu.vm.vcpus) if self.keys["weight_of"] == "vm" else 1
+        whole = self.keys["weight_of"] == "vm" and vcpu.vm.cgroup is None
+        among = len(vcpu.vm.vcpus) if whole else 1
         self.of[vcpu.row].weight = max(1, 64 * vcpu.vm.weight // among)
 
     def find_home(self, vcpu: VirtualProcessor) -> int:
@@ -268,7 +269,7 @@ class Cfs(Fair):
             entity.new = False
             entity.vtime = now + self.part(vcpu) * self.pace(vcpu)
         else:
-            half = self.latency * (SECOND // (64 * 1024)) // 2
+            half = self.latency * (SECOND // (64 * 1024 * self.host.finer)) // 2
             entity.vtime = max(entity.vtime, now - half)
 
     def depart(self, vcpu: VirtualProcessor) -> None:
@@ -327,8 +328,24 @@ class Cfs(Fair):
         first = self.first(pcpu.row)
         return bool(first and pcpu.vcpu and self.beats(first, pcpu.vcpu))
 
+    def renews(self, vcpu: VirtualProcessor) -> None:
+        if self.of[vcpu.row].home is not None:
+            self.weigh(vcpu)
+
 
 class Eevdf(Fair):
+    def renews(self, vcpu: VirtualProcessor) -> None:
+        entity = self.of[vcpu.row]
+        if entity.home is None:
+            return
+        before, now = entity.weight, self.now(entity.home) if entity.queued else 0
+        self.weigh(vcpu)
+        if not entity.queued:
+            entity.lag = entity.lag * before // entity.weight
+        elif entity.weight != before:
+            entity.vtime = now + (entity.vtime - now) * before // entity.weight
+            entity.deadline = now + (entity.deadline - now) * before // entity.weight
+
     def length(self, vcpu: VirtualProcessor) -> int:
         own = self.in_ticks(vcpu.vm.keys.get("slice_us", 0))
         return own or self.factor * self.in_ticks(self.keys["base_slice_us"])
@@ -377,7 +394,9 @@ class Eevdf(Fair):
                 self.forget_lag(vcpu)
                 self.place(vcpu)
             return
+        before = entity.weight
         self.weigh(vcpu)
+        entity.lag = entity.lag * before // entity.weight
         entity.home = self.find_home(vcpu)
         self.arrives(vcpu)
 

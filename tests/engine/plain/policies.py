@@ -36,6 +36,9 @@ class Policy:
 
     def ran(self, vcpu: VirtualProcessor) -> None: ...
 
+    def renews(self, vcpu: VirtualProcessor) -> None:
+        """Note that the weight of its VM has changed."""
+
     def clock(self) -> None: ...
 
     def after_waking(self) -> None:

@@ -92,7 +92,7 @@ def groups(host: Host) -> dict[str, Any]:
 
 def by_weight(host: Host) -> float:
     """Return Jain's index of run over weight, in fractions."""
-    fair = [Fraction(sum(v.times["run"] for v in vm.vcpus), vm.weight) for vm in host.vms]
+    fair = [Fraction(sum(v.times["run"] for v in vm.vcpus), vm.own_weight) for vm in host.vms]
     squares = sum(each * each for each in fair)
     return float(sum(fair) ** 2 / (len(fair) * squares)) if squares else 1.0
 

@@ -1,13 +1,14 @@
 """The hooks of cgroups: shares by the tree, quotas by the period, and a reclaim of their own.
 
 A member's weight is its part of its group's, and the group's of its parent's, among those who want
-a pCPU.  A group that has run its quota leaves its pCPUs until the next period; what it ran beyond
-it is taken off that one.  A group at its limit of memory gives up a page of its own for each that
-comes in, found by a clock over its members' pages.
+a pCPU, divided among its vCPUs.  A group that has run its quota leaves its pCPUs until the next
+period; what it ran beyond it is taken off that one.  A group at its limit of memory gives up a page
+of its own for each that comes in, found by a clock over its members' pages.
 Source: Linux, Documentation/admin-guide/cgroup-v2.rst; Documentation/scheduler/sched-bwc.rst.
 """
 
 from vms.engine.compiled.dispatch import renew
+from vms.engine.cpu import sync
 from vms.engine.frames import evict, free_frame, referenced, unreference
 from vms.engine.ledger import owe
 from vms.engine.tables import FRAME, INF, OWE_RECLAIM, PRESENT, RUNNABLE, RUNNING
@@ -23,12 +24,13 @@ def within(s, g, top):
 
 
 def wants(s, m):
-    """Return whether any vCPU of VM m runs or waits for a pCPU."""
+    """Return how many vCPUs of VM m run or wait for a pCPU."""
     vm = s.vm[m]
+    n = 0
     for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
         if s.vcpu[v].state == RUNNING or s.vcpu[v].state == RUNNABLE:
-            return True
-    return False
+            n += 1
+    return n
 
 
 def count_active(s):
@@ -39,7 +41,7 @@ def count_active(s):
         s.cgroup[g].wanting = 0
     for m in range(h.vms):
         g = s.vm[m].cgroup - 1
-        if g < 0 or not wants(s, m):
+        if g < 0 or wants(s, m) == 0:
             continue
         s.cgroup[g].active += s.vm[m].weight
         while g >= 0:
@@ -51,13 +53,14 @@ def count_active(s):
             s.cgroup[parent].active += s.cgroup[g].weight
 
 
-def part_of(s, m):
-    """Return the weight of VM m as the whole tree leaves it, 1 at least."""
+def part_of(s, m, n):
+    """Return the weight of each of the n vCPUs of VM m that want a pCPU, as the tree leaves it."""
     g = s.vm[m].cgroup - 1
     part = s.vm[m].weight << 20
     while g >= 0:
         part = part * s.cgroup[g].weight // max(1, s.cgroup[g].active)
         g = s.cgroup[g].parent
+    part = part * s.host.finer // n
     return max(1, part + (1 << 19) >> 20)
 
 
@@ -67,13 +70,16 @@ def regroup(s):
     h.regroup = 0
     count_active(s)
     for m in range(h.vms):
-        if s.vm[m].cgroup == 0 or not wants(s, m):
+        n = wants(s, m) if s.vm[m].cgroup > 0 else 0
+        if n == 0:
             continue
-        part = part_of(s, m)
+        part = part_of(s, m, n)
         vm = s.vm[m]
         if s.vcpu[vm.first_vcpu].weight == part:
             continue
         for v in range(vm.first_vcpu, vm.first_vcpu + vm.vcpus):
+            if s.vcpu[v].pcpu >= 0:
+                sync(s, s.vcpu[v].pcpu, h.now)  # what it has run counts by the weight it had
             s.vcpu[v].weight = part
             renew(s, v)
 

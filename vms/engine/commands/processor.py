@@ -112,7 +112,8 @@ class SetWeight(Command):
         """Set the weight of the VM and of its vCPUs."""
         row = vm_row(machine, self.vm)
         machine.state.vm["weight"][row] = self.weight
-        machine.state.vcpu["weight"][machine.state.vcpu["vm"] == row] = self.weight
+        finer = int(machine.state.host[0].finer)
+        machine.state.vcpu["weight"][machine.state.vcpu["vm"] == row] = finer * self.weight
         machine.call(reconsider, row)
 
 

@@ -94,7 +94,7 @@ def place(s, v):
         u.known = PLACED
         u.vtime = now + slice_of(s, v) * pace(s, v)
     else:
-        u.vtime = max(u.vtime, now - scaled(s, s.policy.latency) * NORMAL // 2)
+        u.vtime = max(u.vtime, now - scaled(s, s.policy.latency) * (NORMAL // s.host.finer) // 2)
 
 
 def wake(s, v):

@@ -137,7 +137,9 @@ def wake(s, v):
         return
     if u.active:
         return
+    before = u.weight
     weigh(s, v)
+    u.lag = u.lag * before // u.weight
     u.home = choose_home(s, v)
     u.known = max(u.known, SEEN)
     g = s.group[s.vcpu[v].vm]
@@ -278,6 +280,17 @@ def yields(s, p):
     return 1 if v >= 0 and s.unit[v].delayed == 0 and beats(s, v, s.pcpu[p].vcpu) else 0
 
 
+def keep_lag(s, v):
+    """Let v, which counts, have another weight: its lag and what is left of its slice stay."""
+    u = s.unit[v]
+    now, before = virtual_time(s, u.home), u.weight
+    reweigh(s, v)
+    if u.weight != before:
+        ahead, left = u.vtime - now, u.deadline - now
+        u.vtime = now + ahead * before // u.weight
+        u.deadline = now + left * before // u.weight
+
+
 def renew(s, v):
     """Let v have the weight its VM was given."""
     g = s.group[s.vcpu[v].vm]
@@ -287,8 +300,12 @@ def renew(s, v):
         u.delayed = 0
         leave_queue(s, v)
         u.lag = 0
-    if u.known:
+    if u.active:
+        keep_lag(s, v)
+    elif u.known:
+        before = u.weight
         reweigh(s, v)
+        u.lag = u.lag * before // u.weight
 
 
 def unpark(s):
