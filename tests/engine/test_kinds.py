@@ -69,6 +69,19 @@ def test_placing_finds_what_division_says_until_the_host_refuses() -> None:
     assert placed(Copy("vm", 1, 256, 9, 0), 25) == Fit(1, "pages", 12)
 
 
+@pytest.mark.interpreted
+def test_where_kernels_are_in_no_frames_they_keep_nobody_out() -> None:
+    data = templates()["container_or_vm"].data()
+    data["host"] |= {"account_kernels": False, "frames": 300}
+    machine = built(data)
+    rows = kinds.table(machine, with_matrix=False)
+    assert {(row["kernel_mib"], row["fits"]) for row in rows} == {(0, None)}  # nobody has a page
+    run(machine, 2_000)
+    running = kinds.table(machine, with_matrix=False)[1]
+    assert running["fits"] >= 1
+    assert (running["kernel_mib"], running["refuses"]) == (0, "pages")
+
+
 def with_kernels(frames: int, **vm: Any) -> Any:
     """Return a machine of two VMs whose kernels take 4 frames each, the second of which is late."""
     work = {"workload": {"steps": [{"touch": {"refs": 6, "write": 1.0}}, {"compute": 200}]}}

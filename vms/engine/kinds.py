@@ -85,8 +85,10 @@ def requests(machine: Machine, row: int) -> int:
     return int(vdevice["requests"][vdevice["vm"] == row].sum())
 
 
-def memory(machine: Machine, row: int) -> tuple[float, float, float, int, str, float]:
+def memory(machine: Machine, row: int) -> tuple[float, float, float, int | None, str, float]:
     """Return MiB of a VM's kernel, of frames of its own, of shared ones; how many would fit.
+
+    A kernel takes none where the host does not account them; of who takes nothing, none is told.
 
     And what the host refuses to the next one, with the MiB that are free then: copies of what it
     has now are placed in this host's memory until one is refused (`density`).
@@ -95,11 +97,14 @@ def memory(machine: Machine, row: int) -> tuple[float, float, float, int, str, f
     host = state.host[0]
     mib = int(host.page_kib) / 1024
     kind = KINDS[int(vm.kind)]
-    kernel = int(getattr(costs(machine), f"{kind}_memory_mib"))
+    in_frames = machine.scenario.host.account_kernels
+    kernel = int(getattr(costs(machine), f"{kind}_memory_mib")) if in_frames else 0
     entries = state.pte[int(vm.first_page) : int(vm.first_page + vm.pages)]
     there = entries[(entries & PRESENT) != 0]
     shared = len(np.unique(there[(there & SHARED) != 0] & FRAME))
     own = int(np.count_nonzero((there & SHARED) == 0))
+    if kernel + own == 0:  # it takes nothing yet
+        return kernel, 0.0, round(shared * mib, 3), None, "", int(host.free_frames) * mib
     copy = Copy(kind, kernel, int(host.page_kib), own, shared)
     fit = (placed if row < PLACED else reckoned)(copy, int(host.frames))
     return kernel, round(own * mib, 3), round(shared * mib, 3), fit.fits, *refusal(fit, mib)
