@@ -119,7 +119,7 @@ class Costs(Model):
         20,
         "of each tick that who runs beside a cache-noisy neighbour loses to cold caches",
         "5..50",
-        "Mars et al., Bubble-Up, MICRO 2011: most of 17 programs lose 5 to 35 %",
+        "assumption; Bubble-Up (MICRO 2011) shows losses of this order, tens of percent",
     )
     fork_ns: Nanoseconds = _cost(
         60_000, "one process more", "30000..500000", "assumption: fork and exit of lmbench"
@@ -146,28 +146,26 @@ class Costs(Model):
         114,
         "memory of a VM beside what its workload touches: kernel, services, monitor",
         "60..500",
-        "LightVM 2017: 1,000 guests of Debian take 114 GB",
+        "assumption; LightVM 2017 is of this order: about a hundred MiB a Debian guest",
     )
     microvm_memory_mib: Mebibytes = _cost(
         27,
         "memory of a microVM beside what its workload touches",
         "5..60",
-        "LightVM 2017: 1,000 guests of Tinyx take 27 GB; Firecracker's own part is 5 MiB",
+        "assumption; LightVM 2017: tens of MiB a Tinyx guest; Firecracker's own part is 5 MiB",
     )
     container_memory_mib: Mebibytes = _cost(
         5,
         "memory of a container beside what its workload touches",
         "1..20",
-        "LightVM 2017: 1,000 containers take 5 GB",
+        "assumption; LightVM 2017 is of this order: a few MiB a container",
     )
 
 
 NO_COSTS = Costs.model_validate(dict.fromkeys(Costs.model_fields, 0))
 """What `costs: none` means."""
 
-_DALL = (
-    "Dall et al., ISCA 2016: VM switch of KVM on x86, 4,812 cycles, on a Xeon of 2012 at 2.1 GHz"
-)
+_DALL = "Dall et al., ISCA 2016: VM switch of KVM on x86, some 5,000 cycles, at 2.1 GHz"
 _NESTED = (
     "Linux, KVM: VMX: Enlightened VMCS, 2018: 18,890 cycles for a nested exit; at 3 GHz 6.3 µs"
 )
@@ -191,7 +189,7 @@ PRESETS: dict[str, dict[str, tuple[int, str]]] = {
     },
     "kvm_today": {
         "vm_exit_ns": (460, "Linux, KVM: SVM: use vmsave/vmload, 2020: 1,376 cycles; at 3 GHz"),
-        "context_switch_ns": (1_600, "the 4,812 cycles of Dall et al. 2016 at 3 GHz"),
+        "context_switch_ns": (1_600, "the cycles of Dall et al. 2016 at 3 GHz"),
         "minor_fault_ns": (1_600, "the lowest that was measured"),
         "device_model_ns": (5_000, "assumption"),
         "vm_start_ms": (10_000, "assumption: UEFI and systemd from an NVMe disk"),
