@@ -21,7 +21,9 @@ const MEASURES = {
   kernel_mib: () => [gettext("kernel and VMM"), mib, -1, ""],
   own_mib: () => [gettext("its own frames"), mib, -1, ""],
   shared_mib: () => [gettext("shared with others"), mib, 0, ""],
-  fits: () => [gettext("as many would fit"), count, 1, gettext("on this host, shared pages once")],
+  fits: () => [gettext("as many would fit"), count, 1, gettext("tried on this host’s memory, without swap")],
+  refuses: () => [gettext("the next one lacks"), (value) => ({ kernel: gettext("its kernel"), pages: gettext("its pages") })[value] ?? value, 0, ""],
+  left_mib: () => [gettext("left over then"), mib, 0, ""],
   isolation: () => [gettext("kept apart by"), (value) => ({ hardware: gettext("hardware"), kernel: gettext("the kernel") })[value] ?? value, 0, ""],
   harms: () => [gettext("attacks that harm others, of all tried"), (value) => value?.replace(" trials", "") ?? gettext("not tried yet"), 0, ""],
 };
@@ -29,7 +31,7 @@ const MEASURES = {
 const SECTIONS = [
   [() => gettext("Start and throughput"), ["start_ms", "references_per_s", "requests_per_s"]],
   [() => gettext("Where its processor time goes"), ["guest_percent", "switch_percent", "refill_percent", "exits_percent", "faults_percent", "syscalls_percent", "devices_percent", "memory_percent"]],
-  [() => gettext("Memory and density"), ["kernel_mib", "own_mib", "shared_mib", "fits"]],
+  [() => gettext("Memory and density"), ["kernel_mib", "own_mib", "shared_mib", "fits", "refuses", "left_mib"]],
   [() => gettext("Isolation"), ["isolation", "harms"]],
 ];
 
@@ -44,6 +46,12 @@ function measure(column, rows) {
   const [most, least] = [Math.max(0, ...values), Math.min(...values)];
   return { column, word, write, hint, bar: direction !== 0 && values.length > 0, most, least, best: direction > 0 ? most : least };
 }
+
+/** Whether a VM's kernel alone is larger than all the memory of its host: then none would fit, though it runs. */
+export const dwarfs = ({ fits, refuses, kernel_mib: kernel = 0, left_mib: left = 0 }) => fits === 0 && refuses === "kernel" && kernel > left;
+
+/** A row without what cannot be told of a host whose kernels are not in its frames. */
+export const honest = (row) => (dwarfs(row) ? { ...row, fits: null, refuses: null, left_mib: null } : row);
 
 /** A value as it is read, – where there is none. */
 export const cellOf = ({ column, write }, value) => (value === undefined || (value === null && column !== "harms") ? "–" : write(value));

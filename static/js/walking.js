@@ -73,6 +73,7 @@ const setBits = (step) => bitsOf(step).filter(([, on]) => on).map(([, , word]) =
 
 function guestWords(step) {
   const values = { level: step.level, index: step.index, page: count(step.page), bits: setBits(step) };
+  if (step.encrypted) return say(gettext("The processor reads entry %(index)s at level %(level)s of the guest’s tables; the host cannot: the VM is encrypted."), values);
   if (!step.leaf) return say(gettext("Reads entry %(index)s at level %(level)s of the guest’s tables: the next one is its page %(page)s."), values);
   return say(gettext("Reads entry %(index)s at level %(level)s, the guest’s last: it names its page %(page)s. Set: %(bits)s."), values);
 }

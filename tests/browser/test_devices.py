@@ -23,9 +23,12 @@ KINDS: dict[str, Any] = {
         "pcpus": 2,
         "frames": 256,
         "devices": [{"name": "disk0", "kind": "disk"}, {"name": "nic0", "kind": "nic", "vfs": 2}],
+        "pools": [{"name": "side", "pcpus": [1], "scheduler": {"policy": "credit"}}],
+        "cgroups": [{"name": "all"}, {"name": "some", "parent": "all"}],
     },
     "vms": [
         {
+            "cgroup": "some",
             "name": f"my {kind}",
             "kind": kind,
             "pages": 8,
@@ -116,6 +119,47 @@ def test_queues_limits_and_kinds_are_read_and_changed_while_it_runs(
         expect(field).to_be_disabled()
     reads_well(phone, "devices", "kinds")
     assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_cgroups_pools_and_new_devices_are_steered_while_it_runs(
+    enter: Enter, server: RunningServer
+) -> None:
+    [lab] = make_labs(server, KINDS)
+    alice = enter("alice", lab).live()
+    alice.ask(type="step", ticks=300)
+    alice.until("lab.model.state.tick === 300")
+
+    alice.locator("[data-fold]").click()
+    groups = alice.look_at("knobs").locator(".cgroups > li")
+    expect(groups.nth(1)).to_contain_text("my vm, my microvm, my container · 24 pages")
+    memory = groups.first.locator("[data-key=memory] input")
+    memory.fill("10")
+    memory.press("Enter")
+    alice.until("lab.model.meta.cgroups[0].memory === 10")
+    alice.until("lab.model.vm.resident.reduce((sum, n) => sum + n, 0) <= 10")  # at once
+    weight = groups.nth(1).locator("[data-key=weight] input")
+    weight.fill("0")
+    weight.press("Enter")
+    expect(groups.nth(1).locator("[data-error-for=weight]")).to_contain_text("1..262144")
+    slice_ = alice.locator("[data-pool=side] [data-key=tslice_ms] input")
+    slice_.fill("17")
+    slice_.press("Enter")
+    alice.until("lab.model.meta.pools[1].keys.tslice_ms === 17")
+    reads_well(alice, "knobs")
+
+    plug = alice.look_at("devices").locator(".plug")
+    plug.locator("summary").click()
+    plug.locator("[name=vm]").select_option("my container")
+    plug.locator("[name=backend]").select_option("nic0")
+    plug.locator("[name=name]").fill("vda")
+    plug.locator("button").click()
+    expect(plug.locator("[data-error-for=name]")).not_to_be_empty()  # it has one of that name
+    plug.locator("[name=name]").fill("eth0")
+    plug.locator("button").click()
+    alice.until("lab.model.meta.vdevices.at(-1).name === 'eth0'")
+    expect(alice.locator(".virtual")).to_contain_text("eth0")
+    said = alice.look_at("log").locator(".log li").filter(has_text="plugged eth0 on nic0")
+    expect(said).to_have_count(1)
 
 
 MATRIX: dict[str, Any] = {

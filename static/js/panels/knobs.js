@@ -11,7 +11,7 @@ export const title = () => gettext("Policies");
 export const pace = 200;
 
 let element, model, socket, declared, schemas;
-const built = { host: "", vm: "", replacement: "" };
+const built = { host: "", pools: "", vm: "", replacement: "" };
 
 /** Wire the panel: it is folded until somebody opens it, and the link remembers. */
 export function mount(theElement, theModel, theSocket) {
@@ -44,6 +44,7 @@ export function draw(theModel, all) {
   pcpus.draw($('[data-knobs="pcpus"]', element), model, may(), declared.labels?.scheduler ?? {});
   cgroups.draw($('[data-knobs="cgroups"]', element), model, may(), schemas.set_cgroup);
   host(scheduler);
+  pools();
   ofVm(scheduler);
   memory(replacement);
 }
@@ -97,6 +98,25 @@ function host({ policy, keys = {}, time_slice: slice }) {
     ];
   });
   fill("host", { ...keys, ticks: slice });
+}
+
+/** The keys of the other pools' schedulers: each pool has a policy of its own. */
+function pools() {
+  const others = (model.meta.pools ?? []).slice(1);
+  const box = $('[data-knobs="pools"]', element);
+  box.hidden = !others.length;
+  if (!others.length) return;
+  renew("pools", `${others.map(({ name, policy }) => `${name} ${policy}`)}|${may()}`, () => others.map((pool) => {
+    const known = Object.entries(declared.host?.[pool.policy] ?? {}).filter(([name]) => name in (pool.keys ?? {}));
+    const slice = declared.slices?.[pool.policy] ? [keyField("time_slice", sliceSchema(), { ...context(), prefix: "" })] : [];
+    const fields = known.map(([name, schema]) => keyField(name, schema, context()));
+    const own = [...slice, ...fields].map((field) => form("set_scheduler", { policy: pool.policy, pool: pool.name }, [field]));
+    return el("div", { "data-pool": pool.name }, el("h3", {}, say(gettext("Pool %(name)s: "), pool), pool.policy.replaceAll("_", " ")), ...(own.length ? own : [none(gettext("This policy has no keys of the host."))]));
+  }));
+  for (const pool of others) {
+    const fields = element.querySelectorAll(`[data-pool="${CSS.escape(pool.name)}"] [data-key]`);
+    for (const field of fields) setKey(field, field.dataset.key === "time_slice" ? pool.time_slice : pool.keys?.[field.dataset.key]);
+  }
 }
 
 const sliceSchema = () => ({ type: "integer", minimum: 1, maximum: 100_000, "x-unit": gettext("ticks"), default: 30, description: gettext("time slice: ticks a vCPU may run before it is preempted") });

@@ -78,6 +78,7 @@ def _pools(machine: Machine) -> list[dict[str, Any]]:
             "name": name,
             "policy": list(SCHEDULERS)[rows["policy"][row]],
             "time_slice": int(rows["time_slice"][row]),
+            "keys": knobs.of_pool(machine, row),
         }
         for row, name in enumerate(machine.scenario.host.pool_names)
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vms.engine.scenario.keys import PINS, Key, Keys, host_keys, replacement_keys, vm_keys
+from vms.engine.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:  # importing it wakes Numba
     from vms.engine.machine import Machine
@@ -22,16 +23,21 @@ ENTRY = "entry_us"
 """Of arinc653: the length of the entries, if none are given."""
 
 
+def of_pool(machine: Machine, pool: int) -> Values:
+    """Return the keys of the scheduler in force in a pool that are a value each, by name."""
+    row = machine.state.policy[pool]
+    names = machine.state.policy.dtype.names or ()
+    return {
+        name: value_of(key, row[column(name)], name, _tick_ns(machine))
+        for name, key in host_keys(list(SCHEDULERS)[int(row["policy"])]).items()
+        if column(name) in names and name != ENTRY
+    }
+
+
 def of_host(machine: Machine) -> Values:
     """Return the keys of the scheduler in force, by name."""
     keys = host_keys(machine.scheduler)
-    row = machine.state.policy[0]
-    names = machine.state.policy.dtype.names or ()
-    found = {
-        name: value_of(key, row[column(name)], name, _tick_ns(machine))
-        for name, key in keys.items()
-        if column(name) in names and name != ENTRY
-    }
+    found = of_pool(machine, 0)
     for name, key in QUEUES.items():
         if name in keys:
             found[name] = machine.state.level[key][: int(found["queues"])].tolist()
