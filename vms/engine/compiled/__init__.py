@@ -57,8 +57,14 @@ else:
     CACHE.mkdir(parents=True, exist_ok=True)
     numba.config.CACHE_DIR = str(CACHE)
 
+    from vms.engine.compiled.linking import PartCompiler, WholeCompiler
+
     _compile_inner = numba.njit(
-        error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+        error_model="numpy",
+        nogil=True,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        pipeline_class=PartCompiler,
     )
 
     def inner(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +81,7 @@ else:
 
     from vms.engine.compiled import handle  # noqa: F401  (teaches Numba what a State is)
 
-    entry = numba.njit(error_model="numpy", nogil=True, cache=True)
+    entry = numba.njit(error_model="numpy", nogil=True, cache=True, pipeline_class=WholeCompiler)
 
 
 def forget_old_kernels() -> None:

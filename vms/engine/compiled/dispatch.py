@@ -209,6 +209,7 @@ else:
     from numba.extending import intrinsic
 
     from vms.engine.compiled.handle import state_type
+    from vms.engine.compiled.linking import WholeCompiler
 
     def _signature(n_args, number):
         result = types.int64 if number else types.void
@@ -272,7 +273,12 @@ else:
                 setattr(module, own, inner(function))
         for hook, (where, n_args, number, _) in HOOKS.items():
             if where == kind and hasattr(module, hook):
-                compiler = numba.cfunc(_signature(n_args, number), cache=True, error_model="numpy")
+                compiler = numba.cfunc(
+                    _signature(n_args, number),
+                    cache=True,
+                    error_model="numpy",
+                    pipeline_class=WholeCompiler,
+                )
                 _compiled[kind, name, hook] = compiler(getattr(module, hook))
         _compiled[kind, name, ""] = None
 
