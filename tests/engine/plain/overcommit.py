@@ -52,7 +52,7 @@ class Overcommit:
 
     def __init__(self, host: Host, keys: dict[str, Any]) -> None:
         self.host, self.keys = host, keys
-        self.writes = self.samples = self.at = self.scans = 0
+        self.writes = self.samples = self.at = self.scans = self.tended = 0
         self.merged = self.broken = self.looked = self.work_ns = 0
         self.stable: dict[Any, Resident] = {}
         self.unstable: dict[Any, Page] = {}
@@ -64,8 +64,9 @@ class Overcommit:
 
     def tend(self) -> None:
         now, keys = self.host.now, self.keys
-        if now == 0:
+        if now in (0, self.tended):  # a tick that was over before its end is begun again
             return
+        self.tended = now
         if keys["sample_every"] and now % keys["sample_every"] == 0:
             self.sample()
         if now % keys["balloon_every"] == 0:
