@@ -18,7 +18,7 @@ const MEASURES = {
   syscalls_percent: () => [gettext("system calls"), percent, -1, ""],
   devices_percent: () => [gettext("device models and copies"), percent, -1, ""],
   memory_percent: () => [gettext("memory work"), percent, -1, ""],
-  kernel_mib: () => [gettext("kernel and VMM"), mib, -1, ""],
+  kernel_mib: () => [gettext("kernel and VMM"), (value) => (value ? mib(value) : gettext("not counted")), -1, ""],
   own_mib: () => [gettext("its own frames"), mib, -1, ""],
   shared_mib: () => [gettext("shared with others"), mib, 0, ""],
   fits: () => [gettext("as many would fit"), count, 1, gettext("tried on this host’s memory, without swap")],
@@ -46,12 +46,6 @@ function measure(column, rows) {
   const [most, least] = [Math.max(0, ...values), Math.min(...values)];
   return { column, word, write, hint, bar: direction !== 0 && values.length > 0, most, least, best: direction > 0 ? most : least };
 }
-
-/** Whether a VM's kernel alone is larger than all the memory of its host: then none would fit, though it runs. */
-export const dwarfs = ({ fits, refuses, kernel_mib: kernel = 0, left_mib: left = 0 }) => fits === 0 && refuses === "kernel" && kernel > left;
-
-/** A row without what cannot be told of a host whose kernels are not in its frames. */
-export const honest = (row) => (dwarfs(row) ? { ...row, fits: null, refuses: null, left_mib: null } : row);
 
 /** A value as it is read, – where there is none. */
 export const cellOf = ({ column, write }, value) => (value === undefined || (value === null && column !== "harms") ? "–" : write(value));

@@ -8,7 +8,7 @@ globalThis.ResizeObserver = class {};
 globalThis.gettext = (text) => text;
 globalThis.interpolate = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
 const { limitsShown, latencyOf, utilisation } = await import("../../static/js/devices.js");
-const { cellOf, columnsOf, honest, sections } = await import("../../static/js/kinds.js");
+const { cellOf, columnsOf, sections } = await import("../../static/js/kinds.js");
 const { attackWords, cellWords, harmOf, stoppedWords } = await import("../../static/js/verdicts.js");
 
 test("limits show what somebody set, not what follows from it", () => {
@@ -65,16 +65,11 @@ test("of each measure the better value is known, whichever way better is", () =>
   assert.equal(cellOf(all.switch_percent, 0), "0 %");
   assert.equal(cellOf(all.isolation, "kernel"), "the kernel");
   assert.equal(cellOf(all.harms, null), "not tried yet");
+  assert.equal(cellOf(all.fits, null), "–");
 });
 
 test("where not all VMs have a column, the chosen one has", () => {
   const rows = Array.from({ length: 20 }, (_, at) => ({ name: `vm${at}` }));
   assert.deepEqual(columnsOf(rows, 15, 3).map(({ at }) => at), [15, 0, 1]);
   assert.deepEqual(columnsOf(rows.slice(0, 2), 1, 3).map(({ at }) => at), [0, 1]);
-});
-
-test("how many would fit is not told where a kernel alone is larger than the host", () => {
-  assert.equal(honest({ fits: 0, refuses: "kernel", kernel_mib: 114, left_mib: 16 }).fits, null);
-  assert.equal(honest({ fits: 0, refuses: "pages", kernel_mib: 5, left_mib: 16 }).fits, 0);
-  assert.equal(honest({ fits: 3, refuses: "kernel", kernel_mib: 114, left_mib: 16 }).fits, 3);
 });

@@ -1,7 +1,7 @@
 // Container or VM? What each VM of the lab costs and gives beside the others: a column each, with start,
 // throughput, time by cause, memory, how many would fit, and what keeps it apart. Also a CSV.
 import { $, badge, el, keep, mark, write } from "../elements.js";
-import { cellOf, columnsOf, dwarfs, honest, sections } from "../kinds.js";
+import { cellOf, columnsOf, sections } from "../kinds.js";
 import { chosenNumber } from "../layout.js";
 import { count, say } from "../scales.js";
 import { kindWord } from "../verdicts.js";
@@ -50,7 +50,7 @@ function fail(words) {
 
 function show() {
   const { tick } = told;
-  const rows = told.rows.map((row) => ({ ...honest(row), harms: harmsOf(row.kind) ?? row.harms }));
+  const rows = told.rows.map((row) => ({ ...row, harms: harmsOf(row.kind) ?? row.harms }));
   const any = rows.length > 0;
   $(".none", element).hidden = any;
   $(".kinds-scroll", element).hidden = !any;
@@ -59,11 +59,7 @@ function show() {
   const shown = columnsOf(rows, chosenNumber("vm", 0), MANY);
   head(shown);
   body(shown);
-  const large = told.rows.find(dwarfs);
-  const note = $(".kinds-note", element);
-  note.hidden = !large;
-  if (large) write(note, say(gettext("How many would fit cannot be told here: a kernel of %(kernel)s MiB is larger than this host’s memory of %(host)s MiB. This lab’s frames are for guests’ pages alone."), { kernel: count(large.kernel_mib), host: count(large.left_mib) }));
-  const more = $(".kinds-more:not(.kinds-note)", element);
+  const more = $(".kinds-more", element);
   more.hidden = rows.length <= shown.length;
   write(more, say(gettext("and %(n)s more VMs in the CSV; the one chosen in the tree stands first"), { n: count(rows.length - shown.length) }));
 }
