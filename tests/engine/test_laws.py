@@ -333,6 +333,11 @@ def _(state: Any) -> None:
     state.vm["refusals"][0] = state.vm["attempts"][0] + 1
 
 
+@breaks("kernels_resident")
+def _(state: Any) -> None:
+    state.vm["kernel_frames"][0] -= 1
+
+
 MERGING = {"ksm_scan": 100, "ksm_every": 3}
 
 
@@ -363,6 +368,9 @@ def test_a_law_notices_what_breaks_it(name: str) -> None:
     raw["host"]["cgroups"] = [{"name": "all"}]
     for vm in raw["vms"]:
         vm |= {"cgroup": "all", "throttle": {"iops": 1_000_000}}
+    if name == "kernels_resident":
+        sizes = {f"{kind}_memory_mib": 1 for kind in ("vm", "microvm", "container")}
+        raw["host"] |= {"account_kernels": True, "costs": sizes, "frames": 16_384}
     machine = with_storage(raw)
     assert (machine.state.vcpu["state"] == RUNNABLE).any()
     assert laws.check(machine)[name]
