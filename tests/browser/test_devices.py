@@ -14,7 +14,11 @@ from tests.server import RunningServer
 
 IO: dict[str, Any] = {
     "repeat": "forever",
-    "steps": [{"compute": 1}, {"io": {"device": "vda", "requests": 4}}],
+    "steps": [
+        {"touch": {"pattern": "sequential", "refs": 8}},
+        {"compute": 1},
+        {"io": {"device": "vda", "requests": 4}},
+    ],
 }
 KINDS: dict[str, Any] = {
     "name": "Kinds",
@@ -126,8 +130,8 @@ def test_cgroups_pools_and_new_devices_are_steered_while_it_runs(
 ) -> None:
     [lab] = make_labs(server, KINDS)
     alice = enter("alice", lab).live()
-    alice.ask(type="step", ticks=300)
-    alice.until("lab.model.state.tick === 300")
+    alice.ask(type="step", ticks=2000)
+    alice.until("lab.model.state.tick === 2000")
 
     alice.locator("[data-fold]").click()
     groups = alice.look_at("knobs").locator(".cgroups > li")
