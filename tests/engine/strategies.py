@@ -143,6 +143,10 @@ def overcommitments(draw: st.DrawFn) -> Scenario:
 
 
 HOST_KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "round_robin": {
+        "queue": st.sampled_from(["global", "per_pcpu"]),
+        "steal": st.booleans(),
+    },
     "priority": {"preempt": st.booleans(), "aging": small(0, 9)},
     "mlfq": {
         "queues": small(1, 4),

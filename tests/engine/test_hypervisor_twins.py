@@ -9,7 +9,10 @@ import pytest
 
 from tests.engine.plain.hypervisors import HYPERVISORS
 from tests.engine.plain.linux import LINUX
+from tests.engine.running import built, run
 from tests.engine.test_plain_twin import assert_twins
+from vms.engine import laws
+from vms.engine.commands import parse
 
 TICKS = 400
 KEYS: dict[str, dict[str, list[Any]]] = {
@@ -93,6 +96,27 @@ def test_as_in_the_plain_twin(policy: str) -> None:
             assert_twins(scenario(policy, seed), TICKS)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def test_queues_and_stealing_are_turned_while_the_machine_runs() -> None:
+    """Round robin: with a queue for each pCPU, and no stealing, nobody migrates; back again."""
+    steps: list[dict[str, Any]] = [{"compute": 11}, {"sleep": 40}]
+    work = {"workload": {"repeat": "forever", "steps": steps}}
+    scheduler = {"policy": "round_robin", "time_slice": 5, "queue": "per_pcpu", "steal": False}
+    vms = [{"name": "x", "count": 4, "vcpus": 2, **work}]
+    machine = built({"name": "q", "host": {"pcpus": 3, "scheduler": scheduler}, "vms": vms})
+    run(machine, 600)
+    assert machine.state.vcpu["migrations"].sum() == 0
+    assert sorted(machine.state.pcpu["load"].tolist()) == [2, 3, 3]
+    turned = {"type": "set_scheduler", "policy": "round_robin", "keys": {"steal": True}}
+    parse(turned).apply(machine)
+    run(machine, 600)
+    stolen = machine.state.vcpu["migrations"].sum()
+    assert stolen > 0
+    parse(turned | {"keys": {"queue": "global"}}).apply(machine)
+    run(machine, 600)
+    assert machine.state.vcpu["migrations"].sum() > stolen
+    assert all(holds is not False for holds in laws.check(machine).values())
 
 
 def in_groups(policy: str, seed: int) -> dict[str, Any]:

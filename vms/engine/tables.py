@@ -483,6 +483,7 @@ POLICY_ROW = _table(
     # the keys of host.scheduler, durations in ticks; each policy reads its own
     "queues boost stay bump aging preempt skip_draws "
     "tslice_ms ratelimit balance migration_delay "
+    "queue steal "  # round_robin
     "latency min_granularity wakeup_granularity base_slice run_to_parity weight_of "
     # what the policy keeps: places given at the tail and at the head of its queues, due times, …
     "tail front next_tick next_account epoch entry entry_at major reset_at max_weight "

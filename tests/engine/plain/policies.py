@@ -95,6 +95,47 @@ class Policy:
         return bool(first and pcpu.vcpu and self.strictly(first, pcpu.vcpu))
 
 
+class RoundRobin(Policy):
+    """One queue for all, or one for each pCPU, of which an idle one may steal."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.homes: dict[int, int] = {}
+        self.each = self.keys["queue"] == "per_pcpu"
+
+    def home(self, vcpu: VirtualProcessor) -> int | None:
+        return self.homes.get(vcpu.row)
+
+    def wakes(self, vcpu: VirtualProcessor) -> None:
+        if not self.each or vcpu.row in self.homes:
+            return
+        there = list(self.homes.values())
+        usable = [p.row for p in self.host.pcpus if self.may_run(vcpu, p)]
+        liked = [row for row in usable if row in vcpu.vm.keys.get("prefers", usable)] or usable
+        self.homes[vcpu.row] = min(liked, key=lambda row: (there.count(row), row))
+
+    def blocks(self, vcpu: VirtualProcessor, gone: bool) -> None:
+        if gone:
+            self.homes.pop(vcpu.row, None)
+
+    def choose(self, pcpu: PhysicalProcessor) -> VirtualProcessor | None:
+        if not self.each:
+            return super().choose(pcpu)
+        waiting = self.waiting_for(pcpu)
+        own = [vcpu for vcpu in waiting if self.homes[vcpu.row] == pcpu.row]
+        others = [vcpu for vcpu in waiting if self.keys["steal"] and not self.due(vcpu)]
+        chosen = next(iter(own or others), None)
+        if chosen:
+            self.homes[chosen.row] = pcpu.row
+        return chosen
+
+    def due(self, vcpu: VirtualProcessor) -> bool:
+        """Tell whether its own pCPU is idle, and it the first there."""
+        home = self.host.pcpus[self.homes[vcpu.row]]
+        first = next(v for v in self.host.queue if self.homes[v.row] == home.row)
+        return first is vcpu and home.vcpu is None and home.held_until <= self.host.now
+
+
 class Fcfs(Policy):
     def slice(self, vcpu: VirtualProcessor) -> float:
         return math.inf
@@ -742,7 +783,7 @@ class Gang(Policy):
 
 
 POLICIES: dict[str, type[Policy]] = {
-    "round_robin": Policy,
+    "round_robin": RoundRobin,
     "fcfs": Fcfs,
     "lottery": Lottery,
     "stride": Stride,

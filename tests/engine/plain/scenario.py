@@ -40,6 +40,7 @@ COSTS = {
 }
 OWN = ("policy", "time_slice")
 KEYS: dict[str, Mapping] = {  # of host.scheduler, by policy
+    "round_robin": {"queue": "global", "steal": True},
     "priority": {"preempt": True, "aging": 0},
     "mlfq": {
         "queues": 3,
