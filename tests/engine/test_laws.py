@@ -48,6 +48,7 @@ def nobody_is_held_back(raw: dict[str, Any]) -> None:
     """Take out of a scenario what keeps a vCPU from a free pCPU that it may use."""
     raw["dialect"] = "textbook"
     raw["host"].pop("pools", None)
+    raw["host"]["scheduler"].pop("steal", None)  # queues of their own, without stealing, may wait
     if getattr(module(raw["host"]["scheduler"]["policy"]), "LAZY", False):
         raw["host"]["scheduler"] = {"policy": "credit2"}
     for vm in raw["vms"]:

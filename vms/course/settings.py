@@ -17,13 +17,17 @@ if TYPE_CHECKING:  # importing it wakes Numba
 
 JSON = dict[str, Any]
 HOST = ("pcpus", "frames", "page_kib", "scheduler", "replacement", "swap", "costs")
-NOT_SET = frozenset({"name", "vcpus", "colour", "locked", "disks", "snapshots", "backup", "loss"})
+NOT_SET = frozenset(
+    {"name", "vcpus", "colour", "locked", "disks", "snapshots", "backup", "loss", "cgroup"}
+)
 """Of a VM: what it shows and nobody sets, or what is told otherwise."""
 BACKUP = ("every", "full_every", "keep", "device")
+LIMITS = ("weight", "quota_us", "period_us", "memory", "pids")
+POLICIES = ("scheduler", "replacement")
 
 
 def settings_of(machine: Machine) -> JSON:
-    """Return {host, vms, devices}: what can be set, by names; of a machine that rests."""
+    """Return {host, cgroups, vms, devices}: what can be set, by names; of a machine that rests."""
     from vms.engine.tables import POWER  # noqa: PLC0415
     from vms.live.wire.describe import describe  # noqa: PLC0415  (wakes Numba)
 
@@ -42,15 +46,28 @@ def settings_of(machine: Machine) -> JSON:
     for device in meta["vdevices"]:
         vm = meta["vms"][device["vm"]]["name"]
         vms[vm][device["name"]] = {"mode": device["mode"], "backend": names[device["device"]]}
-    return {"host": {key: meta.get(key) for key in HOST}, "vms": vms, "devices": devices}
+    groups = {f"cgroup {row['name']}": {key: row[key] for key in LIMITS} for row in meta["cgroups"]}
+    host = {key: meta.get(key) for key in HOST}
+    return {"host": host, "cgroups": groups, "vms": vms, "devices": devices}
 
 
 def setting_changes(before: JSON, after: JSON) -> list[str]:
     """Return a sentence for each setting that is another: `web: weight 256 → 512`."""
-    told = [f"{_('host')}: {_words(change)}" for change in changes(before["host"], after["host"])]
-    for where in ("devices", "vms"):
+    one, other = before["host"], after["host"]
+    differ = changes(_comparable(one, other), _comparable(other, one))
+    told = [f"{_('host')}: {_words(change)}" for change in differ]
+    for where in ("cgroups", "devices", "vms"):
         told += _members(before[where], after[where])
     return told
+
+
+def _comparable(host: JSON, other: JSON) -> JSON:
+    """Return a host's settings; keys of a policy only where the other has that policy, too."""
+    found = dict(host)
+    for name in POLICIES:
+        if host[name]["policy"] != other[name]["policy"]:
+            found[name] = {key: value for key, value in host[name].items() if key != "keys"}
+    return found
 
 
 def _members(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> list[str]:
