@@ -1,14 +1,18 @@
 """A bad scenario: one sentence naming the path, what is allowed and what was given."""
 
 import copy
+import gc
+import weakref
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.engine.examples import EXAMPLE, SMALLEST
 from vms.engine.errors import EngineError
 from vms.engine.scenario import Scenario, scenario_with
+from vms.engine.scenario.sentences import sentence
 
 STEPS = "compute, touch, io, sleep, trace, free, spin, attack, replay, send, receive"
 STEP = "vms[0].workload.steps[0]"
@@ -369,3 +373,22 @@ def test_junk_anywhere_raises_nothing_but_an_engine_error(path, value):
 def test_junk_alone_raises_nothing_but_an_engine_error(data):
     with pytest.raises(EngineError):
         Scenario.parse(data)
+
+
+def test_a_refusal_keeps_nothing_alive_of_who_asked() -> None:
+    class Asker:
+        """Somebody in whose call it was refused."""
+
+    def ask() -> weakref.ref[Asker]:
+        asker = Asker()
+        kept = []
+        try:
+            Scenario.model_validate({"name": "n", "seed": -1, "vms": []})
+        except ValidationError as errors:
+            kept.append(errors)
+        assert sentence(kept[0]).field == "seed"
+        return weakref.ref(asker)
+
+    seen = ask()
+    gc.collect()
+    assert seen() is None

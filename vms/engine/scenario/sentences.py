@@ -29,6 +29,7 @@ def sentence(errors: ValidationError) -> EngineError:
     A misspelt key is also a missing one, and its misspelling says more.
     """
     found = errors.errors(include_url=False)
+    _forget_where(found)
     first = next((error for error in found if error["type"] != "missing"), found[0])
     path = path_of(first["loc"])
     reason = first.get("ctx", {}).get("error")
@@ -42,6 +43,18 @@ def sentence(errors: ValidationError) -> EngineError:
     if kind in ("too_short", "too_long"):
         return _length(path, first)
     return EngineError("{field}: {reason}, got {given}", path, reason=first["msg"], given=given)
+
+
+def _forget_where(found: Sequence[Any]) -> None:
+    """Let go of the frames in which errors arose.
+
+    The collector of garbage cannot look into pydantic's errors: whoever keeps one in a variable of
+    such a frame would never be freed, with the whole request that asked.
+    """
+    for each in found:
+        reason = each.get("ctx", {}).get("error")
+        if isinstance(reason, Exception):
+            reason.__traceback__ = reason.__context__ = None
 
 
 def _length(path: str, error: Any) -> EngineError:
