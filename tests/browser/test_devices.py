@@ -64,13 +64,19 @@ def reads_well(page: Visitor, *panels: str) -> None:
     assert [v["id"] for v in found.response["violations"]] == [], found.generate_report()
 
 
-def test_queues_limits_and_kinds_are_read_and_changed_while_it_runs(
-    enter: Enter, server: RunningServer
-) -> None:
+def at_work(enter: Enter, server: RunningServer) -> tuple[str, Visitor]:
+    """Return the address of a lab after 2,000 ticks, and alice's page of it."""
     [lab] = make_labs(server, KINDS)
     alice = enter("alice", lab).live()
     alice.ask(type="step", ticks=2000)
     alice.until("lab.model.state.tick === 2000")
+    return lab, alice
+
+
+def test_queues_limits_and_kinds_are_read_and_changed_while_it_runs(
+    enter: Enter, server: RunningServer
+) -> None:
+    lab, alice = at_work(enter, server)
 
     # Queues: depth and percentiles of each device, and of each virtual one.
     view(alice, "queues")
@@ -128,10 +134,7 @@ def test_queues_limits_and_kinds_are_read_and_changed_while_it_runs(
 def test_cgroups_pools_and_new_devices_are_steered_while_it_runs(
     enter: Enter, server: RunningServer
 ) -> None:
-    [lab] = make_labs(server, KINDS)
-    alice = enter("alice", lab).live()
-    alice.ask(type="step", ticks=2000)
-    alice.until("lab.model.state.tick === 2000")
+    _lab, alice = at_work(enter, server)
 
     alice.locator("[data-fold]").click()
     groups = alice.look_at("knobs").locator(".cgroups > li")
